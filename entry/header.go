@@ -1,0 +1,116 @@
+package entry
+
+import (
+	"bytes"
+	"crypto/md5"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// HeaderSize is the length of an encoded Header in bytes.
+const HeaderSize = 198
+
+const (
+	magic   = "larder\r\n"
+	version = 1
+)
+
+// ErrCorrupt says that bytes are not an intact entry object that this version
+// can read: damaged, cut, of another kind, of a later version, or of another
+// action than the one asked for. Errors that wrap it carry the reason.
+var ErrCorrupt = errors.New("not an intact entry object")
+
+// A Codec says how a payload encodes its body.
+type Codec uint8
+
+// The codecs of version 1.
+const (
+	Raw  Codec = 0
+	Zstd Codec = 1
+)
+
+// Header is what an entry object says of its entry.
+type Header struct {
+	Codec       Codec
+	Action      protocol.ActionID
+	Output      protocol.OutputID
+	BodySize    int64         // in bytes
+	PayloadSize int64         // in bytes
+	Time        time.Time     // of the original put
+	Cost        time.Duration // from the miss to the put in the session that built it; 0 unknown
+	MD5         [md5.Size]byte
+	KeyID       [8]byte  // of the signer; zero: unsigned
+	Signature   [64]byte // zero: unsigned
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Append appends the encoded header to b.
+func (h Header) Append(b []byte) []byte {
+	start := len(b)
+	b = append(b, magic...)
+	b = append(b, version, byte(h.Codec))
+	b = append(b, h.Action[:]...)
+	b = append(b, h.Output[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.BodySize))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.PayloadSize))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Time.UnixNano()))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.Cost))
+	b = append(b, h.MD5[:]...)
+	b = append(b, h.KeyID[:]...)
+	b = append(b, h.Signature[:]...)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+// ParseHeader decodes the header at the start of b. A header it accepts encodes
+// to the same bytes again; an error wraps ErrCorrupt.
+func ParseHeader(b []byte) (Header, error) {
+	if len(b) < HeaderSize {
+		return Header{}, fmt.Errorf("%w: %d bytes, shorter than a header", ErrCorrupt, len(b))
+	}
+	b = b[:HeaderSize]
+	sum := binary.BigEndian.Uint32(b[HeaderSize-4:])
+	switch {
+	case !bytes.HasPrefix(b, []byte(magic)):
+		return Header{}, fmt.Errorf("%w: it does not begin with larder's magic", ErrCorrupt)
+	case b[8] != version:
+		return Header{}, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[8], version)
+	case sum != crc32.Checksum(b[:HeaderSize-4], castagnoli):
+		return Header{}, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
+	}
+
+	h := Header{Codec: Codec(b[9])}
+	b = b[10:]
+	next := func(n int) []byte {
+		field := b[:n]
+		b = b[n:]
+		return field
+	}
+	number := func() int64 { return int64(binary.BigEndian.Uint64(next(8))) }
+
+	copy(h.Action[:], next(32))
+	copy(h.Output[:], next(32))
+	h.BodySize = number()
+	h.PayloadSize = number()
+	nanos := number()
+	h.Time = time.Unix(0, nanos)
+	h.Cost = time.Duration(number())
+	copy(h.MD5[:], next(md5.Size))
+	copy(h.KeyID[:], next(8))
+	copy(h.Signature[:], next(64))
+
+	switch {
+	case h.Codec > Zstd:
+		return Header{}, fmt.Errorf("%w: unknown codec %d", ErrCorrupt, h.Codec)
+	case h.BodySize < 0 || h.PayloadSize < 0 || nanos < 0 || h.Cost < 0:
+		return Header{}, fmt.Errorf("%w: a negative size or time", ErrCorrupt)
+	case h.Codec == Raw && h.PayloadSize != h.BodySize:
+		return Header{}, fmt.Errorf("%w: a raw payload of %d bytes for a body of %d", ErrCorrupt, h.PayloadSize, h.BodySize)
+	}
+	return h, nil
+}
