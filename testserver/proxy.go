@@ -1,0 +1,91 @@
+package testserver
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+)
+
+// Link is a TCP connection to a server that misbehaves on demand. Faults add
+// up until [Link.Heal]; they meet the connections that are open as well as
+// new ones. Its methods may be called while requests run.
+type Link struct {
+	Endpoint string // http://host:port, in place of the server's
+
+	t     testing.TB
+	proxy *toxiproxy.Proxy
+}
+
+// Proxy starts a link to the server at endpoint (http://host:port).
+func Proxy(t testing.TB, endpoint string) *Link {
+	t.Helper()
+	upstream, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
+	proxy := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream.Host)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(proxy.Stop)
+	return &Link{Endpoint: "http://" + proxy.Listen, t: t, proxy: proxy}
+}
+
+// Latency delays everything the server answers by d: one round trip.
+func (l *Link) Latency(d time.Duration) {
+	l.t.Helper()
+	l.add("latency", map[string]any{"latency": d.Milliseconds()})
+}
+
+// Bandwidth limits the server's answers to so many KiB a second.
+func (l *Link) Bandwidth(kib int) {
+	l.t.Helper()
+	l.add("bandwidth", map[string]any{"rate": kib})
+}
+
+// Hang lets requests through and holds back every answer for ever.
+func (l *Link) Hang() {
+	l.t.Helper()
+	l.add("timeout", map[string]any{"timeout": 0})
+}
+
+// Reset answers with a TCP reset.
+func (l *Link) Reset() {
+	l.t.Helper()
+	l.add("reset_peer", map[string]any{"timeout": 0})
+}
+
+// Cut closes each connection after it has carried so many bytes of answers.
+func (l *Link) Cut(bytes int64) {
+	l.t.Helper()
+	l.add("limit_data", map[string]any{"bytes": bytes})
+}
+
+// Down closes all connections and refuses new ones.
+func (l *Link) Down() { l.proxy.Stop() }
+
+// Heal takes all faults away.
+func (l *Link) Heal() {
+	l.t.Helper()
+	l.proxy.Toxics.ResetToxics(l.t.Context())
+	if err := l.proxy.Start(); err != nil && err != toxiproxy.ErrProxyAlreadyStarted {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *Link) add(kind string, attributes map[string]any) {
+	l.t.Helper()
+	toxic, err := json.Marshal(map[string]any{"type": kind, "stream": "downstream", "attributes": attributes})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if _, err := l.proxy.Toxics.AddToxicJson(strings.NewReader(string(toxic))); err != nil {
+		l.t.Fatal(err)
+	}
+}
