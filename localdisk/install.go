@@ -1,0 +1,93 @@
+package localdisk
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/rogpeppe/go-internal/robustio"
+)
+
+const readme = `This directory holds build results that larder keeps for the go command, in
+the go command's own cache format. It may be deleted at any time when no build
+runs; "larder clean" and "larder prune" make it smaller.
+`
+
+// install makes the file at path appear whole or not at all: write fills a
+// temporary file beside it, which then replaces it as replace does.
+func (d *Dir) install(path string, intact func() bool, write func(*os.File) error) error {
+	f, err := d.createTemp(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if errClose := f.Close(); err == nil {
+		err = errClose
+	}
+	if err == nil {
+		err = replace(f.Name(), path, intact)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// replace renames temp to path. On Windows a file cannot be replaced while
+// somebody has it open or mapped. Then what is there stays if intact, which
+// may be nil, reports that it is as good; otherwise replace tries for a while.
+func replace(temp, path string, intact func() bool) error {
+	if os.Rename(temp, path) == nil {
+		return nil
+	}
+	if intact != nil && intact() {
+		return os.Remove(temp)
+	}
+	return robustio.Rename(temp, path)
+}
+
+// createTemp creates a temporary file in shard, and whatever directories it
+// needs.
+func (d *Dir) createTemp(shard string) (*os.File, error) {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := os.OpenFile(tempPath(shard), flags, 0o644)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if err := d.makeShard(shard); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(tempPath(shard), flags, 0o644)
+}
+
+// makeShard creates the directory shard of d, and d where it is missing.
+func (d *Dir) makeShard(shard string) error {
+	err := os.Mkdir(shard, 0o755)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(d.root, 0o700); err != nil {
+			return err
+		}
+		// Go writes a README only where there is none.
+		_ = os.WriteFile(filepath.Join(d.root, "README"), []byte(readme), 0o644)
+		err = os.Mkdir(shard, 0o755)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil // made by somebody else meanwhile, or not a directory: the next open tells
+	}
+	return err
+}
+
+const (
+	tempSuffix = ".tmp"
+	tempDigits = 16
+)
+
+// tempPath returns a new name for a temporary file in shard. Readers and Go's
+// trimming know files by other suffixes.
+func tempPath(shard string) string {
+	name := strconv.FormatUint(rand.Uint64()|1<<63, 16) // the bit keeps all digits
+	return filepath.Join(shard, name+tempSuffix)
+}

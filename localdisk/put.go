@@ -1,0 +1,119 @@
+package localdisk
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// ErrContent says that a body is not what its entry says: its SHA-256 or its
+// length differs.
+var ErrContent = errors.New("body does not match its entry")
+
+// Put stores body and then e, and returns the path of the stored body. It
+// reads body to its end, or to one byte past e.Size. A later Put of the same
+// action wins. On any error the action keeps the entry that it had, if any,
+// and no temporary file stays; a body without an entry may, until it is
+// trimmed. The error wraps ErrContent where the body is at fault, and
+// otherwise the error of body or of the file system.
+func (d *Dir) Put(e Entry, body io.Reader) (string, error) {
+	path := d.bodyPath(e.Output)
+	if err := d.put(e, path, body); err != nil {
+		return "", fmt.Errorf("put %s: %w", e.Action, err)
+	}
+	return path, nil
+}
+
+func (d *Dir) put(e Entry, path string, body io.Reader) error {
+	if err := checkRange(e); err != nil {
+		return err
+	}
+	if err := d.putBody(e, path, body); err != nil {
+		return err
+	}
+	var data [actionSize]byte
+	action := appendAction(data[:0], e)
+	return d.install(d.actionPath(e.Action), nil, func(f *os.File) error {
+		_, err := f.Write(action)
+		return err
+	})
+}
+
+// putBody stores body, also where a file of its name exists: that one may be
+// damaged, and writing it anew costs no more than finding out. An empty file
+// cannot be; more than a quarter of all puts are of the one empty body.
+func (d *Dir) putBody(e Entry, path string, body io.Reader) error {
+	if e.Size == 0 && d.touchIntact(path, e) {
+		return d.copyBody(io.Discard, e, body)
+	}
+	intact := func() bool { return d.touchIntact(path, e) }
+	return d.install(path, intact, func(f *os.File) error {
+		return d.copyBody(f, e, body)
+	})
+}
+
+// copyBody copies body to w and checks that it is what e says.
+func (d *Dir) copyBody(w io.Writer, e Entry, body io.Reader) error {
+	b := d.writers.Get().(*bodyWriter)
+	defer d.writers.Put(b)
+	return b.copy(w, e, body)
+}
+
+// touchIntact reports whether the file at path holds the body of e, and
+// records its use if it does.
+func (d *Dir) touchIntact(path string, e Entry) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size {
+		return false
+	}
+	if e.Size > 0 {
+		f, err := os.Open(path)
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		if d.copyBody(io.Discard, e, f) != nil {
+			return false
+		}
+	}
+	return !errors.Is(d.touch(path, info.ModTime()), os.ErrNotExist)
+}
+
+// bodyWriter copies one body after another. It is reused, for its buffer.
+type bodyWriter struct {
+	buf *bufio.Writer
+	sum hash.Hash
+}
+
+func newBodyWriter() *bodyWriter {
+	return &bodyWriter{bufio.NewWriterSize(nil, 64<<10), sha256.New()}
+}
+
+func (b *bodyWriter) copy(w io.Writer, e Entry, body io.Reader) error {
+	b.sum.Reset()
+	b.buf.Reset(io.MultiWriter(b.sum, w))
+	defer b.buf.Reset(nil)
+	// The writer gathers whole buffers, however little body gives at a time.
+	n, err := b.buf.ReadFrom(io.LimitReader(body, e.Size+1))
+	if err == nil {
+		err = b.buf.Flush()
+	}
+	if err != nil {
+		return err
+	}
+	if n != e.Size {
+		return fmt.Errorf("%w: %s is not of %d bytes", ErrContent, e.Output, e.Size)
+	}
+	var sum protocol.OutputID
+	b.sum.Sum(sum[:0])
+	if sum != e.Output {
+		return fmt.Errorf("%w: %s is %s", ErrContent, e.Output, sum)
+	}
+	return nil
+}

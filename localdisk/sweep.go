@@ -1,0 +1,171 @@
+package localdisk
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/robustio"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// file is one file of the cache, as a sweep meets it.
+type file struct {
+	path  string
+	kind  kind
+	mtime time.Time
+	size  int64 // in bytes; of a directory: that of the files in it
+}
+
+type kind int
+
+const (
+	other kind = iota
+	action
+	body // of an executable that Go keeps: a directory
+	temp
+)
+
+// walk calls visit for every cache file and temporary file of d, one after
+// another. A directory that does not exist has none. What is neither, above
+// all everything that lies beside the 256 subdirectories, is passed over. It
+// goes on after an error and returns the first.
+func (d *Dir) walk(visit func(file) error) error {
+	info, err := os.Stat(d.root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return &fs.PathError{Op: "open", Path: d.root, Err: errors.New("not a directory")}
+	}
+	var first error
+	for i := range 256 {
+		shard := fmt.Sprintf("%02x", i)
+		err := d.walkShard(shard, visit)
+		if first == nil && !errors.Is(err, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	return first
+}
+
+func (d *Dir) walkShard(shard string, visit func(file) error) error {
+	dir := filepath.Join(d.root, shard)
+	// All names first: visit removes files, which may upset a reading.
+	names, first := readNames(dir)
+	for _, name := range names {
+		k := kindOf(shard, name)
+		if k == other {
+			continue
+		}
+		f, err := look(filepath.Join(dir, name), k)
+		if err == nil {
+			err = visit(f)
+		}
+		if first == nil && !errors.Is(err, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	return first
+}
+
+func readNames(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// kindOf tells what the file called name in shard is.
+func kindOf(shard, name string) kind {
+	if stem, ok := strings.CutSuffix(name, tempSuffix); ok {
+		if len(stem) == tempDigits && isHex(stem) {
+			return temp
+		}
+		return other
+	}
+	const stemWidth = 2 * len(protocol.ActionID{})
+	if len(name) != stemWidth+2 || !isHex(name[:stemWidth]) || !strings.HasPrefix(name, shard) {
+		return other
+	}
+	switch name[stemWidth:] {
+	case "-a":
+		return action
+	case "-d":
+		return body
+	}
+	return other
+}
+
+func isHex(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && s == strings.ToLower(s)
+}
+
+func look(path string, k kind) (file, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return file{}, err
+	}
+	f := file{path: path, kind: k, mtime: info.ModTime(), size: info.Size()}
+	if info.IsDir() {
+		f.size = 0
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return file{}, err
+		}
+		for _, entry := range entries {
+			if info, err := entry.Info(); err == nil {
+				f.size += info.Size()
+			}
+		}
+	}
+	return f, nil
+}
+
+// remove removes f, unless it has been used since cutoff or, on Windows, is
+// open. A body may be given out by another process between the look at f and
+// this moment, so it is moved aside first and looked at once more. Get, for
+// its part, misses when it cannot touch what it was about to give out.
+func remove(f file, cutoff time.Time) (removed bool, err error) {
+	switch f.kind {
+	case action:
+		err = os.Remove(f.path)
+	case temp:
+		err = os.RemoveAll(f.path)
+	case body:
+		aside := tempPath(filepath.Dir(f.path))
+		if err = os.Rename(f.path, aside); err != nil {
+			break
+		}
+		if putBack(aside, f.path, cutoff) {
+			return false, nil
+		}
+		err = os.RemoveAll(aside)
+	}
+	if robustio.IsEphemeralError(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// putBack renames aside to path if it has been used since cutoff. A put may
+// have filled that place meanwhile, with the same bytes.
+func putBack(aside, path string, cutoff time.Time) bool {
+	info, err := os.Lstat(aside)
+	if err != nil || info.ModTime().Before(cutoff) {
+		return false
+	}
+	return os.Rename(aside, path) == nil
+}
