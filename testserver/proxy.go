@@ -49,10 +49,11 @@ func (l *Link) Bandwidth(kib int) {
 	l.add("bandwidth", map[string]any{"rate": kib})
 }
 
-// Hang lets requests through and holds back every answer for ever.
+// Hang lets requests through and holds back every answer, also the end of a
+// connection that the server closes.
 func (l *Link) Hang() {
 	l.t.Helper()
-	l.add("timeout", map[string]any{"timeout": 0})
+	l.Latency(24 * time.Hour)
 }
 
 // Reset answers with a TCP reset.

@@ -1,6 +1,8 @@
 package testserver_test
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -47,18 +49,23 @@ func TestLinkFaults(t *testing.T) {
 		_, err = io.Copy(io.Discard, res.Body)
 		return err
 	}
-	faults := map[string]func(){
-		"hang":    link.Hang,
-		"reset":   link.Reset,
-		"cut":     func() { link.Cut(10) },
-		"down":    link.Down,
-		"latency": func() { link.Latency(time.Minute) },
-	}
-	for name, fault := range faults {
-		t.Run(name, func(t *testing.T) {
-			fault()
-			if get() == nil {
-				t.Error("request succeeded")
+	timeout := func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+	other := func(err error) bool { return err != nil && !timeout(err) }
+	for _, test := range []struct {
+		name  string
+		fault func()
+		want  func(error) bool
+	}{
+		{"hang", link.Hang, timeout},
+		{"latency", func() { link.Latency(time.Minute) }, timeout},
+		{"reset", link.Reset, other},
+		{"cut", func() { link.Cut(10) }, other},
+		{"down", link.Down, other},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.fault()
+			if err := get(); !test.want(err) {
+				t.Errorf("got %v", err)
 			}
 			link.Heal()
 			if err := get(); err != nil {
