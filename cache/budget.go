@@ -1,0 +1,93 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// errBudget is the cause by which lookups end once the budget is spent.
+var errBudget = errors.New("the remote takes longer than it saves")
+
+// budget bounds the time that a session may lose by waiting for its remote.
+//
+// Time counts as lost while at least one lookup is waiting, however many are:
+// that is the most that the build can have been held up. A hit gives back the
+// time its entry took to build, or its part of that where others were waiting
+// at the same time, so a remote that is slow but worth it goes on being asked.
+// It never gives more than was lost, so that a remote that stops
+// answering after a thousand hits costs no more than one that never did. Once
+// the loss reaches the limit, every waiting lookup ends and none starts again.
+type budget struct {
+	ctx    context.Context // done, with errBudget as its cause, once spent
+	cancel context.CancelCauseFunc
+	limit  time.Duration
+
+	mu      sync.Mutex
+	lost    time.Duration // up to since
+	waiting int
+	since   time.Time   // where waiting > 0
+	timer   *time.Timer // fires when the limit would be reached
+}
+
+// newBudget returns a budget that ends with ctx at the latest. The caller calls
+// cancel when done with it.
+func newBudget(ctx context.Context, limit time.Duration) *budget {
+	b := &budget{limit: limit}
+	b.ctx, b.cancel = context.WithCancelCause(ctx)
+	b.timer = time.AfterFunc(limit, b.check)
+	b.timer.Stop()
+	return b
+}
+
+// spent reports that there is nothing left to wait with.
+func (b *budget) spent() bool { return b.ctx.Err() != nil }
+
+// begin notes that a lookup waits for the remote from now on.
+func (b *budget) begin() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count()
+	b.waiting++
+	b.arm()
+}
+
+// end notes that a lookup has its answer, which saved the build that much work.
+func (b *budget) end(saved time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count()
+	b.lost = max(0, b.lost-saved/time.Duration(b.waiting))
+	b.waiting--
+	b.arm()
+}
+
+// check ends all waiting if the limit is reached.
+func (b *budget) check() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count()
+	b.arm()
+}
+
+// count brings lost up to now.
+func (b *budget) count() {
+	now := time.Now()
+	if b.waiting > 0 {
+		b.lost += now.Sub(b.since)
+	}
+	b.since = now
+}
+
+// arm sets the timer to the moment at which the limit is reached if nothing is
+// answered before.
+func (b *budget) arm() {
+	b.timer.Stop()
+	switch {
+	case b.lost >= b.limit:
+		b.cancel(errBudget)
+	case b.waiting > 0:
+		b.timer.Reset(b.limit - b.lost)
+	}
+}

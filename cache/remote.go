@@ -1,0 +1,72 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// remote is the remote tier: the layout of keys in a store, and what is said
+// about it on stderr.
+type remote struct {
+	store backend.Store
+	scope string
+	log   *slog.Logger
+
+	complained atomic.Bool
+}
+
+// entryKey returns the key of action's entry object.
+func (r *remote) entryKey(action protocol.ActionID) string {
+	id := action.String()
+	return "v1/" + r.scope + "/a/" + id[:2] + "/" + id
+}
+
+// complain reports a fault of the remote: the first as a warning, as one line
+// is enough for a tired engineer, all of them for those who look for them.
+func (r *remote) complain(op string, action protocol.ActionID, err error) {
+	key := r.entryKey(action)
+	if r.complained.CompareAndSwap(false, true) {
+		r.log.Warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
+		return
+	}
+	r.log.Info(op, "key", key, "err", err)
+}
+
+// fetch brings action's entry from the remote into the local tier and returns
+// it with what it cost to build. The error wraps backend.ErrNotFound if the
+// remote does not have it, entry.ErrCorrupt or localdisk.ErrContent if what it
+// has is not what it should be.
+func (r *remote) fetch(ctx context.Context, local *localdisk.Dir, action protocol.ActionID, limit int64) (protocol.Entry, time.Duration, error) {
+	object, _, err := r.store.Get(ctx, r.entryKey(action), backend.Range{})
+	if err != nil {
+		return protocol.Entry{}, 0, err
+	}
+	defer object.Close()
+	body, err := entry.Open(object, action, limit)
+	if err != nil {
+		return protocol.Entry{}, 0, err
+	}
+	defer body.Close()
+
+	h := body.Header
+	path, err := local.Put(localdisk.Entry{Action: action, Output: h.Output, Size: h.BodySize, Time: h.Time}, body)
+	if err != nil {
+		return protocol.Entry{}, 0, err
+	}
+	return protocol.Entry{OutputID: h.Output, Size: h.BodySize, Time: h.Time, DiskPath: path}, h.Cost, nil
+}
+
+// corrupt reports whether err says that the remote's object is not what it
+// should be, rather than that it could not be had.
+func corrupt(err error) bool {
+	return errors.Is(err, entry.ErrCorrupt) || errors.Is(err, localdisk.ErrContent)
+}

@@ -1,0 +1,83 @@
+package cache
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// Stats counts what happens in a session. It may be read while the session goes
+// on.
+type Stats struct {
+	Gets, LocalHits, RemoteHits, Misses atomic.Int64
+	Puts, Uploads, UploadErrors         atomic.Int64
+	Corrupt                             atomic.Int64 // objects of the remote that are not what they should be
+	SavedNanos                          atomic.Int64 // sum of the build costs of the remote hits
+
+	Remote backend.Counters
+}
+
+// Summary is a session's Stats at one moment, with the names under which
+// LARDER_STATS=json prints them.
+type Summary struct {
+	Gets           int64         `json:"gets"`
+	LocalHits      int64         `json:"local_hits"`
+	PrefetchHits   int64         `json:"prefetch_hits"`
+	RemoteHits     int64         `json:"remote_hits"`
+	Misses         int64         `json:"misses"`
+	Puts           int64         `json:"puts"`
+	Uploads        int64         `json:"uploads"`
+	UploadErrors   int64         `json:"upload_errors"`
+	RemoteRequests int64         `json:"remote_requests"`
+	RemoteBytesIn  int64         `json:"remote_bytes_in"`
+	RemoteBytesOut int64         `json:"remote_bytes_out"`
+	Corrupt        int64         `json:"corrupt"`
+	Saved          time.Duration `json:"saved_ns"`
+}
+
+// Summary returns the counts as they are now.
+func (s *Stats) Summary() Summary {
+	return Summary{
+		Gets:           s.Gets.Load(),
+		LocalHits:      s.LocalHits.Load(),
+		RemoteHits:     s.RemoteHits.Load(),
+		Misses:         s.Misses.Load(),
+		Puts:           s.Puts.Load(),
+		Uploads:        s.Uploads.Load(),
+		UploadErrors:   s.UploadErrors.Load(),
+		RemoteRequests: s.Remote.Requests.Load(),
+		RemoteBytesIn:  s.Remote.BytesIn.Load(),
+		RemoteBytesOut: s.Remote.BytesOut.Load(),
+		Corrupt:        s.Corrupt.Load(),
+		Saved:          time.Duration(s.SavedNanos.Load()),
+	}
+}
+
+// String returns the summary as one line for people.
+func (s Summary) String() string {
+	line := fmt.Sprintf("%d gets: %d local hits, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
+		s.Gets, s.LocalHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
+		s.RemoteRequests, Bytes(s.RemoteBytesIn), Bytes(s.RemoteBytesOut), s.Saved.Round(10*time.Millisecond))
+	if s.Corrupt > 0 {
+		line += fmt.Sprintf("; %d corrupt objects", s.Corrupt)
+	}
+	if s.UploadErrors > 0 {
+		line += fmt.Sprintf("; %d uploads failed", s.UploadErrors)
+	}
+	return line
+}
+
+// Bytes formats a number of bytes for people.
+func Bytes(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	case n >= 1<<10:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	}
+	return fmt.Sprintf("%d B", n)
+}

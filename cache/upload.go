@@ -1,0 +1,257 @@
+package cache
+
+import (
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// While the build runs, uploads leave it the cores and most of the network;
+// afterwards they take what there is.
+const (
+	uploadsDuringBuild = 4
+	uploadsAfterBuild  = 32
+)
+
+// uploader brings entries from the local tier to the remote, in the background
+// and in the order in which they were added.
+type uploader struct {
+	local   *localdisk.Dir
+	remote  *remote
+	temp    string // folder for entry objects on their way out
+	journal *journal
+	stats   *Stats
+	done    func() // where not nil, called after each upload
+
+	connect  *semaphore.Weighted // uploads under way
+	compress *semaphore.Weighted // of these, the ones that are being compressed
+	hurried  sync.Once
+
+	mu     sync.Mutex
+	change *sync.Cond // whenever one of the following changes
+	queue  []job
+	active map[protocol.ActionID]bool // under way; true: was put again meanwhile
+	failed int                        // could not be uploaded; they stay in the journal
+	lost   int                        // are no longer in the local tier
+}
+
+func newUploader(local *localdisk.Dir, r *remote, s *session, j *journal, stats *Stats) *uploader {
+	u := &uploader{
+		local: local, remote: r, temp: s.dir, journal: j, stats: stats,
+		connect:  semaphore.NewWeighted(uploadsAfterBuild),
+		compress: semaphore.NewWeighted(int64(runtime.NumCPU())),
+		active:   make(map[protocol.ActionID]bool),
+	}
+	u.change = sync.NewCond(&u.mu)
+	u.connect.TryAcquire(uploadsAfterBuild - uploadsDuringBuild)
+	u.compress.TryAcquire(int64(runtime.NumCPU()) - 1)
+	return u
+}
+
+// hurry says that the build is over: all cores and connections may be used.
+func (u *uploader) hurry() {
+	u.hurried.Do(func() {
+		u.connect.Release(uploadsAfterBuild - uploadsDuringBuild)
+		u.compress.Release(int64(runtime.NumCPU()) - 1)
+	})
+}
+
+// add queues an upload. It never blocks.
+func (u *uploader) add(jb job) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.queue = append(u.queue, jb)
+	u.change.Broadcast()
+}
+
+// run does the uploads until ctx is done, and returns when the last one under
+// way has ended.
+func (u *uploader) run(ctx context.Context) {
+	var uploads sync.WaitGroup
+	defer uploads.Wait()
+	for {
+		if u.connect.Acquire(ctx, 1) != nil {
+			return
+		}
+		jb, err := u.next(ctx)
+		if err != nil {
+			return
+		}
+		uploads.Go(func() {
+			defer u.connect.Release(1)
+			u.finish(jb, u.upload(ctx, jb))
+			if u.done != nil {
+				u.done()
+			}
+		})
+	}
+}
+
+// next takes the next upload from the queue. What is put again while it is
+// being uploaded is uploaded once more afterwards, not at the same time: the
+// last put must win.
+func (u *uploader) next(ctx context.Context) (job, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for {
+		if err := u.await(ctx, func() bool { return len(u.queue) > 0 }); err != nil {
+			return job{}, err
+		}
+		jb := u.queue[0]
+		u.queue = u.queue[1:]
+		if _, busy := u.active[jb.action]; !busy {
+			u.active[jb.action] = false
+			return jb, nil
+		}
+		u.active[jb.action] = true
+	}
+}
+
+func (u *uploader) finish(jb job, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	again := u.active[jb.action]
+	delete(u.active, jb.action)
+	u.change.Broadcast()
+
+	switch {
+	case again:
+		u.queue = append(u.queue, jb)
+		return
+	case errors.Is(err, localdisk.ErrNotFound):
+		u.lost++
+	case err != nil:
+		u.failed++
+		return
+	}
+	if err := u.journal.done(jb.action); err != nil {
+		u.remote.log.Debug("note an upload in the journal", "action", jb.action, "err", err)
+	}
+}
+
+// wait returns when nothing is queued or under way, or ctx is done.
+func (u *uploader) wait(ctx context.Context) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.await(ctx, func() bool { return len(u.queue) == 0 && len(u.active) == 0 })
+}
+
+// left returns how many uploads are still to be done, failed ones included.
+func (u *uploader) left() int {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.queue) + len(u.active) + u.failed
+}
+
+// await waits, with u.mu held, until ready or ctx is done.
+func (u *uploader) await(ctx context.Context, ready func() bool) error {
+	stop := context.AfterFunc(ctx, func() {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.change.Broadcast()
+	})
+	defer stop()
+	for !ready() {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		u.change.Wait()
+	}
+	return nil
+}
+
+// upload puts one entry object. The error wraps localdisk.ErrNotFound if the
+// local tier no longer has the entry.
+func (u *uploader) upload(ctx context.Context, jb job) error {
+	err := func() error {
+		object, opts, err := u.encode(ctx, jb)
+		if err != nil {
+			return err
+		}
+		defer os.Remove(object.Name())
+		defer object.Close()
+		_, err = u.remote.store.Put(ctx, u.remote.entryKey(jb.action), object, opts)
+		return err
+	}()
+	switch {
+	case err == nil:
+		u.stats.Uploads.Add(1)
+	case context.Cause(ctx) == nil:
+		u.stats.UploadErrors.Add(1)
+		u.remote.complain("upload", jb.action, err)
+	}
+	return err
+}
+
+// encode writes jb's entry object to a temporary file, positioned at its start.
+// The caller closes and removes it.
+func (u *uploader) encode(ctx context.Context, jb job) (object *os.File, opts backend.PutOptions, err error) {
+	if err := u.compress.Acquire(ctx, 1); err != nil {
+		return nil, opts, err
+	}
+	defer u.compress.Release(1)
+
+	e, path, err := u.local.Get(jb.action)
+	if err != nil {
+		return nil, opts, err
+	}
+	body, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, opts, fmt.Errorf("%w: %w", localdisk.ErrNotFound, err)
+	}
+	if err != nil {
+		return nil, opts, err
+	}
+	defer body.Close()
+
+	object, err = os.CreateTemp(u.temp, "upload-*")
+	if err != nil {
+		return nil, opts, err
+	}
+	defer func() {
+		if err != nil {
+			object.Close()
+			os.Remove(object.Name())
+		}
+	}()
+	h, err := entry.Encode(object, entry.Header{
+		Action:   e.Action,
+		Output:   e.Output,
+		BodySize: e.Size,
+		Time:     e.Time,
+		Cost:     jb.cost,
+	}, body)
+	if err != nil {
+		return nil, opts, err
+	}
+	opts.Size = entry.HeaderSize + h.PayloadSize
+	opts.MD5, err = sumFile(object)
+	return object, opts, err
+}
+
+// sumFile returns the MD5 of all of f, and leaves f at its start.
+func sumFile(f *os.File) (sum [md5.Size]byte, err error) {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return sum, err
+	}
+	h := md5.New()
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 64<<10)); err != nil {
+		return sum, err
+	}
+	h.Sum(sum[:0])
+	_, err = f.Seek(0, io.SeekStart)
+	return sum, err
+}
