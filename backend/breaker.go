@@ -1,0 +1,150 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+// ErrUnavailable says that a request was not sent because those before it
+// failed.
+var ErrUnavailable = errors.New("store unavailable")
+
+// Breaker says when WithBreaker stops asking a store.
+type Breaker struct {
+	// Faults in a row open the circuit; ErrDenied opens it at once, since it
+	// will not get better.
+	Faults int
+
+	// Cooldown is how long an open circuit refuses everything before it lets
+	// one request through; its success closes the circuit again.
+	Cooldown time.Duration
+
+	// OnOpen, if not nil, is called with the error that opened a circuit
+	// that was closed. It may be called from any goroutine.
+	OnOpen func(error)
+}
+
+// WithBreaker stops asking s when it is broken: requests then fail at once,
+// with ErrUnavailable. Reading and writing are two circuits, since credentials
+// that may only read are common.
+//
+// A fault is whatever is neither an answer, such as ErrNotFound or ErrConflict,
+// nor the end of the caller's context. A Get is judged when its body is closed.
+func WithBreaker(s Store, b Breaker) Store {
+	return &guarded{s, newCircuit(b), newCircuit(b)}
+}
+
+type guarded struct {
+	Store
+	reads, writes *circuit
+}
+
+// circuit is a gobreaker that knows which error opened it.
+type circuit struct {
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	onOpen  func(error)
+
+	mu     sync.Mutex // held while a result is reported
+	denied bool       // the result being reported is ErrDenied
+	opened bool       // reporting it opened the circuit
+}
+
+// errGone stands for every result that says nothing about the store.
+var errGone = errors.New("caller gone")
+
+func newCircuit(b Breaker) *circuit {
+	c := &circuit{onOpen: b.OnOpen}
+	c.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+		Timeout: b.Cooldown,
+		ReadyToTrip: func(counts gobreaker.Counts) bool {
+			return c.denied || counts.ConsecutiveFailures >= uint32(b.Faults)
+		},
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			c.opened = c.opened || from == gobreaker.StateClosed && to == gobreaker.StateOpen
+		},
+		IsSuccessful: isAnswer,
+		IsExcluded:   func(err error) bool { return err == errGone },
+	})
+	return c
+}
+
+// allow asks for leave to send a request. The caller passes its result to
+// report, once.
+func (c *circuit) allow(op, key string) (report func(context.Context, error), err error) {
+	done, err := c.breaker.Allow()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", op, key, ErrUnavailable)
+	}
+	return func(ctx context.Context, err error) {
+		result := err
+		if !isAnswer(err) && !isFault(ctx, err) {
+			result = errGone
+		}
+		c.mu.Lock()
+		c.denied, c.opened = errors.Is(result, ErrDenied), false
+		done(result)
+		opened := c.opened
+		c.mu.Unlock()
+		if opened && c.onOpen != nil {
+			c.onOpen(err)
+		}
+	}, nil
+}
+
+func (s *guarded) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
+	report, err := s.reads.allow("get", key)
+	if err != nil {
+		return nil, Object{}, err
+	}
+	body, obj, err := s.Store.Get(ctx, key, r)
+	if err != nil {
+		report(ctx, err)
+		return nil, Object{}, err
+	}
+	return observe(body, func(_ int64, err error) { report(ctx, err) }), obj, nil
+}
+
+func (s *guarded) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
+	report, err := s.writes.allow("put", key)
+	if err != nil {
+		return Object{}, err
+	}
+	obj, err := s.Store.Put(ctx, key, body, opts)
+	report(ctx, err)
+	return obj, err
+}
+
+func (s *guarded) Delete(ctx context.Context, key string) error {
+	report, err := s.writes.allow("delete", key)
+	if err != nil {
+		return err
+	}
+	err = s.Store.Delete(ctx, key)
+	report(ctx, err)
+	return err
+}
+
+func (s *guarded) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		report, err := s.reads.allow("list", prefix)
+		if err != nil {
+			yield(Object{}, err)
+			return
+		}
+		var last error
+		defer func() { report(ctx, last) }()
+		for obj, err := range s.Store.List(ctx, prefix) {
+			last = err
+			if !yield(obj, err) {
+				return
+			}
+		}
+	}
+}

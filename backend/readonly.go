@@ -1,0 +1,20 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"io"
+)
+
+// ReadOnly refuses, with ErrReadOnly, everything that would change s.
+func ReadOnly(s Store) Store { return readOnly{s} }
+
+type readOnly struct{ Store }
+
+func (readOnly) Put(_ context.Context, key string, _ io.ReadSeeker, _ PutOptions) (Object, error) {
+	return Object{}, fmt.Errorf("put %s: %w", key, ErrReadOnly)
+}
+
+func (readOnly) Delete(_ context.Context, key string) error {
+	return fmt.Errorf("delete %s: %w", key, ErrReadOnly)
+}

@@ -1,0 +1,133 @@
+package backend
+
+import (
+	"context"
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"time"
+)
+
+// WithRetry tries a request to s again, up to so many attempts in all, when it
+// met a fault of the moment. Before the second attempt it waits between half
+// of backoff and all of it, and twice as long before each one after that.
+//
+// A Get is tried again until its body is handed out, a List until its first
+// object is; a fault after that is the caller's to see. A Put's body is sent
+// from where it began.
+//
+// A conditional Put whose first attempt failed may still have been carried
+// out, and then the second meets its own success as a conflict. So a conflict
+// after a fault is looked into: if the object is what was to be put, the Put
+// has succeeded, and if that cannot be found out it returns the fault. Two
+// writers of the same bytes can thus both be told that they won; who needs to
+// know the winner puts something of their own in the bytes.
+func WithRetry(s Store, attempts int, backoff time.Duration) Store {
+	return &retried{s, attempts, backoff}
+}
+
+type retried struct {
+	Store
+	attempts int
+	backoff  time.Duration
+}
+
+// do calls try until it succeeds or trying again is of no use, and returns its
+// last error.
+func (s *retried) do(ctx context.Context, try func() error) error {
+	backoff := s.backoff
+	for attempt := 1; ; attempt++ {
+		err := try()
+		if attempt >= s.attempts || !isFault(ctx, err) ||
+			errors.Is(err, ErrDenied) || errors.Is(err, ErrUnavailable) {
+			return err
+		}
+		if backoff > 0 {
+			if cause := sleep(ctx, backoff/2+rand.N(backoff/2+1)); cause != nil {
+				return fmt.Errorf("%w, while waiting to try again after: %v", cause, err)
+			}
+		}
+		backoff *= 2
+	}
+}
+
+func (s *retried) Get(ctx context.Context, key string, r Range) (body io.ReadCloser, obj Object, err error) {
+	err = s.do(ctx, func() (err error) {
+		body, obj, err = s.Store.Get(ctx, key, r)
+		return err
+	})
+	return body, obj, err
+}
+
+func (s *retried) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (obj Object, err error) {
+	start, err := body.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return Object{}, fmt.Errorf("put %s: %w", key, err)
+	}
+	var fault error
+	err = s.do(ctx, func() (err error) {
+		if _, err := body.Seek(start, io.SeekStart); err != nil {
+			return fmt.Errorf("put %s: %w", key, err)
+		}
+		obj, err = s.Store.Put(ctx, key, body, opts)
+		if fault != nil && errors.Is(err, ErrConflict) {
+			return s.settle(ctx, key, opts, fault, err, &obj)
+		}
+		fault = err
+		return err
+	})
+	return obj, err
+}
+
+// settle decides what a conflict means after a fault of the same Put: success,
+// the conflict, or still the fault.
+func (s *retried) settle(ctx context.Context, key string, opts PutOptions, fault, conflict error, obj *Object) error {
+	body, found, err := s.Store.Get(ctx, key, Range{})
+	if errors.Is(err, ErrNotFound) {
+		return conflict
+	}
+	if err != nil {
+		return fault
+	}
+	defer body.Close()
+	if found.Size != opts.Size {
+		return conflict
+	}
+	hash := md5.New()
+	if _, err := io.Copy(hash, body); err != nil {
+		return fault
+	}
+	if [md5.Size]byte(hash.Sum(nil)) != opts.MD5 {
+		return conflict
+	}
+	*obj = found
+	return nil
+}
+
+func (s *retried) Delete(ctx context.Context, key string) error {
+	return s.do(ctx, func() error { return s.Store.Delete(ctx, key) })
+}
+
+func (s *retried) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		handedOut := false
+		err := s.do(ctx, func() error {
+			for obj, err := range s.Store.List(ctx, prefix) {
+				if err != nil && !handedOut {
+					return err
+				}
+				handedOut = true
+				if !yield(obj, err) || err != nil {
+					return nil
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			yield(Object{}, err)
+		}
+	}
+}
