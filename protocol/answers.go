@@ -15,7 +15,6 @@ type answers struct {
 
 	mu     sync.Mutex // guards the rest
 	w      *bufio.Writer
-	held   bool  // the reading goroutine will flush shortly
 	closed bool  // drop what still comes
 	err    error // the first failure to write
 }
@@ -25,6 +24,9 @@ func newAnswers(w io.Writer) *answers {
 }
 
 // send writes one response, and flushes unless somebody else is about to.
+// Waiting for more than that does not pay: the go command's workers each wait
+// for one answer (BenchmarkGet, when the reader held back its own answers while
+// it had further requests at hand).
 func (a *answers) send(r response) {
 	line, err := json.Marshal(r)
 	a.waiting.Add(1)
@@ -37,7 +39,7 @@ func (a *answers) send(r response) {
 	if err == nil {
 		_, err = a.w.Write(append(line, '\n'))
 	}
-	if err == nil && !more && !a.held {
+	if err == nil && !more {
 		err = a.w.Flush()
 	}
 	if a.err == nil {
@@ -45,30 +47,14 @@ func (a *answers) send(r response) {
 	}
 }
 
-// hold makes send leave flushing to the caller, who must release soon: before
-// anything that waits for the go command or for a slow disk.
-func (a *answers) hold() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.held = true
-}
-
-// release flushes what was held, and lets send flush again.
-func (a *answers) release() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.held = false
-	if err := a.w.Flush(); a.err == nil {
-		a.err = err
-	}
-}
-
 // close flushes, and drops every later answer.
 func (a *answers) close() {
-	a.release()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
+	if a.err == nil {
+		a.err = a.w.Flush()
+	}
 }
 
 // failure returns the first error of writing.

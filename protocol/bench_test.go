@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,7 +95,7 @@ func BenchmarkPut(b *testing.B) {
 	b.SetBytes(size)
 	b.ReportAllocs()
 	for b.Loop() {
-		conn, err := protocol.Start(bytes.NewReader([]byte(input)), io.Discard)
+		conn, err := protocol.Start(strings.NewReader(input), io.Discard)
 		if err != nil {
 			b.Fatal(err)
 		}

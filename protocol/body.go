@@ -11,15 +11,19 @@ import (
 
 // errAbandoned says that the go command gave up a put in the middle of its
 // body. It has forgotten the request's ID: an answer would end the build.
-var errAbandoned = errors.New("the go command gave up in the middle of the body")
+var errAbandoned = errors.New("given up by the go command")
 
 // body decodes the body that follows a request, and is its Put.Body.
 type body struct {
 	letters letters
-	decoded io.Reader // letters, decoded
-	size    int64     // announced
-	n       int64     // decoded so far
-	err     error     // what reading ended with
+	size    int64  // announced
+	read    int64  // letters so far
+	n       int64  // bytes so far, decoded from them
+	ready   []byte // the last of them, in data
+	err     error  // what follows ready
+
+	text [4 << 10]byte // whole groups of four letters
+	data [3 << 10]byte
 }
 
 // newBody takes the opening quote, which must be next but for blank bytes. A
@@ -32,54 +36,57 @@ func newBody(in *bufio.Reader, size int64) (*body, error) {
 		return nil, err
 	}
 	if c, _ := in.ReadByte(); c != '"' {
-		return nil, fmt.Errorf("%q where a body should begin", c)
+		return nil, fmt.Errorf("%q where a body of %d bytes should begin", c, size)
 	}
-	b := &body{letters: letters{in: in}, size: size}
-	b.decoded = base64.NewDecoder(base64.StdEncoding.Strict(), &b.letters)
-	return b, nil
+	return &body{letters: letters{in: in}, size: size}, nil
 }
 
-// Read fills all of p where it can: the decoder below gives out less than a
-// kilobyte at a time, and p may be a write to a file.
+// Read fills all of p where it can, since p may become a write to a file.
 func (b *body) Read(p []byte) (n int, err error) {
-	for n < len(p) && b.err == nil {
-		var m int
-		m, err = b.decoded.Read(p[n:])
-		if left := b.size - b.n; int64(m) > left {
-			m, err = int(left), fmt.Errorf("body is longer than the %d bytes announced", b.size)
+	for n < len(p) && (len(b.ready) > 0 || b.err == nil) {
+		if len(b.ready) == 0 {
+			b.decode()
 		}
+		m := copy(p[n:], b.ready)
+		b.ready = b.ready[m:]
 		n += m
-		b.n += int64(m)
-		if err != nil {
-			b.err = b.verdict(err)
-		}
 	}
-	if n > 0 {
+	if n > 0 || len(p) == 0 {
 		return n, nil
 	}
 	return 0, b.err
 }
 
-// verdict turns what decoding ended with into what Read ends with: io.EOF for
-// an intact body only.
-func (b *body) verdict(err error) error {
+// decode sets ready, err or both to what comes next.
+func (b *body) decode() {
+	clean := b.n*4 == b.read*3
+	m, err := io.ReadFull(&b.letters, b.text[:])
+	b.read += int64(m)
+	n, bad := base64.StdEncoding.Strict().Decode(b.data[:], b.text[:m])
+	closed := err == io.EOF || err == io.ErrUnexpectedEOF
+	left := b.size - b.n
 	switch {
-	case errors.Is(err, io.EOF) && b.n < b.size:
-		return fmt.Errorf("body ends after %d of %d bytes: %w", b.n, b.size, io.ErrUnexpectedEOF)
-	case errors.Is(err, io.EOF) && b.letters.n != encodedLen(b.size):
-		// Line breaks: the decoder skips them, the go command writes none.
-		return fmt.Errorf("body of %d bytes takes %d letters instead of %d", b.size, b.letters.n, encodedLen(b.size))
-	case errors.Is(err, io.EOF) && b.letters.broken:
-		// The decoder sees this only within one of its own reads.
-		return errors.New("body goes on after its padding")
-	case errors.Is(err, io.EOF):
-		return io.EOF
+	case m > 0 && !clean:
+		// The decoder skips line breaks, and sees only one text at a time.
+		n, err = 0, errors.New("line break, or more after the padding")
+	case bad != nil && (err == nil || closed):
+		err = bad
+	case int64(n) > left:
+		n, err = int(left), fmt.Errorf("longer than %d bytes", b.size)
+	case closed && int64(n) < left:
+		err = fmt.Errorf("only %d bytes: %w", b.n+int64(n), io.ErrUnexpectedEOF)
+	case closed && b.read != (b.size+2)/3*4:
+		n, err = 0, errors.New("line break")
+	case closed:
+		err = io.EOF
 	}
-	return fmt.Errorf("body of %d bytes, after %d: %w", b.size, b.n, err)
+	b.ready = b.data[:n]
+	b.n += int64(n)
+	b.err = err
+	if err != nil && err != io.EOF {
+		b.err = fmt.Errorf("body of %d bytes: %w", b.size, err)
+	}
 }
-
-// encodedLen is base64.Encoding.EncodedLen for sizes beyond an int.
-func encodedLen(size int64) int64 { return (size + 2) / 3 * 4 }
 
 // finish reads what is left of the body, whatever is wrong with it. It returns
 // nil once the closing quote is taken; otherwise errAbandoned or why there is
@@ -104,15 +111,11 @@ func (b *body) fault() error {
 
 // letters reads the inside of a string, undecoded, and ends with io.EOF at the
 // closing quote, which it takes. It knows no escapes: base64 needs none and
-// the go command writes none, so the first quote is the closing one, and a
-// brace (which it leaves) is the next request, written into a body that was
-// given up.
+// the go command writes none, so the first quote is the closing one. A brace
+// is the next request, written into a body that was given up; it is left.
 type letters struct {
-	in     *bufio.Reader
-	n      int64 // read so far
-	padded bool  // padding was seen
-	broken bool  // something else came after it
-	end    error
+	in  *bufio.Reader
+	end error
 }
 
 func (l *letters) Read(p []byte) (int, error) {
@@ -120,10 +123,7 @@ func (l *letters) Read(p []byte) (int, error) {
 		return 0, l.end
 	}
 	if _, err := l.in.Peek(1); err != nil {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		l.end = err
+		l.end = fmt.Errorf("no closing quote: %w", err)
 		return 0, l.end
 	}
 	text, _ := l.in.Peek(min(len(p), l.in.Buffered()))
@@ -133,18 +133,15 @@ func (l *letters) Read(p []byte) (int, error) {
 			text = text[:i]
 		}
 	}
-	if len(text) == 0 {
-		l.end = errAbandoned
-		if next == '"' {
-			l.in.Discard(1)
-			l.end = io.EOF
-		}
-		return 0, l.end
-	}
-	l.broken = l.broken || l.padded && text[0] != '='
-	l.padded = l.padded || bytes.IndexByte(text, '=') >= 0
 	n := copy(p, text)
-	l.in.Discard(n)
-	l.n += int64(n)
-	return n, nil
+	switch {
+	case n > 0:
+		l.in.Discard(n)
+	case next == '"':
+		l.in.Discard(1)
+		l.end = io.EOF
+	default:
+		l.end = errAbandoned
+	}
+	return n, l.end
 }

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ type session struct {
 	*Conn
 	ctx  context.Context
 	h    Handler
-	held bool           // out is: the reading goroutine flushes
 	gets sync.WaitGroup // those without a reply
 
 	mu   sync.Mutex
@@ -25,9 +23,6 @@ type session struct {
 // io.ErrUnexpectedEOF), or an error that leaves nothing to go on with.
 func (s *session) run() error {
 	for {
-		if !s.more() {
-			s.release()
-		}
 		if err := s.out.failure(); err != nil {
 			return fmt.Errorf("write answer: %w", err)
 		}
@@ -45,7 +40,6 @@ func (s *session) run() error {
 		fault := req.check()
 		switch {
 		case req.Command == cmdClose:
-			s.release()
 			s.out.send(response{ID: req.ID})
 			return s.out.failure()
 		case req.Command == cmdGet && fault == nil:
@@ -64,9 +58,6 @@ func (s *session) get(req request) {
 	s.open[req.ID] = true
 	s.mu.Unlock()
 	s.gets.Add(1)
-	if s.more() {
-		s.hold()
-	}
 	var once sync.Once
 	s.h.Get(s.ctx, ActionID(req.ActionID), func(e Entry, err error) {
 		once.Do(func() {
@@ -82,7 +73,6 @@ func (s *session) get(req request) {
 // put hands a put to the handler, or only answers with fault if there is one.
 // Either way it takes the body.
 func (s *session) put(req request, fault error) error {
-	s.release()
 	b, err := newBody(s.in, req.BodySize)
 	if err != nil {
 		return err
@@ -103,7 +93,9 @@ func (s *session) put(req request, fault error) error {
 		return err
 	}
 	if fault == nil {
-		fault = b.fault()
+		if fault = b.fault(); fault != nil {
+			fault = fmt.Errorf("put %x: %w", req.ActionID, fault)
+		}
 	}
 	s.out.send(putResponse(req.ID, path, fault))
 	return nil
@@ -115,25 +107,4 @@ func (s *session) isOpen(id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open[id]
-}
-
-// more says whether a whole request is buffered, so that handling it needs
-// nothing from the go command.
-func (s *session) more() bool {
-	buffered, _ := s.in.Peek(s.in.Buffered())
-	return bytes.IndexByte(bytes.TrimLeft(buffered, blank), '\n') >= 0
-}
-
-func (s *session) hold() {
-	if !s.held {
-		s.held = true
-		s.out.hold()
-	}
-}
-
-func (s *session) release() {
-	if s.held {
-		s.held = false
-		s.out.release()
-	}
 }
