@@ -1,0 +1,135 @@
+package protocol_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var record = flag.Bool("record", false, "record testdata/sessions anew")
+
+const sessionsDir = "testdata/sessions"
+
+// TestRecordSessions writes testdata/sessions when run with -record: what the
+// go command sends for the module testdata/pantry, whose dependencies in the
+// standard library a build of another module has cached before. To keep the
+// seeds small they are cut, see cutSession.
+func TestRecordSessions(t *testing.T) {
+	if !*record {
+		t.Skip("records only with -record")
+	}
+	sessions := map[string][]string{
+		"build": {"build", "-p", "1", "./..."},
+		"test":  {"test", "-p", "1", "-cover", "./..."},
+		"vet":   {"vet", "-p", "1", "./..."},
+		"list":  {"list", "-p", "1", "-export", "-deps", "-test", "./..."},
+	}
+	warm := t.TempDir()
+	module := copyDir(t, "testdata/pantry")
+	for _, name := range []string{"go.mod", "pantry.go", "pantry_test.go"} {
+		b, err := os.ReadFile(filepath.Join(module, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = bytes.ReplaceAll(b, []byte("pantry"), []byte("cellar"))
+		if err := os.WriteFile(filepath.Join(module, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range sessions {
+		goCommand(t, module, warm, "", args...)
+	}
+	for name, args := range sessions {
+		path := filepath.Join(t.TempDir(), name)
+		goCommand(t, copyDir(t, "testdata/pantry"), copyDir(t, warm), path, args...)
+		session, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(sessionsDir, name), cutSession(t, session), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// cutSession leaves of each row of gets the first eight, and of each body the
+// first 600 bytes, with a request that announces no more than those.
+func cutSession(t *testing.T, session []byte) []byte {
+	const maxGets, maxBody = 8, 600
+	var out bytes.Buffer
+	gets := 0
+	lines := strings.Split(string(session), "\n")
+	for i, line := range lines {
+		if !strings.HasPrefix(line, "{") {
+			continue
+		}
+		var req struct {
+			ID       int64
+			Command  string
+			ActionID []byte `json:",omitempty"`
+			OutputID []byte `json:",omitempty"`
+			BodySize int    `json:",omitempty"`
+		}
+		if err := json.Unmarshal([]byte(line), &req); err != nil {
+			t.Fatal(err)
+		}
+		if req.Command != "get" {
+			gets = 0
+		} else if gets++; gets > maxGets {
+			continue
+		}
+		if req.BodySize == 0 {
+			fmt.Fprintf(&out, "%s\n\n", line)
+			continue
+		}
+		body, err := base64.StdEncoding.DecodeString(strings.Trim(lines[i+2], `"`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body = body[:min(len(body), maxBody)]
+		sum := sha256.Sum256(body)
+		req.OutputID, req.BodySize = sum[:], len(body)
+		if err := json.NewEncoder(&out).Encode(req); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&out, "\n\"%s\"\n", base64.StdEncoding.EncodeToString(body))
+	}
+	return out.Bytes()
+}
+
+func copyDir(t *testing.T, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// readSessions returns the recorded sessions by name.
+func readSessions(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	entries, err := os.ReadDir(sessionsDir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	sessions := make(map[string][]byte)
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join(sessionsDir, e.Name()))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		sessions[e.Name()] = b
+	}
+	if len(sessions) == 0 {
+		tb.Fatalf("no recorded sessions in %s: go test -run RecordSessions -record", sessionsDir)
+	}
+	return sessions
+}
