@@ -1,0 +1,282 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/larderbuild/larder/backend"
+	"golang.org/x/sync/errgroup"
+)
+
+// This file holds the suite's tests of conditions, listings, ends that come
+// early, and many users at once.
+
+func testIfAbsent(t *testing.T, s store) {
+	absent := backend.Condition{Absent: true}
+	if _, err := s.putIf(t.Context(), "key", []byte("first"), absent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.putIf(t.Context(), "key", []byte("second"), absent); !only(err, backend.ErrConflict) {
+		t.Errorf("put over an object: %v, want ErrConflict", err)
+	}
+	s.expect(t, "key", []byte("first"))
+}
+
+func testIfVersion(t *testing.T, s store) {
+	if _, err := s.putIf(t.Context(), "key", []byte("x"), backend.Condition{Version: s.put(t, "other", nil).Version}); !only(err, backend.ErrConflict) {
+		t.Errorf("put over nothing: %v, want ErrConflict", err)
+	}
+	s.expectMissing(t, "key")
+
+	first := s.put(t, "key", []byte("first"))
+	second, err := s.putIf(t.Context(), "key", []byte("second"), backend.Condition{Version: first.Version})
+	if err != nil {
+		t.Fatalf("put over the version that is there: %v", err)
+	}
+	if _, err := s.putIf(t.Context(), "key", []byte("third"), backend.Condition{Version: first.Version}); !only(err, backend.ErrConflict) {
+		t.Errorf("put over a version that is gone: %v, want ErrConflict", err)
+	}
+	if got := s.expect(t, "key", []byte("second")); got.Version != second.Version {
+		t.Errorf("get gives version %q, put gave %q", got.Version, second.Version)
+	}
+	for obj, err := range s.List(t.Context(), "key") {
+		if err != nil || obj.Version != second.Version {
+			t.Errorf("list gives version %q and %v, put gave %q", obj.Version, err, second.Version)
+		}
+	}
+}
+
+// testOneWinner has 16 writers race for each of several states of one object.
+func testOneWinner(t *testing.T, s store) {
+	cond := backend.Condition{Absent: true}
+	for round := range 4 {
+		var mu sync.Mutex
+		var winners []backend.Object
+		var won []byte
+		var group sync.WaitGroup
+		for writer := range 16 {
+			group.Go(func() {
+				data := fmt.Appendf(nil, "round %d writer %d", round, writer)
+				obj, err := s.putIf(t.Context(), "key", data, cond)
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					winners, won = append(winners, obj), data
+				case !only(err, backend.ErrConflict):
+					t.Errorf("loser's error: %v, want ErrConflict", err)
+				}
+			})
+		}
+		group.Wait()
+		if len(winners) != 1 {
+			t.Fatalf("%d winners, want 1", len(winners))
+		}
+		s.expect(t, "key", won)
+		cond = backend.Condition{Version: winners[0].Version}
+	}
+}
+
+func testDelete(t *testing.T, s store) {
+	s.put(t, "a/key", []byte("x"))
+	s.put(t, "a/keys", []byte("x"))
+	for range 2 {
+		if err := s.Delete(t.Context(), "a/key"); err != nil {
+			t.Errorf("delete: %v", err)
+		}
+		s.expectMissing(t, "a/key")
+	}
+	if err := s.Delete(t.Context(), "never/was"); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if got := s.list(t, ""); !slices.Equal(got, []string{"a/keys"}) {
+		t.Errorf("listed %q", got)
+	}
+}
+
+func testList(t *testing.T, s store) {
+	if got := s.list(t, ""); len(got) != 0 {
+		t.Errorf("an empty store lists %q", got)
+	}
+	for _, key := range []string{"a/1", "a/12", "a/2", "ab/1", "b/a/1", "c"} {
+		s.put(t, key, []byte(key))
+	}
+	for prefix, want := range map[string][]string{
+		"":      {"a/1", "a/12", "a/2", "ab/1", "b/a/1", "c"},
+		"a":     {"a/1", "a/12", "a/2", "ab/1"},
+		"a/":    {"a/1", "a/12", "a/2"},
+		"a/1":   {"a/1", "a/12"},
+		"b/":    {"b/a/1"},
+		"c":     {"c"},
+		"c/":    nil,
+		"x/y/z": nil,
+	} {
+		if got := s.list(t, prefix); !slices.Equal(got, want) {
+			t.Errorf("list %q gave %q, want %q", prefix, got, want)
+		}
+	}
+	for obj, err := range s.List(t.Context(), "a/12") {
+		if err != nil || obj.Size != 4 || obj.Version == "" {
+			t.Errorf("listed %+v, %v", obj, err)
+		}
+	}
+}
+
+func testListManyPages(t *testing.T, s store) {
+	const n = 2100 // S3 and GCS give at most 1000 in one answer
+	var group errgroup.Group
+	group.SetLimit(32)
+	want := make([]string, n)
+	for i := range n {
+		want[i] = fmt.Sprintf("v1/main/a/%02x/%04d", i%16, i)
+		group.Go(func() error {
+			_, err := s.putIf(t.Context(), want[i], []byte("x"), backend.Condition{})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(want)
+	if got := s.list(t, "v1/main/a/"); !slices.Equal(got, want) {
+		t.Errorf("listed %d keys, want %d", len(got), n)
+	}
+}
+
+func testListAbandoned(t *testing.T, s store) {
+	for i := range 10 {
+		s.put(t, fmt.Sprintf("key-%d", i), nil)
+	}
+	n := 0
+	for range s.List(t.Context(), "") {
+		if n++; n == 3 {
+			break
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d objects, want 3", n)
+	}
+}
+
+var errGivenUp = errors.New("given up")
+
+func testCancelledBefore(t *testing.T, s store) {
+	s.put(t, "key", []byte("x"))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errGivenUp)
+	_, _, err := s.get(ctx, "key", backend.Range{})
+	if !errors.Is(err, errGivenUp) {
+		t.Errorf("get: %v", err)
+	}
+	if _, err := s.putIf(ctx, "new", []byte("x"), backend.Condition{}); !errors.Is(err, errGivenUp) {
+		t.Errorf("put: %v", err)
+	}
+	if err := s.Delete(ctx, "key"); !errors.Is(err, errGivenUp) {
+		t.Errorf("delete: %v", err)
+	}
+	err = nil
+	for _, err = range s.List(ctx, "") {
+	}
+	if !errors.Is(err, errGivenUp) {
+		t.Errorf("list: %v", err)
+	}
+	s.expect(t, "key", []byte("x"))
+	s.expectMissing(t, "new")
+}
+
+func testCancelledDuringBody(t *testing.T, s store) {
+	s.put(t, "key", random(8<<20))
+	ctx, cancel := context.WithCancelCause(t.Context())
+	body, _, err := s.Get(ctx, "key", backend.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if _, err := io.ReadFull(body, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	cancel(errGivenUp)
+	if _, err := io.Copy(io.Discard, body); !errors.Is(err, errGivenUp) {
+		t.Errorf("read after cancel: %v", err)
+	}
+}
+
+// cancelling is a body that gives its own Put up halfway.
+type cancelling struct {
+	*bytes.Reader
+	cancel context.CancelCauseFunc
+}
+
+func (c cancelling) Read(p []byte) (int, error) {
+	if int64(c.Len()) < c.Size()/2 {
+		c.cancel(errGivenUp)
+	}
+	return c.Reader.Read(p)
+}
+
+func testCancelledDuringPut(t *testing.T, s store) {
+	data := random(8 << 20)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	_, err := s.Put(ctx, "key", cancelling{bytes.NewReader(data), cancel}, options(data))
+	if !errors.Is(err, errGivenUp) {
+		t.Errorf("put: %v", err)
+	}
+	s.expectMissing(t, "key")
+	if got := s.list(t, ""); len(got) > 0 {
+		t.Errorf("listed %q", got)
+	}
+}
+
+func testClosedHalfway(t *testing.T, s store) {
+	data := random(8 << 20)
+	s.put(t, "key", data)
+	for range 8 {
+		body, _, err := s.Get(t.Context(), "key", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(body, make([]byte, 1<<20)); err != nil {
+			t.Error(err)
+		}
+		if err := body.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	}
+	s.expect(t, "key", data)
+}
+
+func testManyUsers(t *testing.T, s store) {
+	shared := random(100_000)
+	s.put(t, "shared", shared)
+	var group sync.WaitGroup
+	for user := range 64 {
+		group.Go(func() {
+			key := fmt.Sprintf("own/%d", user)
+			own := random(user * 1000)
+			for range 4 {
+				if _, err := s.putIf(t.Context(), key, own, backend.Condition{}); err != nil {
+					t.Errorf("put: %v", err)
+				}
+				if got, _, err := s.get(t.Context(), key, backend.Range{}); err != nil || !bytes.Equal(got, own) {
+					t.Errorf("get own: %d bytes, %v", len(got), err)
+				}
+				if got, _, err := s.get(t.Context(), "shared", backend.Range{Offset: 1000}); err != nil || !bytes.Equal(got, shared[1000:]) {
+					t.Errorf("get shared: %d bytes, %v", len(got), err)
+				}
+			}
+			if err := s.Delete(t.Context(), key); err != nil {
+				t.Errorf("delete: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	if got := s.list(t, ""); !slices.Equal(got, []string{"shared"}) {
+		t.Errorf("listed %q", got)
+	}
+}

@@ -1,0 +1,4 @@
+// Package backendtest is for tests of and with stores: [Run], the one suite
+// that every driver passes on a real server, [Memory], a store that forgets,
+// and [Faulty], one that fails as it is told.
+package backendtest

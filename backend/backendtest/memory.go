@@ -1,0 +1,106 @@
+package backendtest
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// Memory returns an empty store in memory. It passes [Run]. Its errors are of
+// its own making, so that a caller that tests for those of one driver, and not
+// for backend's, is found out.
+func Memory() backend.Store {
+	return &memory{objects: make(map[string]memoryObject)}
+}
+
+type memory struct {
+	mu      sync.Mutex
+	puts    int // numbers the versions
+	objects map[string]memoryObject
+}
+
+type memoryObject struct {
+	backend.Object
+	data []byte
+}
+
+func (m *memory) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	if ctx.Err() != nil {
+		return nil, backend.Object{}, backend.Wrap(ctx, "get", key, ctx.Err())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	obj, ok := m.objects[key]
+	if !ok {
+		return nil, backend.Object{}, fmt.Errorf("memory: %w: %s", backend.ErrNotFound, key)
+	}
+	data := obj.data[min(r.Offset, obj.Size):]
+	if r.Length > 0 {
+		data = data[:min(r.Length, int64(len(data)))]
+	}
+	body := io.NopCloser(bytes.NewReader(data))
+	return backend.NewBody(ctx, key, body), obj.Object, nil
+}
+
+func (m *memory) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	upload, err := backend.NewUpload(ctx, body, opts.Size)
+	if err != nil {
+		return backend.Object{}, backend.Wrap(ctx, "put", key, err)
+	}
+	data, err := io.ReadAll(upload)
+	if err != nil {
+		return backend.Object{}, backend.Wrap(ctx, "put", key, err)
+	}
+	if md5.Sum(data) != opts.MD5 {
+		return backend.Object{}, fmt.Errorf("memory: %w: %s", backend.ErrDigest, key)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old, exists := m.objects[key]
+	if opts.If.Absent && exists || opts.If.Version != "" && opts.If.Version != old.Version {
+		return backend.Object{}, fmt.Errorf("memory: %w: %s", backend.ErrConflict, key)
+	}
+	m.puts++
+	obj := backend.Object{Key: key, Size: opts.Size, Version: strconv.Itoa(m.puts)}
+	m.objects[key] = memoryObject{obj, data}
+	return obj, nil
+}
+
+func (m *memory) Delete(ctx context.Context, key string) error {
+	if ctx.Err() != nil {
+		return backend.Wrap(ctx, "delete", key, ctx.Err())
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.objects, key)
+	return nil
+}
+
+func (m *memory) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
+	return func(yield func(backend.Object, error) bool) {
+		m.mu.Lock()
+		objects := slices.Collect(maps.Values(m.objects))
+		m.mu.Unlock()
+		for _, obj := range objects {
+			if ctx.Err() != nil {
+				yield(backend.Object{}, backend.Wrap(ctx, "list", prefix, ctx.Err()))
+				return
+			}
+			if strings.HasPrefix(obj.Key, prefix) && !yield(obj.Object, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *memory) Close() error { return nil }
