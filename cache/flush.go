@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -112,14 +113,14 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 		defer close(stopped)
 		u.run(running)
 	}()
-	err = u.wait(ctx)
+	_ = u.wait(ctx) // what is not done in time is left
 	stop()
 	<-stopped
 	left = u.left()
 
 	switch {
-	case err != nil:
-		return fmt.Errorf("%d uploads left: %w", left, err)
+	case left > 0 && ctx.Err() != nil:
+		return fmt.Errorf("%d of %d uploads left: %w", left, len(jobs), context.Cause(ctx))
 	case left > 0:
 		return fmt.Errorf("%d of %d uploads failed", left, len(jobs))
 	case u.lost > 0:
@@ -143,4 +144,27 @@ func Pending(local *localdisk.Dir) (uploads int, err error) {
 		uploads += len(jobs)
 	}
 	return uploads, nil
+}
+
+// Forget gives up the uploads that sessions which are gone have left.
+func Forget(local *localdisk.Dir) error {
+	dirs, err := sessions(local.Path())
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		s, err := takeSession(dir)
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			continue
+		}
+		err = os.Remove(s.journal())
+		s.close()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -39,6 +41,7 @@ type Summary struct {
 
 // Summary returns the counts as they are now.
 func (s *Stats) Summary() Summary {
+	remote := s.Remote.Snapshot()
 	return Summary{
 		Gets:           s.Gets.Load(),
 		LocalHits:      s.LocalHits.Load(),
@@ -47,9 +50,9 @@ func (s *Stats) Summary() Summary {
 		Puts:           s.Puts.Load(),
 		Uploads:        s.Uploads.Load(),
 		UploadErrors:   s.UploadErrors.Load(),
-		RemoteRequests: s.Remote.Requests.Load(),
-		RemoteBytesIn:  s.Remote.BytesIn.Load(),
-		RemoteBytesOut: s.Remote.BytesOut.Load(),
+		RemoteRequests: remote.Requests,
+		RemoteBytesIn:  remote.BytesIn,
+		RemoteBytesOut: remote.BytesOut,
 		Corrupt:        s.Corrupt.Load(),
 		Saved:          time.Duration(s.SavedNanos.Load()),
 	}
@@ -59,7 +62,7 @@ func (s *Stats) Summary() Summary {
 func (s Summary) String() string {
 	line := fmt.Sprintf("%d gets: %d local hits, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
 		s.Gets, s.LocalHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
-		s.RemoteRequests, Bytes(s.RemoteBytesIn), Bytes(s.RemoteBytesOut), s.Saved.Round(10*time.Millisecond))
+		s.RemoteRequests, humanize.IBytes(uint64(s.RemoteBytesIn)), humanize.IBytes(uint64(s.RemoteBytesOut)), s.Saved.Round(10*time.Millisecond))
 	if s.Corrupt > 0 {
 		line += fmt.Sprintf("; %d corrupt objects", s.Corrupt)
 	}
@@ -67,17 +70,4 @@ func (s Summary) String() string {
 		line += fmt.Sprintf("; %d uploads failed", s.UploadErrors)
 	}
 	return line
-}
-
-// Bytes formats a number of bytes for people.
-func Bytes(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	case n >= 1<<10:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	}
-	return fmt.Sprintf("%d B", n)
 }

@@ -198,48 +198,53 @@ func (u *uploader) upload(ctx context.Context, jb job) error {
 
 // encode writes jb's entry object to a temporary file, positioned at its start.
 // The caller closes and removes it.
-func (u *uploader) encode(ctx context.Context, jb job) (object *os.File, opts backend.PutOptions, err error) {
+func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOptions, error) {
 	if err := u.compress.Acquire(ctx, 1); err != nil {
-		return nil, opts, err
+		return nil, backend.PutOptions{}, err
 	}
 	defer u.compress.Release(1)
 
 	e, path, err := u.local.Get(jb.action)
 	if err != nil {
-		return nil, opts, err
+		return nil, backend.PutOptions{}, err
 	}
 	body, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, opts, fmt.Errorf("%w: %w", localdisk.ErrNotFound, err)
+		return nil, backend.PutOptions{}, fmt.Errorf("%w: %w", localdisk.ErrNotFound, err)
 	}
 	if err != nil {
-		return nil, opts, err
+		return nil, backend.PutOptions{}, err
 	}
 	defer body.Close()
 
-	object, err = os.CreateTemp(u.temp, "upload-*")
+	object, err := os.CreateTemp(u.temp, "upload-*")
 	if err != nil {
-		return nil, opts, err
+		return nil, backend.PutOptions{}, err
 	}
-	defer func() {
-		if err != nil {
-			object.Close()
-			os.Remove(object.Name())
-		}
-	}()
-	h, err := entry.Encode(object, entry.Header{
+	opts, err := encodeObject(object, entry.Header{
 		Action:   e.Action,
 		Output:   e.Output,
 		BodySize: e.Size,
 		Time:     e.Time,
 		Cost:     jb.cost,
-	}, body)
+	}, &cancellable{body, ctx})
 	if err != nil {
-		return nil, opts, err
+		object.Close()
+		os.Remove(object.Name())
+		return nil, backend.PutOptions{}, err
+	}
+	return object, opts, nil
+}
+
+// encodeObject writes an entry object to file, and leaves file at its start.
+func encodeObject(file *os.File, h entry.Header, body io.ReadSeeker) (opts backend.PutOptions, err error) {
+	h, err = entry.Encode(file, h, body)
+	if err != nil {
+		return opts, err
 	}
 	opts.Size = entry.HeaderSize + h.PayloadSize
-	opts.MD5, err = sumFile(object)
-	return object, opts, err
+	opts.MD5, err = sumFile(file)
+	return opts, err
 }
 
 // sumFile returns the MD5 of all of f, and leaves f at its start.
@@ -254,4 +259,17 @@ func sumFile(f *os.File) (sum [md5.Size]byte, err error) {
 	h.Sum(sum[:0])
 	_, err = f.Seek(0, io.SeekStart)
 	return sum, err
+}
+
+// cancellable is a body that can no longer be read once ctx is done.
+type cancellable struct {
+	io.ReadSeeker
+	ctx context.Context
+}
+
+func (c *cancellable) Read(p []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		return 0, context.Cause(c.ctx)
+	}
+	return c.ReadSeeker.Read(p)
 }

@@ -1,0 +1,400 @@
+package cache_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var target = cache.Target{Remote: "test:", Scope: "main"}
+
+// unclosed is a store that outlives the sessions that use it.
+type unclosed struct{ backend.Store }
+
+func (unclosed) Close() error { return nil }
+
+// machine is one session on a machine with a local tier of its own.
+type machine struct {
+	*cache.Cache
+	dir   string
+	stats *cache.Stats
+	log   *bytes.Buffer
+}
+
+// newMachine starts a session over store in dir, with the values that tests
+// need and change may turn.
+func newMachine(t *testing.T, dir string, store backend.Store, change ...func(*cache.Config)) *machine {
+	t.Helper()
+	m := &machine{dir: dir, stats: new(cache.Stats), log: new(bytes.Buffer)}
+	cfg := cache.Config{
+		Local:     localdisk.New(dir),
+		Target:    target,
+		Upload:    true,
+		Budget:    time.Minute,
+		MaxObject: 1 << 30,
+		Stats:     m.stats,
+		Log:       slog.New(slog.NewTextHandler(m.log, nil)),
+	}
+	if store != nil {
+		cfg.Store = unclosed{backend.WithCounters(store, &m.stats.Remote)}
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	m.Cache = cache.New(cfg)
+	return m
+}
+
+func actionID(name string) protocol.ActionID { return sha256.Sum256([]byte("action " + name)) }
+
+func (m *machine) put(t *testing.T, name, body string) {
+	t.Helper()
+	path, err := m.Put(t.Context(), protocol.Put{
+		ActionID: actionID(name),
+		OutputID: sha256.Sum256([]byte(body)),
+		Size:     int64(len(body)),
+		Body:     strings.NewReader(body),
+	})
+	if err != nil {
+		t.Fatalf("put %s: %v", name, err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != body {
+		t.Fatalf("put %s: its file holds %q, %v", name, got, err)
+	}
+}
+
+// get returns the entry of name and its body.
+func (m *machine) get(ctx context.Context, name string) (protocol.Entry, string, error) {
+	type answer struct {
+		entry protocol.Entry
+		err   error
+	}
+	answers := make(chan answer, 1)
+	m.Get(ctx, actionID(name), func(e protocol.Entry, err error) { answers <- answer{e, err} })
+	a := <-answers
+	if a.err != nil {
+		return a.entry, "", a.err
+	}
+	body, err := os.ReadFile(a.entry.DiskPath)
+	return a.entry, string(body), err
+}
+
+func (m *machine) wantHit(t *testing.T, name, body string) protocol.Entry {
+	t.Helper()
+	e, got, err := m.get(t.Context(), name)
+	if err != nil || got != body {
+		t.Fatalf("get %s: %q, %v; want %q", name, got, err, body)
+	}
+	return e
+}
+
+func (m *machine) wantMiss(t *testing.T, name string) {
+	t.Helper()
+	if _, _, err := m.get(t.Context(), name); !errors.Is(err, protocol.ErrMiss) {
+		t.Fatalf("get %s: %v, want a miss", name, err)
+	}
+}
+
+func (m *machine) warnings() []string {
+	var lines []string
+	for line := range strings.Lines(m.log.String()) {
+		if strings.Contains(line, "level=WARN") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func TestWhatOneMachinePutsAnotherGets(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store)
+	bodies := map[string]string{"archive": strings.Repeat("object code ", 10_000), "stdout": "", "vet": "facts"}
+	for name, body := range bodies {
+		a.wantMiss(t, name)
+		a.put(t, name, body)
+	}
+	original := a.wantHit(t, "archive", bodies["archive"])
+	if left := a.Close(time.Minute); left != 0 {
+		t.Fatalf("%d uploads left", left)
+	}
+
+	b := newMachine(t, t.TempDir(), store)
+	for name, body := range bodies {
+		b.wantHit(t, name, body)
+		b.wantHit(t, name, body)
+	}
+	if e := b.wantHit(t, "archive", bodies["archive"]); !e.Time.Equal(original.Time) {
+		t.Errorf("time %v, put at %v", e.Time, original.Time)
+	}
+	b.Close(0)
+
+	got, want := b.stats.Summary(), cache.Summary{
+		Gets: 7, LocalHits: 4, RemoteHits: 3, RemoteRequests: 3,
+		RemoteBytesIn: a.stats.Summary().RemoteBytesOut,
+	}
+	if got.Saved <= 0 {
+		t.Error("nothing saved")
+	}
+	want.Saved = got.Saved
+	if got != want {
+		t.Errorf("stats\n%+v, want\n%+v", got, want)
+	}
+	if _, err := os.Stat(filepath.Join(b.dir, "larder", "sessions")); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(b.dir, "larder", "sessions", "*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("sessions left: %v, %v", left, err)
+	}
+}
+
+// The go command overwrites test logs under one key: whatever the order in
+// which uploads end, the last put must be the one that stays.
+func TestLastPutWins(t *testing.T) {
+	store := backendtest.Memory()
+	first := make(chan struct{}) // lets the first upload through
+	var puts int
+	slowFirst := backendtest.Faulty(store, func(op, _ string) backendtest.Fault {
+		if op == "put" {
+			if puts++; puts == 1 {
+				<-first
+			}
+		}
+		return backendtest.Fault{}
+	})
+	a := newMachine(t, t.TempDir(), slowFirst)
+	for i := range 5 {
+		a.put(t, "test log", fmt.Sprint("run ", i))
+		if i == 0 {
+			for a.stats.Remote.Snapshot().Requests == 0 {
+				time.Sleep(time.Millisecond) // until it is under way
+			}
+		}
+	}
+	close(first)
+	if left := a.Close(time.Minute); left != 0 {
+		t.Fatalf("%d uploads left", left)
+	}
+	b := newMachine(t, t.TempDir(), store)
+	defer b.Close(0)
+	b.wantHit(t, "test log", "run 4")
+}
+
+func TestOneRequestForAllWhoAsk(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store)
+	a.put(t, "archive", "object code")
+	a.Close(time.Minute)
+
+	var mu sync.Mutex
+	var trace []string
+	release := make(chan struct{})
+	traced := backend.WithLog(backendtest.Faulty(store, func(string, string) backendtest.Fault {
+		<-release
+		return backendtest.Fault{}
+	}), func(r backend.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		trace = append(trace, r.String())
+	})
+	b := newMachine(t, t.TempDir(), traced)
+	var replies sync.WaitGroup
+	for range 8 {
+		replies.Add(1)
+		b.Get(t.Context(), actionID("archive"), func(_ protocol.Entry, err error) {
+			defer replies.Done()
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	time.Sleep(10 * time.Millisecond) // all eight may be on their way now
+	close(release)
+	replies.Wait()
+	b.Close(0)
+	id := actionID("archive").String()
+	want := fmt.Sprintf("get v1/main/a/%s/%s…: ok, %d", id[:2], id[:8], a.stats.Summary().RemoteBytesOut)
+	if got := strings.Join(trace, "\n"); got != want {
+		t.Errorf("requests:\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestWhatStaysLocal(t *testing.T) {
+	large := strings.Repeat("x", 2000)
+	for name, test := range map[string]struct {
+		body    string
+		change  func(*cache.Config)
+		uploads int64
+	}{
+		"an archive":               {"!<arch>", func(*cache.Config) {}, 1},
+		"a module index":           {"go index v2\n...", func(*cache.Config) {}, 0},
+		"nearly a module index":    {"go index", func(*cache.Config) {}, 1},
+		"what is over the limit":   {large, func(c *cache.Config) { c.MaxObject = 1999 }, 0},
+		"not what is at the limit": {large, func(c *cache.Config) { c.MaxObject = 2000 }, 1},
+		"all, when told so":        {"!<arch>", func(c *cache.Config) { c.Upload = false }, 0},
+		"all, without a remote":    {"!<arch>", func(c *cache.Config) { c.Store = nil }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := newMachine(t, t.TempDir(), backendtest.Memory(), test.change)
+			m.put(t, "it", test.body)
+			m.wantHit(t, "it", test.body)
+			if left := m.Close(time.Minute); left != 0 {
+				t.Errorf("%d uploads left", left)
+			}
+			if got := m.stats.Summary().Uploads; got != test.uploads {
+				t.Errorf("%d uploads, want %d", got, test.uploads)
+			}
+		})
+	}
+}
+
+// Whatever the remote does, a lookup is a miss, one warning is printed, what
+// is put afterwards is in the local tier, and once the remote is well again it
+// is repaired.
+func TestFaultyRemote(t *testing.T) {
+	reset := errors.New("connection reset by peer")
+	for name, test := range map[string]struct {
+		fault   backendtest.Fault
+		corrupt bool
+	}{
+		"down":            {backendtest.Fault{Err: reset}, false},
+		"denied":          {backendtest.Fault{Err: backend.ErrDenied}, false},
+		"reset in a body": {backendtest.Fault{Break: reset}, false},
+		"cut bodies":      {backendtest.Fault{Truncate: true}, true},
+		"flipped bits":    {backendtest.Fault{Flip: true}, true},
+		"endless bodies":  {backendtest.Fault{Endless: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := backendtest.Memory()
+			a := newMachine(t, t.TempDir(), store)
+			a.put(t, "one", "first body")
+			a.put(t, "two", "second body")
+			a.Close(time.Minute)
+
+			b := newMachine(t, t.TempDir(), backendtest.Faulty(store, func(string, string) backendtest.Fault { return test.fault }))
+			b.wantMiss(t, "one")
+			b.wantMiss(t, "two")
+			b.put(t, "one", "first body")
+			b.wantHit(t, "one", "first body")
+			b.Close(time.Minute)
+			if got := b.warnings(); len(got) != 1 {
+				t.Errorf("%d warnings: %q", len(got), got)
+			}
+			if got := b.stats.Summary().Corrupt; (got == 2) != test.corrupt {
+				t.Errorf("%d corrupt", got)
+			}
+		})
+	}
+}
+
+// A remote that never answers is given up once the budget is spent, for the
+// lookups that wait as for those that follow, with one line.
+func TestBudgetEndsLookups(t *testing.T) {
+	m := newMachine(t, t.TempDir(), backendtest.Faulty(backendtest.Memory(), hang), func(c *cache.Config) {
+		c.Budget = 20 * time.Millisecond
+	})
+	var waiting sync.WaitGroup
+	for i := range 4 {
+		waiting.Go(func() { m.wantMiss(t, fmt.Sprint(i)) })
+	}
+	waiting.Wait()
+	asked := m.stats.Summary().RemoteRequests
+	m.wantMiss(t, "later")
+	if got := m.stats.Summary().RemoteRequests; got != asked {
+		t.Errorf("%d requests after the budget was spent", got-asked)
+	}
+	m.Close(0)
+	if got := m.warnings(); len(got) != 1 || !strings.Contains(got[0], "no more lookups") {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+// The end of the session ends lookups that are still under way, without a word.
+func TestEndOfSessionEndsLookups(t *testing.T) {
+	m := newMachine(t, t.TempDir(), backendtest.Faulty(backendtest.Memory(), hang))
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if _, _, err := m.get(ctx, "it"); !errors.Is(err, protocol.ErrMiss) {
+		t.Errorf("error %v", err)
+	}
+	m.Close(0)
+	if got := m.warnings(); len(got) != 0 {
+		t.Errorf("warnings: %q", got)
+	}
+}
+
+func TestCorruptObjects(t *testing.T) {
+	object := func(body string) []byte {
+		store := backendtest.Memory()
+		m := newMachine(t, t.TempDir(), store)
+		m.put(t, "it", body)
+		m.Close(time.Minute)
+		return read(t, store, key("it"))
+	}
+	good := object("the body")
+	for name, bad := range map[string][]byte{
+		"empty":            {},
+		"not ours":         []byte("<html>404</html>"),
+		"a later version":  append(append([]byte("larder\r\n"), 2), good[9:]...),
+		"cut in a header":  good[:100],
+		"cut in a body":    good[:len(good)-1],
+		"another body":     append(bytes.Clone(good[:len(good)-8]), "The body"...),
+		"something behind": append(bytes.Clone(good), 0),
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := backendtest.Memory()
+			write(t, store, key("it"), bad)
+			m := newMachine(t, t.TempDir(), store)
+			m.wantMiss(t, "it")
+			if got := m.stats.Summary().Corrupt; got != 1 {
+				t.Errorf("%d corrupt objects", got)
+			}
+			if !bytes.Equal(read(t, store, key("it")), bad) {
+				t.Error("the object was not left in place")
+			}
+			m.put(t, "it", "the body")
+			m.Close(time.Minute)
+
+			other := newMachine(t, t.TempDir(), store)
+			defer other.Close(0)
+			other.wantHit(t, "it", "the body")
+		})
+	}
+}
+
+// An intact entry object of another action is no answer to this one's lookup.
+func TestObjectOfAnotherAction(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store)
+	a.put(t, "theirs", "their body")
+	a.Close(time.Minute)
+	write(t, store, key("ours"), read(t, store, key("theirs")))
+
+	b := newMachine(t, t.TempDir(), store)
+	defer b.Close(0)
+	b.wantMiss(t, "ours")
+}
+
+func key(name string) string {
+	id := actionID(name).String()
+	return "v1/main/a/" + id[:2] + "/" + id
+}

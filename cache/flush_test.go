@@ -1,0 +1,252 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/dir"
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+)
+
+// flush runs Flush over what is in local, into store.
+func flush(ctx context.Context, local string, store backend.Store, change ...func(*cache.FlushConfig)) (*cache.Stats, error) {
+	stats := new(cache.Stats)
+	cfg := cache.FlushConfig{
+		Local: localdisk.New(local),
+		Open: func(cache.Target) (backend.Store, error) {
+			return unclosed{backend.WithCounters(store, &stats.Remote)}, nil
+		},
+		Stats: stats,
+		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	return stats, cache.Flush(ctx, cfg)
+}
+
+func hang(string, string) backendtest.Fault { return backendtest.Fault{Hang: true} }
+
+// leave makes a session in local that ends with n uploads left.
+func leave(t *testing.T, local string, n int) {
+	t.Helper()
+	m := newMachine(t, local, backendtest.Faulty(backendtest.Memory(), hang))
+	for i := range n {
+		m.put(t, fmt.Sprint(i), fmt.Sprint("body ", i))
+	}
+	if left := m.Close(0); left != n {
+		t.Fatalf("%d uploads left, want %d", left, n)
+	}
+}
+
+func wantAll(t *testing.T, store backend.Store, n int) {
+	t.Helper()
+	m := newMachine(t, t.TempDir(), store)
+	defer m.Close(0)
+	for i := range n {
+		m.wantHit(t, fmt.Sprint(i), fmt.Sprint("body ", i))
+	}
+}
+
+func TestFlushDoesWhatASessionLeft(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	leave(t, local, 50)
+	if n, err := cache.Pending(localdisk.New(local)); n != 50 || err != nil {
+		t.Fatalf("%d pending, %v", n, err)
+	}
+	found, done := 0, make(chan bool, 50)
+	stats, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
+		c.Found = func(n int) { found += n }
+		c.Done = func() { done <- true }
+	})
+	if err != nil || stats.Uploads.Load() != 50 || found != 50 || len(done) != 50 {
+		t.Errorf("%v; %d uploads, %d found, %d done", err, stats.Uploads.Load(), found, len(done))
+	}
+	wantAll(t, store, 50)
+
+	stats, err = flush(t.Context(), local, store)
+	if err != nil || stats.Summary().RemoteRequests != 0 {
+		t.Errorf("once more: %v, %d requests", err, stats.Summary().RemoteRequests)
+	}
+}
+
+func TestFlushFailsAndKeepsTheRest(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	leave(t, local, 10)
+	bad := key("3")
+	faulty := backendtest.Faulty(store, func(_, key string) backendtest.Fault {
+		if key == bad {
+			return backendtest.Fault{Err: errors.New("connection reset")}
+		}
+		return backendtest.Fault{}
+	})
+	if _, err := flush(t.Context(), local, faulty); err == nil || !strings.Contains(err.Error(), "1 of 10 uploads failed") {
+		t.Errorf("error %v", err)
+	}
+	stats, err := flush(t.Context(), local, store)
+	if err != nil || stats.Uploads.Load() != 1 {
+		t.Errorf("%v, %d uploads", err, stats.Uploads.Load())
+	}
+	wantAll(t, store, 10)
+}
+
+func TestFlushEndsWithItsContext(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	leave(t, local, 10)
+	gone := errors.New("time is up")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, gone)
+	defer cancel()
+	if _, err := flush(ctx, local, backendtest.Faulty(store, hang)); !errors.Is(err, gone) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := flush(t.Context(), local, store); err != nil {
+		t.Error(err)
+	}
+	wantAll(t, store, 10)
+}
+
+func TestFlushOnlyOneTarget(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	leave(t, local, 3)
+	stats, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
+		c.Only = &cache.Target{Remote: "another:", Scope: "main"}
+	})
+	if err != nil || stats.Summary().RemoteRequests != 0 {
+		t.Errorf("%v, %d requests", err, stats.Summary().RemoteRequests)
+	}
+	if n, err := cache.Pending(localdisk.New(local)); n != 3 || err != nil {
+		t.Errorf("%d pending, %v", n, err)
+	}
+}
+
+func TestFlushSaysWhatIsLost(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	leave(t, local, 3)
+	id := actionID("1").String()
+	if err := os.Remove(filepath.Join(local, id[:2], id+"-a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := flush(t.Context(), local, store); err == nil || !strings.Contains(err.Error(), "1 of 3 uploads are no longer in") {
+		t.Errorf("error %v", err)
+	}
+	if n, err := cache.Pending(localdisk.New(local)); n != 0 || err != nil {
+		t.Errorf("%d pending, %v: it can never be uploaded", n, err)
+	}
+}
+
+func TestFlushWaitsForLiveSessions(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	m := newMachine(t, local, backendtest.Faulty(backendtest.Memory(), hang))
+	m.put(t, "0", "body 0")
+
+	if stats, err := flush(t.Context(), local, store); err != nil || stats.Uploads.Load() != 0 {
+		t.Fatalf("without waiting: %v, %d uploads of a session under way", err, stats.Uploads.Load())
+	}
+	flushed := make(chan error)
+	go func() {
+		_, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) { c.Wait = true })
+		flushed <- err
+	}()
+	select {
+	case err := <-flushed:
+		t.Fatalf("did not wait: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	m.Close(0)
+	if err := <-flushed; err != nil {
+		t.Fatal(err)
+	}
+	wantAll(t, store, 1)
+}
+
+func TestForget(t *testing.T) {
+	local := t.TempDir()
+	leave(t, local, 3)
+	if err := cache.Forget(localdisk.New(local)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := cache.Pending(localdisk.New(local)); n != 0 || err != nil {
+		t.Errorf("%d pending, %v", n, err)
+	}
+}
+
+// TestKilled kills a process in the middle of its uploads, again and again at
+// other moments: what is in the remote is whole, and Flush brings the rest.
+func TestKilled(t *testing.T) {
+	if root := os.Getenv("LARDER_TEST_VICTIM"); root != "" {
+		victim(t, root)
+		return
+	}
+	for delay := range 10 {
+		root := t.TempDir()
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
+		cmd.Env = append(os.Environ(), "LARDER_TEST_VICTIM="+root)
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The victim says when all its puts are answered.
+		if _, err := io.ReadFull(out, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(delay) * 5 * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+
+		local, store := filepath.Join(root, "local"), openDir(t, root)
+		stats, err := flush(t.Context(), local, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("after %d ms, %d uploads were left", delay*5, stats.Uploads.Load())
+		wantAll(t, store, 40)
+		for obj, err := range store.List(t.Context(), "") {
+			if err != nil || !strings.HasPrefix(obj.Key, "v1/main/a/") {
+				t.Errorf("in the remote: %q, %v", obj.Key, err)
+			}
+		}
+		if left, _ := filepath.Glob(filepath.Join(local, "larder", "sessions", "*")); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+	}
+}
+
+func victim(t *testing.T, root string) {
+	slow := backendtest.Faulty(openDir(t, root), func(string, string) backendtest.Fault {
+		return backendtest.Fault{Delay: 5 * time.Millisecond}
+	})
+	m := newMachine(t, filepath.Join(root, "local"), slow)
+	for i := range 40 {
+		m.put(t, fmt.Sprint(i), fmt.Sprint("body ", i))
+	}
+	os.Stdout.WriteString("!")
+	time.Sleep(time.Minute)
+}
+
+func openDir(t *testing.T, root string) backend.Store {
+	t.Helper()
+	folder := filepath.Join(root, "remote")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	store, err := dir.Open(t.Context(), dir.Config{Dir: folder})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}

@@ -1,0 +1,127 @@
+package cache
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+var (
+	one   = job{action: protocol.ActionID{1}, cost: 5}
+	two   = job{action: protocol.ActionID{2}}
+	three = job{action: protocol.ActionID{3}, cost: time.Hour}
+)
+
+func TestJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	want := Target{Remote: "s3://bucket/prefix?region=eu-west-1", Scope: "main"}
+	j, err := createJournal(path, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{
+		j.add(one), j.add(two), j.done(one.action), j.add(three),
+		j.done(two.action), j.add(two), // put and uploaded, then put again
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.close(2); err != nil {
+		t.Fatal(err)
+	}
+
+	j, target, jobs, err := openJournal(path)
+	if err != nil || target != want || !slices.Equal(jobs, []job{two, three}) {
+		t.Fatalf("%v, %v, %v", target, jobs, err)
+	}
+	if err := j.close(0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("a journal with nothing left to do remains: %v", err)
+	}
+}
+
+// Wherever the death of a process cuts a journal, the whole lines count.
+func TestJournalCut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := createJournal(path, Target{"file:///remote", "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.add(one)
+	j.add(two)
+	j.close(2)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range whole {
+		cut := filepath.Join(t.TempDir(), "cut")
+		if err := os.WriteFile(cut, whole[:n], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, _, jobs, err := openJournal(cut)
+		if err != nil {
+			t.Fatalf("cut at %d: %v", n, err)
+		}
+		lines := bytes.Count(whole[:n], []byte("\n"))
+		if want := max(0, lines-3); len(jobs) != want {
+			t.Errorf("cut at %d: %d jobs, want %d", n, len(jobs), want)
+		}
+		// What is added later is not glued to the cut line.
+		if lines >= 3 {
+			j.add(three)
+			if _, jobs, _ := readJournal(cut); !slices.Contains(jobs, three) {
+				t.Errorf("cut at %d: a line added later is lost", n)
+			}
+		}
+		j.close(1)
+	}
+}
+
+func TestJournalNotOurs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	if err := os.WriteFile(path, []byte("dear diary\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := openJournal(path); err == nil {
+		t.Error("opened")
+	}
+}
+
+// FuzzJournal: no bytes make reading a journal fail in another way than by an
+// error, and what it yields can be written and read again.
+func FuzzJournal(f *testing.F) {
+	f.Add(fmt.Appendf(nil, "%s\nfile:///r\nmain\n+ %s 7\n+ %s 0\n- %s\n", journalMagic, one.action, two.action, one.action))
+	f.Add([]byte(journalMagic + "\n\n\n+ 00 1\n- x\n+\n\n"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		path := filepath.Join(t.TempDir(), "journal")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		target, jobs, err := readJournal(path)
+		if err != nil {
+			return
+		}
+		again := filepath.Join(t.TempDir(), "again")
+		j, err := createJournal(again, target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, jb := range jobs {
+			j.add(jb)
+		}
+		j.close(1)
+		if _, got, err := readJournal(again); err != nil || !slices.Equal(got, jobs) {
+			t.Errorf("%v became %v, %v", jobs, got, err)
+		}
+	})
+}

@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// helper serves one session of the go command. Where wrong says what is wrong
+// with the settings, it goes on with the local tier alone.
+func (p *program) helper(s settings, wrong error) error {
+	// Whoever interrupts the build interrupts the go command, which then
+	// ends the input; and a go command that is gone must not take the
+	// uploads with it.
+	signal.Ignore(os.Interrupt, syscall.SIGPIPE)
+
+	in := &input{p.stdin}
+	conn, err := protocol.Start(in, p.stdout)
+	if err != nil {
+		return err
+	}
+	log := newLog(p.stderr, s.log)
+	if wrong != nil {
+		log.Error(fmt.Sprintf("%v; going on with the local tier alone", wrong))
+		s.remote = ""
+	}
+	if s.record != "" {
+		record, err := os.OpenFile(s.record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			log.Error(fmt.Sprintf("LARDER_RECORD: %v", err))
+		} else {
+			defer record.Close()
+			in.Reader = io.TeeReader(p.stdin, record)
+		}
+	}
+
+	local, err := openLocal(s.dir, log)
+	if err != nil {
+		return err
+	}
+	stats := new(cache.Stats)
+	cfg := cache.Config{
+		Local:     local,
+		Target:    s.target(),
+		Upload:    !s.readOnly,
+		Budget:    s.budget,
+		MaxObject: s.maxObject,
+		Stats:     stats,
+		Log:       log,
+	}
+	if s.remote != "" {
+		cfg.Store = openRemote(s.remote, s, &stats.Remote, log)
+	}
+	c := cache.New(cfg)
+	if err := conn.Serve(context.Background(), c); err != nil {
+		log.Error(fmt.Sprintf("the session ends early: %v", err))
+	}
+
+	wait := s.closeTimeout
+	if s.close == closeLinger {
+		wait = 0
+	}
+	left := c.Close(wait)
+	p.printStats(s, stats)
+	if wrong == nil {
+		p.linger(s, local, left, log)
+	}
+	return nil
+}
+
+// input is the session's input; where it is recorded too is known only after
+// the handshake.
+type input struct{ io.Reader }
+
+// openLocal returns the local tier in dir. Where there can be none, a session
+// still needs a place for what the go command puts: a temporary one.
+func openLocal(dir string, log *slog.Logger) (*localdisk.Dir, error) {
+	err := os.MkdirAll(dir, 0o700)
+	if err == nil {
+		return localdisk.New(dir), nil
+	}
+	temp, errTemp := os.MkdirTemp("", "larder-")
+	if errTemp != nil {
+		return nil, errTemp
+	}
+	log.Error(fmt.Sprintf("LARDER_DIR: %v; this session uses %s instead", err, temp))
+	return localdisk.New(temp), nil
+}
+
+func (p *program) printStats(s settings, stats *cache.Stats) {
+	switch s.stats {
+	case statsText:
+		fmt.Fprintf(p.stderr, "larder: %s\n", stats.Summary())
+	case statsJSON:
+		_ = writeJSON(p.stderr, stats.Summary()) // stderr is all there is
+	}
+}

@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/urfave/cli/v3"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+)
+
+// maxLog is the size in bytes at which the background's log is begun anew.
+const maxLog = 1 << 20
+
+// linger leaves what is still to be done after a session to a process of its
+// own, which shares nothing with the caller: the go command returns, and so
+// does whoever reads its output through a pipe. Nothing but the journal goes
+// from the one to the other.
+func (p *program) linger(s settings, local *localdisk.Dir, uploads int, log *slog.Logger) {
+	due, err := local.TrimDue()
+	if err != nil {
+		log.Info("trim the local tier", "err", err)
+	}
+	if uploads == 0 && !due {
+		return
+	}
+	if err := p.startLingering(local, due); err != nil {
+		log.Warn(fmt.Sprintf("start the background process: %v; larder flush does its work", err))
+	}
+}
+
+func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	file, err := openLog(filepath.Join(local.Path(), "larder", "log"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	args := append(p.args[:len(p.args):len(p.args)], "--dir="+local.Path(), "linger")
+	if trim {
+		args = append(args, "--trim")
+	}
+	cmd := exec.Command(exe, args...)
+	cmd.Dir = filepath.VolumeName(exe) + string(filepath.Separator)
+	cmd.Stdout, cmd.Stderr = file, file
+	detach(cmd)
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+func openLog(path string) (*os.File, error) {
+	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND
+	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
+		flags |= os.O_TRUNC
+	}
+	return os.OpenFile(path, flags, 0o600)
+}
+
+// lingerCommand is what startLingering runs.
+func (p *program) lingerCommand() *cli.Command {
+	return &cli.Command{
+		Name:   "linger",
+		Usage:  "finish what a session left to do, in the background",
+		Hidden: true,
+		Flags:  []cli.Flag{&cli.BoolFlag{Name: "trim", Usage: "trim the local tier, too"}},
+		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
+			ctx, cancel := context.WithTimeoutCause(ctx, s.linger, errors.New("LARDER_LINGER is over"))
+			defer cancel()
+			local := localdisk.New(s.dir)
+			log := newLog(p.stderr, s.log)
+			err := p.lingerUploads(ctx, s, local, log)
+			if cmd.Bool("trim") {
+				_, errTrim := trim(s, local)
+				err = errors.Join(err, errTrim)
+			}
+			return err
+		}),
+	}
+}
+
+func (p *program) lingerUploads(ctx context.Context, s settings, local *localdisk.Dir, log *slog.Logger) error {
+	if s.remote == "" || s.readOnly {
+		return nil
+	}
+	stats, only := new(cache.Stats), s.target()
+	return cache.Flush(ctx, cache.FlushConfig{
+		Local: local,
+		Open: func(t cache.Target) (backend.Store, error) {
+			return openRemote(t.Remote, s, &stats.Remote, log), nil
+		},
+		Only:  &only,
+		Stats: stats,
+		Log:   log,
+	})
+}

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// newLog returns a logger whose lines stand among a build's output: a name, a
+// message, and attributes in brackets.
+func newLog(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(&lineHandler{w: w, level: level})
+}
+
+type lineHandler struct {
+	level slog.Level
+	attrs []slog.Attr
+
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level }
+
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	var attrs []string
+	add := func(a slog.Attr) bool {
+		attrs = append(attrs, a.String())
+		return true
+	}
+	for _, a := range h.attrs {
+		add(a)
+	}
+	r.Attrs(add)
+	line := "larder: " + r.Message
+	if len(attrs) > 0 {
+		line += " (" + strings.Join(attrs, ", ") + ")"
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := fmt.Fprintln(h.w, strings.ReplaceAll(line, "\n", "; "))
+	return err
+}
+
+func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &lineHandler{w: h.w, level: h.level, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+}
+
+// WithGroup is not needed for lines this short: attributes keep their names.
+func (h *lineHandler) WithGroup(string) slog.Handler { return h }

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+)
+
+// Exit statuses.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Main runs the program with args, of which the first is its name, and returns
+// its exit status.
+func Main(args []string, stdin *os.File, stdout, stderr *os.File) int {
+	promoteCredentials()
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:]}
+	root := p.command()
+	err := root.Run(context.Background(), args)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		p.complain(err, usage.hint)
+		return exitUsage
+	default:
+		p.complain(err, "")
+		return exitFailed
+	}
+}
+
+// program is one run of larder.
+type program struct {
+	stdin, stdout, stderr *os.File
+	args                  []string // without the program's name
+}
+
+// usageError is a mistake in how larder was called.
+type usageError struct {
+	err  error
+	hint string // what to do about it
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// complain prints err for people, a line for each of those joined in it.
+func (p *program) complain(err error, hint string) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(p.stderr, "error: %s\n", strings.TrimSuffix(line, "\n"))
+	}
+	if hint != "" {
+		fmt.Fprintf(p.stderr, "hint: %s\n", hint)
+	}
+}
+
+func (p *program) command() *cli.Command {
+	root := &cli.Command{
+		Name:  "larder",
+		Usage: "a shared build cache for the go command",
+		UsageText: "GOCACHEPROG=larder go build ./...\n" +
+			"larder [options] command",
+		Description: "Set GOCACHEPROG=larder, and LARDER_REMOTE to a store, and every go build, test and vet\n" +
+			"takes from there what any other machine has built. Each option can be given as a variable.",
+		Flags:           flags(),
+		HideVersion:     true,
+		HideHelpCommand: true,
+		Reader:          p.stdin,
+		Writer:          p.stdout,
+		ErrWriter:       p.stderr,
+		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
+		Action:          p.root,
+		Commands: []*cli.Command{
+			p.flushCommand(),
+			p.pruneCommand(),
+			p.cleanCommand(),
+			p.versionCommand(),
+			p.lingerCommand(),
+		},
+	}
+	root.OnUsageError = func(ctx context.Context, cmd *cli.Command, err error, sub bool) error {
+		err = &usageError{err, "larder --help lists the options"}
+		if sub || !p.calledByGo(root) {
+			return err
+		}
+		for _, f := range root.Flags {
+			err = errors.Join(err, f.PostParse()) // reads the variables
+		}
+		s, wrong := configure(root)
+		return p.helper(s, errors.Join(err, wrong))
+	}
+	return root
+}
+
+// calledByGo reports whether larder runs as the go command's helper: without a
+// command, and with something other than a person on stdin.
+func (p *program) calledByGo(root *cli.Command) bool {
+	isCommand := func(arg string) bool { return root.Command(arg) != nil }
+	return !slices.ContainsFunc(p.args, isCommand) && !term.IsTerminal(int(p.stdin.Fd()))
+}
+
+func (p *program) root(ctx context.Context, cmd *cli.Command) error {
+	if name := cmd.Args().First(); name != "" {
+		return &usageError{fmt.Errorf("unknown command %q", name), "larder --help lists the commands"}
+	}
+	if !p.calledByGo(cmd) {
+		return cli.ShowRootCommandHelp(cmd)
+	}
+	s, err := configure(cmd)
+	return p.helper(s, err)
+}
+
+// action makes the Action of a subcommand, which takes no arguments: it ends
+// with the first interrupt, and a wrong setting is an error.
+func (p *program) action(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
+		if cmd.Args().Present() {
+			return &usageError{
+				fmt.Errorf("larder %s takes no arguments, but got %q", cmd.Name, cmd.Args().First()),
+				"larder " + cmd.Name + " --help lists its options",
+			}
+		}
+		s, err := configure(cmd)
+		if err != nil {
+			return &usageError{err, "larder --help lists the options"}
+		}
+		ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+		defer stop()
+		return run(ctx, cmd, s)
+	}
+}
+
+// jsonFlag is what every command that prints a result takes.
+func jsonFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"}
+}
+
+// print writes a command's result, as JSON where that is asked for.
+func (p *program) print(cmd *cli.Command, result fmt.Stringer) error {
+	if cmd.Bool("json") {
+		return writeJSON(p.stdout, result)
+	}
+	_, err := fmt.Fprintln(p.stdout, result)
+	return err
+}
+
+// writeJSON writes v as a JSON object on one line.
+func writeJSON(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }

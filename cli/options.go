@@ -1,0 +1,256 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v3"
+
+	"github.com/larderbuild/larder/backend/open"
+)
+
+// settings is the configuration, parsed.
+type settings struct {
+	remote       string
+	dir          string
+	readOnly     bool
+	close        string
+	closeTimeout time.Duration
+	linger       time.Duration
+	budget       time.Duration
+	timeout      time.Duration
+	maxObject    int64
+	maxAge       time.Duration
+	maxSize      int64
+	stats        string
+	log          slog.Level
+	record       string
+}
+
+const (
+	closeLinger = "linger"
+	closeWait   = "wait"
+
+	statsOff  = "0"
+	statsText = "1"
+	statsJSON = "json"
+)
+
+// option is one row of the configuration table.
+type option struct {
+	flag     string
+	value    string                        // the default, as it would be written; "" where there is none
+	fallback func() (string, error)        // where the default depends on the environment
+	shown    string                        // what help says of such a default
+	usage    string                        // one sentence for help and README
+	set      func(*settings, string) error // its error says what is allowed
+}
+
+// variable returns the name of the environment variable that stands for o.
+func (o option) variable() string {
+	return "LARDER_" + strings.ToUpper(strings.ReplaceAll(o.flag, "-", "_"))
+}
+
+// options is the configuration table.
+func options() []option {
+	return []option{{
+		flag:  "remote",
+		usage: "URL of the store that is shared: s3://bucket/prefix, gs://bucket/prefix or file:///dir; without one, only the local tier is used",
+		set: func(s *settings, v string) error {
+			s.remote = v
+			if v == "" {
+				return nil
+			}
+			return open.Check(v)
+		},
+	}, {
+		flag:     "dir",
+		fallback: defaultDir,
+		shown:    "larder in the user's cache directory",
+		usage:    "folder of the local tier; it may be an existing GOCACHE",
+		set: func(s *settings, v string) error {
+			s.dir = v
+			if !filepath.IsAbs(v) {
+				return errors.New("want an absolute path")
+			}
+			return nil
+		},
+	}, {
+		flag:  "readonly",
+		value: "false",
+		usage: "true: never write to the remote",
+		set: func(s *settings, v string) (err error) {
+			if s.readOnly, err = strconv.ParseBool(v); err != nil {
+				return errors.New("want true or false")
+			}
+			return nil
+		},
+	}, {
+		flag:     "close",
+		fallback: defaultClose,
+		shown:    "wait where CI is set, otherwise linger",
+		usage:    "uploads left when the build is done: linger lets the build end and does them in the background, wait does them first",
+		set: func(s *settings, v string) error {
+			s.close = v
+			return oneOf(v, closeLinger, closeWait)
+		},
+	}, {
+		flag:  "close-timeout",
+		value: "60s",
+		usage: "how long wait waits before it lingers",
+		set:   func(s *settings, v string) error { return parseDuration(&s.closeTimeout, v) },
+	}, {
+		flag:  "linger",
+		value: "10m",
+		usage: "how long uploads in the background may take; what is left then is for a later session or larder flush",
+		set:   func(s *settings, v string) error { return parseDuration(&s.linger, v) },
+	}, {
+		flag:  "budget",
+		value: "10s",
+		usage: "how much time a build may lose by waiting for a remote that does not save as much; then it goes on without lookups there",
+		set:   func(s *settings, v string) error { return parseDuration(&s.budget, v) },
+	}, {
+		flag:  "timeout",
+		value: "10s",
+		usage: "how long a request to the remote may make no progress",
+		set:   func(s *settings, v string) error { return parseDuration(&s.timeout, v) },
+	}, {
+		flag:  "max-object",
+		value: "512MiB",
+		usage: "bodies larger than this stay local",
+		set:   func(s *settings, v string) error { return parseSize(&s.maxObject, v) },
+	}, {
+		flag:  "max-age",
+		value: "120h",
+		usage: "entries of the local tier unused for this long are removed; 0: never",
+		set:   func(s *settings, v string) error { return parseDuration(&s.maxAge, v) },
+	}, {
+		flag:  "max-size",
+		value: "0",
+		usage: "size to which the local tier is trimmed, once a day, oldest use first; 0: no limit",
+		set:   func(s *settings, v string) error { return parseSize(&s.maxSize, v) },
+	}, {
+		flag:  "stats",
+		value: statsOff,
+		usage: "1: print a line of counts at the end of each session; json: as a JSON object",
+		set: func(s *settings, v string) error {
+			s.stats = v
+			return oneOf(v, statsOff, statsText, statsJSON)
+		},
+	}, {
+		flag:  "log",
+		value: "warn",
+		usage: "what is logged to stderr: error, warn, info, or debug with every request to the remote",
+		set: func(s *settings, v string) error {
+			if err := oneOf(v, "error", "warn", "info", "debug"); err != nil {
+				return err
+			}
+			return s.log.UnmarshalText([]byte(v))
+		},
+	}, {
+		flag:  "record",
+		usage: "FILE to which the session's input is copied, for bug reports; it holds everything that the build compiled",
+		set: func(s *settings, v string) error {
+			s.record = v
+			return nil
+		},
+	}}
+}
+
+// flags returns the table as flags, with their variables.
+func flags() []cli.Flag {
+	var flags []cli.Flag
+	for _, o := range options() {
+		flags = append(flags, &cli.StringFlag{
+			Name:        o.flag,
+			Usage:       o.usage,
+			DefaultText: o.def(),
+			Sources:     cli.EnvVars(o.variable()),
+		})
+	}
+	return flags
+}
+
+// def returns the default as help and README show it.
+func (o option) def() string {
+	if o.fallback != nil {
+		return o.shown
+	}
+	return o.value
+}
+
+// configure returns the settings that cmd's flags, the variables and the
+// defaults make, and an error for each value that is wrong. Those have their
+// defaults in the settings.
+func configure(cmd *cli.Command) (settings, error) {
+	var s settings
+	var wrong []error
+	for _, o := range options() {
+		value, err := o.value, error(nil)
+		if o.fallback != nil {
+			value, err = o.fallback()
+		}
+		if err == nil {
+			err = o.set(&s, value)
+		}
+		given := cmd.String(o.flag)
+		if given == "" {
+			if err != nil {
+				wrong = append(wrong, fmt.Errorf("%s (or --%s) has no default here: %w", o.variable(), o.flag, err))
+			}
+			continue
+		}
+		def := s
+		if err := o.set(&s, given); err != nil {
+			s = def
+			wrong = append(wrong, fmt.Errorf("%s (or --%s) is %q: %w", o.variable(), o.flag, open.Redact(given), err))
+		}
+	}
+	return s, errors.Join(wrong...)
+}
+
+func defaultDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "larder"), err
+}
+
+func defaultClose() (string, error) {
+	if v := os.Getenv("CI"); v != "" && v != "false" && v != "0" {
+		return closeWait, nil
+	}
+	return closeLinger, nil
+}
+
+func oneOf(v string, allowed ...string) error {
+	if slices.Contains(allowed, v) {
+		return nil
+	}
+	return fmt.Errorf("want one of %s", strings.Join(allowed, ", "))
+}
+
+func parseDuration(d *time.Duration, v string) error {
+	parsed, err := time.ParseDuration(v)
+	if err != nil || parsed < 0 {
+		return errors.New("want a duration such as 90s, 10m or 1h30m")
+	}
+	*d = parsed
+	return nil
+}
+
+func parseSize(n *int64, v string) error {
+	parsed, err := humanize.ParseBytes(v)
+	if err != nil || parsed > math.MaxInt64 {
+		return errors.New("want a size such as 500MB or 2GiB")
+	}
+	*n = int64(parsed)
+	return nil
+}

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v3"
+
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+)
+
+// removed is the result of larder prune and larder clean.
+type removed struct {
+	Files     int   `json:"files"`
+	Bytes     int64 `json:"bytes"`
+	BytesLeft int64 `json:"bytes_left"`
+}
+
+func (r removed) String() string {
+	return fmt.Sprintf("removed %d files, %s; %s left", r.Files, humanize.IBytes(uint64(r.Bytes)), humanize.IBytes(uint64(r.BytesLeft)))
+}
+
+func (p *program) pruneCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "prune",
+		Usage: "trim the local tier now, by --max-age and --max-size",
+		Description: "What was used within the last two hours, or since the oldest session under way began,\n" +
+			"stays. Nothing in the remote is touched.",
+		Flags: []cli.Flag{jsonFlag()},
+		Action: p.action(func(_ context.Context, cmd *cli.Command, s settings) error {
+			trimmed, err := trim(s, localdisk.New(s.dir))
+			if err != nil {
+				return err
+			}
+			return p.print(cmd, removed(trimmed))
+		}),
+	}
+}
+
+// trim applies the settings' limits to the local tier.
+func trim(s settings, local *localdisk.Dir) (localdisk.Trimmed, error) {
+	since, err := cache.LiveSince(local.Path(), time.Now())
+	if err != nil {
+		return localdisk.Trimmed{}, err
+	}
+	return local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
+}
+
+func (p *program) cleanCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "clean",
+		Usage: "remove every entry of the local tier",
+		Description: "What sessions under way may be using stays. Refuses while uploads are left to do,\n" +
+			"unless --force gives them up. Nothing in the remote is touched.",
+		Flags: []cli.Flag{
+			jsonFlag(),
+			&cli.BoolFlag{Name: "force", Usage: "give up uploads that are left to do"},
+		},
+		Action: p.action(func(_ context.Context, cmd *cli.Command, s settings) error {
+			local := localdisk.New(s.dir)
+			pending, err := cache.Pending(local)
+			if err != nil {
+				return err
+			}
+			if pending > 0 && !cmd.Bool("force") {
+				return &usageError{
+					fmt.Errorf("%d entries in %s are still to be uploaded", pending, s.dir),
+					"larder flush uploads them, larder clean --force gives them up",
+				}
+			}
+			if err := cache.Forget(local); err != nil {
+				return err
+			}
+			since, err := cache.LiveSince(local.Path(), time.Now())
+			if err != nil {
+				return err
+			}
+			trimmed, err := local.Clean(since)
+			if err != nil {
+				return err
+			}
+			return p.print(cmd, removed(trimmed))
+		}),
+	}
+}

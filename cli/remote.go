@@ -1,0 +1,62 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/open"
+	"github.com/larderbuild/larder/cache"
+)
+
+const (
+	connections     = 64 // requests under way at once
+	attempts        = 3
+	backoff         = 100 * time.Millisecond
+	faultsToBreak   = 5
+	breakerCooldown = 30 * time.Second
+)
+
+// mainScope is the scope that is read and written.
+const mainScope = "main"
+
+// target returns where uploads go, as it stands in the journals.
+func (s settings) target() cache.Target {
+	return cache.Target{Remote: s.remote, Scope: mainScope}
+}
+
+// openRemote returns the store at url, which was checked, with all that every
+// store shares. Nothing is opened before its first use.
+func openRemote(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
+	store := backend.Lazy(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
+	if log.Enabled(context.Background(), slog.LevelDebug) {
+		store = backend.WithLog(store, func(r backend.Record) {
+			log.Debug(r.String(), "took", r.Duration.Round(time.Microsecond))
+		})
+	}
+	store = backend.WithCounters(store, counters)
+	store = backend.WithTimeout(store, s.timeout)
+	store = backend.WithBreaker(store, backend.Breaker{Faults: faultsToBreak, Cooldown: breakerCooldown})
+	store = backend.WithLimit(store, connections)
+	store = backend.WithRetry(store, attempts, backoff)
+	if s.readOnly {
+		store = backend.ReadOnly(store)
+	}
+	return store
+}
+
+// promoteCredentials lets LARDER_AWS_X stand for AWS_X, and likewise for
+// Google's, in this process alone: a test that the go command runs beside it
+// does not inherit what larder may do.
+func promoteCredentials() {
+	for _, pair := range os.Environ() {
+		name, value, _ := strings.Cut(pair, "=")
+		plain, ours := strings.CutPrefix(name, "LARDER_")
+		if ours && (strings.HasPrefix(plain, "AWS_") || plain == "GOOGLE_APPLICATION_CREDENTIALS") {
+			os.Setenv(plain, value)
+		}
+	}
+}

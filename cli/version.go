@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/urfave/cli/v3"
+)
+
+// build is the result of larder version.
+type build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"` // of the source, where it was built in a checkout
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func (b build) String() string {
+	text := fmt.Sprintf("larder %s %s %s", b.Version, b.Go, b.Platform)
+	if b.Revision != "" {
+		text += " " + b.Revision
+	}
+	return text
+}
+
+func (p *program) versionCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "version",
+		Usage: "print the version",
+		Flags: []cli.Flag{jsonFlag()},
+		Action: func(_ context.Context, cmd *cli.Command) error {
+			b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				b.Version = info.Main.Version
+				for _, setting := range info.Settings {
+					if setting.Key == "vcs.revision" {
+						b.Revision = setting.Value
+					}
+				}
+			}
+			return p.print(cmd, b)
+		},
+	}
+}
