@@ -20,7 +20,7 @@ type answers struct {
 }
 
 func newAnswers(w io.Writer) *answers {
-	return &answers{w: bufio.NewWriterSize(w, bufferSize)}
+	return &answers{w: bufio.NewWriter(w)}
 }
 
 // send writes one response, and flushes unless somebody else is about to.

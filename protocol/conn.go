@@ -13,7 +13,7 @@ import (
 const blank = "\n\r\t "
 
 const (
-	bufferSize = 64 << 10 // bytes, each way
+	bufferSize = 64 << 10 // bytes read at once
 	maxLine    = 1 << 20  // bytes of a request; real ones take a few hundred
 )
 

@@ -59,10 +59,10 @@ func TestRecordSessions(t *testing.T) {
 	}
 }
 
-// cutSession leaves of each row of gets the first eight, and of each body the
-// first 600 bytes, with a request that announces no more than those.
+// cutSession leaves of each row of gets the first three, and of each body the
+// first 90 bytes, with a request that announces no more than those.
 func cutSession(t *testing.T, session []byte) []byte {
-	const maxGets, maxBody = 8, 600
+	const maxGets, maxBody = 3, 90
 	var out bytes.Buffer
 	gets := 0
 	lines := strings.Split(string(session), "\n")
