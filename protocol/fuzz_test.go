@@ -15,7 +15,8 @@ import (
 )
 
 // FuzzServe feeds the loop anything: it must neither panic nor hang, nor answer
-// what was not asked, and it must answer whatever requested finds, once.
+// what was not asked, and it must answer whatever requested finds, once. Fuzz
+// with -fuzzminimizetime=20x: by default the first minutes go into minimizing.
 func FuzzServe(f *testing.F) {
 	for _, session := range readSessions(f) {
 		f.Add(session)
