@@ -13,10 +13,12 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
+	"go.uber.org/goleak"
 )
 
 // Run tests the contract of [backend.Store]. open returns an empty store, and
-// is called once for each test; the suite closes what it returns.
+// is called once for each test; the suite closes what it returns, and looks for
+// goroutines that are left.
 func Run(t *testing.T, open func(t *testing.T) backend.Store) {
 	tests := []struct {
 		name string
@@ -46,13 +48,13 @@ func Run(t *testing.T, open func(t *testing.T) backend.Store) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
 			s := open(t)
-			t.Cleanup(func() {
-				if err := s.Close(); err != nil {
-					t.Errorf("close: %v", err)
-				}
-			})
 			test.run(t, store{s})
+			if err := s.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+			goleak.VerifyNone(t, before)
 		})
 	}
 }

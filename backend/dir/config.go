@@ -1,0 +1,40 @@
+package dir
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// Config is what a file URL says.
+type Config struct {
+	Dir string // absolute
+}
+
+// ParseConfig reads file:///abs/dir, on Windows file:///C:/dir. It touches no
+// file.
+func ParseConfig(rawURL string) (Config, error) {
+	u, _, err := backend.ParseURL(rawURL)
+	if err != nil {
+		return Config{}, err
+	}
+	if u.Host != "" {
+		return Config{}, fmt.Errorf("a file URL has no host, and %q stands in its place: write file:///%s/… for an absolute path", u.Host, u.Host)
+	}
+	path := u.Path
+	if runtime.GOOS == "windows" {
+		path = strings.TrimPrefix(path, "/")
+	}
+	if path == "" || path == "/" {
+		return Config{}, errors.New("the directory is missing: write file:///abs/dir")
+	}
+	dir := filepath.Clean(filepath.FromSlash(path))
+	if !filepath.IsAbs(dir) {
+		return Config{}, fmt.Errorf("directory %q must be absolute: write file:///abs/dir", path)
+	}
+	return Config{Dir: dir}, nil
+}

@@ -1,0 +1,331 @@
+// Package dir keeps objects as files of a directory, which may be on a network
+// file system and may be shared by processes and machines.
+//
+// The object under key a/b is the file a/b, with each part of the key escaped
+// as in a URL's query, so that every key is a legal name on every system. Names
+// that begin with @, which escaping never yields, are the driver's own: @lock,
+// under which objects are replaced and removed, and @new-…, an object while it
+// is being written. A key cannot be both an object and the beginning of another
+// (a and a/b), and two keys that differ in case alone may be one.
+//
+// An object's version is its file's size and modification time, and a Put sees
+// to it that the time differs from that of the object it replaces.
+package dir
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/larderbuild/larder/backend"
+)
+
+const (
+	lockName   = "@lock"
+	tempPrefix = "@new-"
+
+	// lockRetry is how long to wait between two attempts at a lock that
+	// another process holds; it is held for microseconds.
+	lockRetry = time.Millisecond
+)
+
+// Open returns the store in cfg.Dir, which the first Put creates. It touches
+// no file.
+func Open(_ context.Context, cfg Config) (backend.Store, error) {
+	return &store{root: cfg.Dir, turn: make(chan struct{}, 1)}, nil
+}
+
+type store struct {
+	root string
+	turn chan struct{} // holds an element while this process wants the lock
+}
+
+// path returns the file of key.
+func (s *store) path(key string) (string, error) {
+	if !fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00") {
+		return "", errors.New("not a key: its parts must not be empty, . or .., nor hold a backslash")
+	}
+	parts := strings.Split(key, "/")
+	for i, part := range parts {
+		parts[i] = url.QueryEscape(part)
+	}
+	name := filepath.Join(parts...)
+	if !filepath.IsLocal(name) {
+		return "", errors.New("not a key: the name is reserved on this system")
+	}
+	return filepath.Join(s.root, name), nil
+}
+
+// wrap is backend.Wrap for what the file system says.
+func wrap(ctx context.Context, op, key string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		err = fmt.Errorf("%w: %w", backend.ErrNotFound, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		err = fmt.Errorf("%w: %w", backend.ErrDenied, err)
+	}
+	return backend.Wrap(ctx, op, key, err)
+}
+
+func object(key string, info fs.FileInfo) backend.Object {
+	return backend.Object{
+		Key:     key,
+		Size:    info.Size(),
+		Version: fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()),
+	}
+}
+
+func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	file, info, err := s.open(ctx, key)
+	if err != nil {
+		return nil, backend.Object{}, wrap(ctx, "get", key, err)
+	}
+	length := info.Size() - r.Offset
+	if r.Length > 0 {
+		length = min(length, r.Length)
+	}
+	part := struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(file, r.Offset, max(0, length)), file}
+	return backend.NewBody(ctx, key, part), object(key, info), nil
+}
+
+func (s *store) open(ctx context.Context, key string) (*os.File, fs.FileInfo, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, err
+	}
+	return file, info, nil
+}
+
+func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	info, err := s.put(ctx, key, body, opts)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			// Somebody removes directories, or key lies below another.
+			// That says nothing about an object, so it must not read as
+			// ErrNotFound.
+			return backend.Object{}, backend.Wrap(ctx, "put", key, err)
+		}
+		return backend.Object{}, wrap(ctx, "put", key, err)
+	}
+	return object(key, info), nil
+}
+
+func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (fs.FileInfo, error) {
+	path, err := s.path(key)
+	if err != nil {
+		return nil, err
+	}
+	upload, err := backend.NewUpload(ctx, body, opts.Size)
+	if err != nil {
+		return nil, err
+	}
+	temp, err := write(filepath.Dir(path), upload, opts)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.publish(ctx, temp, path, opts.If)
+	if err != nil {
+		os.Remove(temp)
+	}
+	return info, err
+}
+
+// write writes body to a new file in dir and returns its name.
+func write(dir string, body io.Reader, opts backend.PutOptions) (name string, err error) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return "", err
+	}
+	// Not os.CreateTemp: its files are the owner's alone.
+	name = filepath.Join(dir, tempPrefix+rand.Text())
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(name)
+		}
+	}()
+	hash := md5.New()
+	n, err := io.Copy(io.MultiWriter(file, hash), body)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil && (n != opts.Size || [md5.Size]byte(hash.Sum(nil)) != opts.MD5) {
+		err = backend.ErrDigest
+	}
+	return name, err
+}
+
+// publish gives the file temp the name path, if cond allows it.
+func (s *store) publish(ctx context.Context, temp, path string, cond backend.Condition) (fs.FileInfo, error) {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	old, err := os.Lstat(path)
+	exists := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if cond.Absent && exists ||
+		cond.Version != "" && (!exists || object("", old).Version != cond.Version) {
+		return nil, backend.ErrConflict
+	}
+
+	// The system stamps files with a clock of a few milliseconds. Ours is
+	// finer, and is moved on where even that, or what the file system keeps
+	// of it, gives the time of the object before.
+	var info fs.FileInfo
+	stamp := time.Now()
+	for step := time.Nanosecond; step < time.Minute; step *= 10 {
+		if err := os.Chtimes(temp, stamp, stamp); err != nil {
+			return nil, err
+		}
+		if info, err = os.Lstat(temp); err != nil {
+			return nil, err
+		}
+		if !exists || !info.ModTime().Equal(old.ModTime()) {
+			break
+		}
+		stamp = old.ModTime().Add(step)
+	}
+	return info, os.Rename(temp, path)
+}
+
+// lock keeps all other processes, and all other calls in this one, from
+// replacing and removing objects until unlock is called.
+func (s *store) lock(ctx context.Context) (unlock func(), err error) {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666))
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
+		lock.Close()
+		<-s.turn
+		return nil, err
+	}
+	return func() {
+		lock.Close()
+		<-s.turn
+	}, nil
+}
+
+func (s *store) Delete(ctx context.Context, key string) error {
+	err := s.remove(ctx, key)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	return wrap(ctx, "delete", key, err)
+}
+
+func (s *store) remove(ctx context.Context, key string) error {
+	path, err := s.path(key)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.IsDir() {
+		return err
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return os.Remove(path)
+}
+
+func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
+	return func(yield func(backend.Object, error) bool) {
+		err := filepath.WalkDir(s.root, func(path string, entry fs.DirEntry, err error) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // gone since its directory was read
+			}
+			if err != nil {
+				return err
+			}
+			return s.visit(path, entry, prefix, yield)
+		})
+		if err != nil {
+			yield(backend.Object{}, wrap(ctx, "list", prefix, err))
+		}
+	}
+}
+
+// visit yields the object in the file path if its key begins with prefix, and
+// skips directories in which no key does.
+func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(backend.Object, error) bool) error {
+	name, err := filepath.Rel(s.root, path)
+	if err != nil || name == "." {
+		return err
+	}
+	key, err := url.QueryUnescape(filepath.ToSlash(name))
+	if err != nil || strings.HasPrefix(entry.Name(), "@") {
+		return nil // not ours, or not yet an object
+	}
+	if entry.IsDir() {
+		if !strings.HasPrefix(key+"/", prefix) && !strings.HasPrefix(prefix, key+"/") {
+			return fs.SkipDir
+		}
+		return nil
+	}
+	if !entry.Type().IsRegular() || !strings.HasPrefix(key, prefix) {
+		return nil
+	}
+	info, err := entry.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !yield(object(key, info), nil) {
+		return fs.SkipAll
+	}
+	return nil
+}
+
+func (s *store) Close() error { return nil }

@@ -1,0 +1,34 @@
+package gcs
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// Config is what a GCS URL says. Credentials are not part of it: they come from
+// Google's ordinary chain (GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, the
+// machine).
+type Config struct {
+	Bucket   string
+	Prefix   string // of all keys; may be empty
+	Endpoint string // of a server that is not Google's; empty: Google's
+}
+
+// ParseConfig reads gs://bucket/prefix?endpoint=….
+func ParseConfig(rawURL string) (Config, error) {
+	u, query, err := backend.ParseURL(rawURL, "endpoint")
+	if err != nil {
+		return Config{}, err
+	}
+	c := Config{Bucket: u.Hostname(), Prefix: u.Path}
+	if c.Bucket == "" {
+		return Config{}, errors.New("the bucket is missing: write gs://bucket or gs://bucket/prefix")
+	}
+	if u.Port() != "" {
+		return Config{}, fmt.Errorf("bucket %q must not have a port: a server's address goes into the parameter endpoint", c.Bucket)
+	}
+	c.Endpoint, err = backend.ParseEndpoint(query.Get("endpoint"))
+	return c, err
+}

@@ -1,0 +1,32 @@
+package gcs_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/gcs"
+	"github.com/larderbuild/larder/testserver"
+)
+
+func TestStore(t *testing.T) {
+	server := testserver.GCS(t)
+	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, server, "some/prefix") })
+}
+
+// open returns the store under prefix in a bucket of the test's own.
+func open(t *testing.T, server testserver.GCSServer, prefix string) backend.Store {
+	t.Helper()
+	bucket := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+	server.Bucket(t, bucket)
+	cfg, err := gcs.ParseConfig(server.URL(bucket, prefix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := gcs.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,288 @@
+// Package s3 keeps objects in a bucket of Amazon S3 or of a server that speaks
+// its protocol. An object's version is its ETag.
+//
+// Ordinary buckets check the Content-MD5 of what is put. Directory buckets (S3
+// Express; their names end in --x-s3) do not know it: they get a CRC32, which
+// the SDK computes, and the MD5 is checked here before anything is sent. For a
+// server that is named by an endpoint the SDK's newer checksums are off, since
+// many reject them.
+//
+// Each call is one attempt: the SDK's retries are off. Redirects are not
+// followed, since they would carry the request's session token to another host.
+package s3
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/logging"
+	"github.com/larderbuild/larder/backend"
+)
+
+// connections is how many idle connections to the server are kept.
+const connections = 64
+
+// Open returns the store that cfg names. It reads the SDK's configuration
+// files, and leaves the network alone until the first request.
+func Open(ctx context.Context, cfg Config) (backend.Store, error) {
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(awshttp.NewBuildableClient()),
+		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
+		config.WithLogger(logging.Nop{}), // it would write to stderr
+	}
+	if cfg.Region != "" {
+		options = append(options, config.WithRegion(cfg.Region))
+	}
+	if cfg.Anonymous {
+		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	}
+	if cfg.Endpoint != "" {
+		options = append(options,
+			config.WithDefaultRegion("us-east-1"), // such servers rarely care, and signing needs one
+			config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
+			config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired))
+	}
+	sdk, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return nil, fmt.Errorf("AWS configuration: %w", err)
+	}
+	if sdk.Region == "" {
+		return nil, errors.New("the region is missing: give the parameter region, or set AWS_REGION")
+	}
+	if !cfg.Anonymous {
+		sdk.Credentials = credentials{sdk.Credentials}
+	}
+	transport := sdk.HTTPClient.(*awshttp.BuildableClient).GetTransport()
+	transport.MaxIdleConns = 0
+	transport.MaxIdleConnsPerHost = connections
+	transport.DisableCompression = true
+	sdk.HTTPClient = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+
+	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
+		o.UsePathStyle = cfg.PathStyle
+		if cfg.Endpoint != "" {
+			o.BaseEndpoint = &cfg.Endpoint
+		}
+	})
+	return backend.WithPrefix(&store{
+		client:    client,
+		transport: transport,
+		bucket:    cfg.Bucket,
+		express:   strings.HasSuffix(cfg.Bucket, "--x-s3"),
+		plain:     strings.HasPrefix(cfg.Endpoint, "http://"),
+	}, cfg.Prefix), nil
+}
+
+// credentials says ErrDenied when there are none.
+type credentials struct{ aws.CredentialsProvider }
+
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	found, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: no AWS credentials: %w", backend.ErrDenied, err)
+	}
+	return found, err
+}
+
+type store struct {
+	client    *s3.Client
+	transport *http.Transport
+	bucket    string
+	express   bool // a directory bucket
+	plain     bool // without TLS
+}
+
+// wrap is backend.Wrap for what the SDK says.
+func (s *store) wrap(ctx context.Context, op, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if sentinel := classify(err); sentinel != nil {
+		err = fmt.Errorf("%w: bucket %s: %w", sentinel, s.bucket, err)
+	}
+	return backend.Wrap(ctx, op, key, err)
+}
+
+// classify returns the sentinel that the server's answer err stands for, or nil
+// for a fault. Where the answer has a code, it is more precise than the status:
+// a missing bucket is 404 as a missing key is.
+func classify(err error) error {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		switch api.ErrorCode() {
+		case "NoSuchKey":
+			return backend.ErrNotFound
+		case "NoSuchBucket", "InvalidBucketName", // no such place
+			"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", // not in this region
+			"ExpiredToken", "InvalidToken", "TokenRefreshRequired": // these have status 400
+			return backend.ErrDenied
+		case "PreconditionFailed", "ConditionalRequestConflict":
+			return backend.ErrConflict
+		case "BadDigest", "InvalidDigest":
+			return backend.ErrDigest
+		case "RequestTimeTooSkewed":
+			return nil // status 403, but the SDK corrects its clock by the answer
+		}
+	}
+	switch status(err) {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently:
+		return backend.ErrDenied
+	case http.StatusPreconditionFailed:
+		return backend.ErrConflict
+	}
+	return nil
+}
+
+// status returns the HTTP status of the answer err, or 0 if it is none.
+func status(err error) int {
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}
+
+func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}
+	switch {
+	case r.Length > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", r.Offset, r.Offset+r.Length-1))
+	case r.Offset > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.Offset))
+	}
+	out, err := s.client.GetObject(ctx, in)
+	if err != nil {
+		if status(err) == http.StatusRequestedRangeNotSatisfiable {
+			return http.NoBody, backend.Object{Key: key}, nil
+		}
+		return nil, backend.Object{}, s.wrap(ctx, "get", key, err)
+	}
+	obj := backend.Object{Key: key, Size: aws.ToInt64(out.ContentLength), Version: aws.ToString(out.ETag)}
+	if in.Range != nil {
+		if obj.Size, err = backend.CheckContentRange(aws.ToString(out.ContentRange), r); err != nil {
+			out.Body.Close()
+			return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)
+		}
+	}
+	return backend.NewBody(ctx, key, out.Body), obj, nil
+}
+
+func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	obj, err := s.put(ctx, key, body, opts)
+	return obj, s.wrap(ctx, "put", key, err)
+}
+
+func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	upload, err := backend.NewUpload(ctx, body, opts.Size)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	defer upload.Release()
+
+	in := &s3.PutObjectInput{
+		Bucket:        &s.bucket,
+		Key:           &key,
+		Body:          upload,
+		ContentLength: &opts.Size,
+		ContentType:   aws.String("application/octet-stream"),
+	}
+	if s.express {
+		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
+		if err := checkMD5(upload, opts.MD5); err != nil {
+			return backend.Object{}, err
+		}
+	} else {
+		in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(opts.MD5[:]))
+	}
+	switch {
+	case opts.If.Absent:
+		in.IfNoneMatch = aws.String("*")
+	case opts.If.Version != "":
+		in.IfMatch = &opts.If.Version
+	}
+	out, err := s.client.PutObject(ctx, in, s.unsigned)
+	if err != nil {
+		if classify(err) == backend.ErrNotFound {
+			// The answer to If-Match where nothing is.
+			err = backend.ErrConflict
+		}
+		return backend.Object{}, err
+	}
+	return backend.Object{Key: key, Size: opts.Size, Version: aws.ToString(out.ETag)}, nil
+}
+
+// unsigned leaves the body out of a request's signature where TLS and a digest
+// protect it anyway: signing means reading and hashing it once more beforehand.
+func (s *store) unsigned(o *s3.Options) {
+	if !s.plain {
+		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+	}
+}
+
+func checkMD5(body io.ReadSeeker, want [md5.Size]byte) error {
+	hash := md5.New()
+	if _, err := io.Copy(hash, body); err != nil {
+		return err
+	}
+	if [md5.Size]byte(hash.Sum(nil)) != want {
+		return backend.ErrDigest
+	}
+	_, err := body.Seek(0, io.SeekStart)
+	return err
+}
+
+func (s *store) Delete(ctx context.Context, key string) error {
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
+	if err = s.wrap(ctx, "delete", key, err); errors.Is(err, backend.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
+	return func(yield func(backend.Object, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
+			Bucket: &s.bucket,
+			Prefix: &prefix,
+		})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(backend.Object{}, s.wrap(ctx, "list", prefix, err))
+				return
+			}
+			for _, found := range page.Contents {
+				obj := backend.Object{
+					Key:     aws.ToString(found.Key),
+					Size:    aws.ToInt64(found.Size),
+					Version: aws.ToString(found.ETag),
+				}
+				if !yield(obj, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *store) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}

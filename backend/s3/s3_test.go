@@ -1,0 +1,39 @@
+package s3_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/s3"
+	"github.com/larderbuild/larder/testserver"
+)
+
+func TestStore(t *testing.T) {
+	server := testserver.S3(t)
+	server.Setenv(t)
+	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, server, "some/prefix") })
+}
+
+// open returns the store under prefix in a bucket of its own.
+func open(t *testing.T, server testserver.S3Server, prefix string) backend.Store {
+	t.Helper()
+	bucket := bucketName(t)
+	server.Bucket(t, bucket)
+	cfg, err := s3.ParseConfig(server.URL(bucket, prefix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := s3.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// bucketName makes a legal bucket name of the test's.
+func bucketName(t *testing.T) string {
+	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
+	return strings.ReplaceAll(name, "_", "-")
+}
