@@ -57,17 +57,19 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return 0, b.err
 }
 
-// decode sets ready, err or both to what comes next.
+// decode sets ready, err or both to what comes next. It decodes all that is
+// there in front of a fault.
 func (b *body) decode() {
-	clean := b.n*4 == b.read*3
+	// The decoder skips line breaks, and sees padding only to the end of one
+	// text: both show in texts that gave fewer bytes than they have letters for.
+	whole := b.n*4 == b.read*3
 	m, err := io.ReadFull(&b.letters, b.text[:])
-	b.read += int64(m)
 	n, bad := base64.StdEncoding.Strict().Decode(b.data[:], b.text[:m])
-	closed := err == io.EOF || err == io.ErrUnexpectedEOF
+	b.read += int64(m)
 	left := b.size - b.n
+	closed := err == io.EOF || err == io.ErrUnexpectedEOF // as ReadFull has it
 	switch {
-	case m > 0 && !clean:
-		// The decoder skips line breaks, and sees only one text at a time.
+	case m > 0 && !whole:
 		n, err = 0, errors.New("line break, or more after the padding")
 	case bad != nil && (err == nil || closed):
 		err = bad
@@ -80,8 +82,8 @@ func (b *body) decode() {
 	case closed:
 		err = io.EOF
 	}
-	b.ready = b.data[:n]
 	b.n += int64(n)
+	b.ready = b.data[:n]
 	b.err = err
 	if err != nil && err != io.EOF {
 		b.err = fmt.Errorf("body of %d bytes: %w", b.size, err)
@@ -123,6 +125,9 @@ func (l *letters) Read(p []byte) (int, error) {
 		return 0, l.end
 	}
 	if _, err := l.in.Peek(1); err != nil {
+		if err == io.EOF { // which is for intact bodies
+			err = io.ErrUnexpectedEOF
+		}
 		l.end = fmt.Errorf("no closing quote: %w", err)
 		return 0, l.end
 	}
