@@ -75,7 +75,7 @@ func (d *Dir) makeShard(shard string) error {
 		err = os.Mkdir(shard, 0o755)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil // made by somebody else meanwhile, or not a directory: the next open tells
+		return nil // made by somebody else meanwhile; or a file, and the next open says so
 	}
 	return err
 }

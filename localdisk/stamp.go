@@ -32,7 +32,7 @@ func (d *Dir) TrimDue() (bool, error) {
 		return false, nil
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return false, err
+		return false, wrap("claim trim of", d, err)
 	}
 	now := d.now()
 	err = lockedfile.Transform(filepath.Join(folder, "trim.txt"), func(stamp []byte) ([]byte, error) {
@@ -44,7 +44,7 @@ func (d *Dir) TrimDue() (bool, error) {
 	if errors.Is(err, errNotDue) {
 		return false, nil
 	}
-	return err == nil, err
+	return err == nil, wrap("claim trim of", d, err)
 }
 
 // trimmedRecently reads a stamp. What is no number or lies in the future, by
