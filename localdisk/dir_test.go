@@ -328,7 +328,7 @@ func wantTemps(t *testing.T, d *Dir, want int) {
 func wantWhole(t *testing.T, d *Dir) (hits int) {
 	t.Helper()
 	mustDo(t, d.walk(func(f file) error {
-		if f.kind == temp {
+		if f.kind == tempFile {
 			return nil
 		}
 		data, err := os.ReadFile(f.path)
@@ -336,11 +336,11 @@ func wantWhole(t *testing.T, d *Dir) (hits int) {
 			return err
 		}
 		switch f.kind {
-		case body:
+		case bodyFile:
 			if sum := sha256.Sum256(data); !strings.Contains(f.path, protocol.OutputID(sum).String()) {
 				t.Errorf("%s is damaged", f.path)
 			}
-		case action:
+		case actionFile:
 			e, err := parseAction(data)
 			if err != nil {
 				t.Errorf("%s: %v", f.path, err)

@@ -64,7 +64,7 @@ func (m gomodule) compiles(t *testing.T, d *Dir) int {
 func copyEntries(t *testing.T, to, from *Dir) (hits, executables int) {
 	t.Helper()
 	mustDo(t, from.walk(func(f file) error {
-		if f.kind != action {
+		if f.kind != actionFile {
 			return nil
 		}
 		data, err := os.ReadFile(f.path)

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/robustio"
-
-	"github.com/larderbuild/larder/protocol"
 )
 
 // file is one file of the cache, as a sweep meets it.
@@ -26,10 +24,10 @@ type file struct {
 type kind int
 
 const (
-	other kind = iota
-	action
-	body // of an executable that Go keeps: a directory
-	temp
+	otherFile kind = iota
+	actionFile
+	bodyFile // a directory, where it is an executable that Go keeps
+	tempFile
 )
 
 // walk calls visit for every cache file and temporary file of d, one after
@@ -64,7 +62,7 @@ func (d *Dir) walkShard(shard string, visit func(file) error) error {
 	names, first := readNames(dir)
 	for _, name := range names {
 		k := kindOf(shard, name)
-		if k == other {
+		if k == otherFile {
 			continue
 		}
 		f, err := look(filepath.Join(dir, name), k)
@@ -91,21 +89,20 @@ func readNames(dir string) ([]string, error) {
 func kindOf(shard, name string) kind {
 	if stem, ok := strings.CutSuffix(name, tempSuffix); ok {
 		if len(stem) == tempDigits && isHex(stem) {
-			return temp
+			return tempFile
 		}
-		return other
+		return otherFile
 	}
-	const stemWidth = 2 * len(protocol.ActionID{})
-	if len(name) != stemWidth+2 || !isHex(name[:stemWidth]) || !strings.HasPrefix(name, shard) {
-		return other
+	if len(name) != idWidth+2 || !isHex(name[:idWidth]) || !strings.HasPrefix(name, shard) {
+		return otherFile
 	}
-	switch name[stemWidth:] {
+	switch name[idWidth:] {
 	case "-a":
-		return action
+		return actionFile
 	case "-d":
-		return body
+		return bodyFile
 	}
-	return other
+	return otherFile
 }
 
 func isHex(s string) bool {
@@ -140,11 +137,11 @@ func look(path string, k kind) (file, error) {
 // its part, misses when it cannot touch what it was about to give out.
 func remove(f file, cutoff time.Time) (removed bool, err error) {
 	switch f.kind {
-	case action:
+	case actionFile:
 		err = os.Remove(f.path)
-	case temp:
+	case tempFile:
 		err = os.RemoveAll(f.path)
-	case body:
+	case bodyFile:
 		aside := tempPath(filepath.Dir(f.path))
 		if err = os.Rename(f.path, aside); err != nil {
 			break

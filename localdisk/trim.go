@@ -54,7 +54,7 @@ func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	}
 	idle := make(ages)
 	trimmed, err := d.sweep(cutoff, func(f file) bool {
-		if f.kind == temp {
+		if f.kind == tempFile {
 			return true
 		}
 		if policy.MaxAge > 0 && f.mtime.Before(aged) {
@@ -68,7 +68,7 @@ func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	if excess := trimmed.BytesLeft - policy.MaxSize; policy.MaxSize > 0 && excess > 0 {
 		oldest := idle.oldest(excess)
 		second, errSecond := d.sweep(cutoff, func(f file) bool {
-			return f.kind != temp && f.mtime.Before(cutoff) && oldest.take(f)
+			return f.kind != tempFile && f.mtime.Before(cutoff) && oldest.take(f)
 		})
 		trimmed.Files += second.Files
 		trimmed.Bytes += second.Bytes
@@ -91,7 +91,7 @@ func (d *Dir) Clean(keepSince time.Time) (Trimmed, error) {
 // at every file.
 func (d *Dir) Usage() (entries int, bytes int64, err error) {
 	err = d.walk(func(f file) error {
-		if f.kind == action {
+		if f.kind == actionFile {
 			entries++
 		}
 		bytes += f.size

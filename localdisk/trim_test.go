@@ -204,7 +204,7 @@ func TestRemoveLooksAgain(t *testing.T) {
 	d := New(t.TempDir())
 	e := putAged(t, d, 1, 72*time.Hour)
 	path := d.bodyPath(e.Output)
-	seen, err := look(path, body)
+	seen, err := look(path, bodyFile)
 	mustDo(t, err)
 	if _, _, err := d.Get(e.Action); err != nil {
 		t.Fatal(err)
