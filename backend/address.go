@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -38,7 +39,7 @@ func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
 		return nil, nil, fmt.Errorf("path %q must not contain control characters", u.Path)
 	}
 	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
+	if err != nil || hasBareParam(u.RawQuery) {
 		return nil, nil, errors.New("malformed parameters: write name=value&name=value, with %25 for a percent sign")
 	}
 	for name, values := range query {
@@ -55,11 +56,38 @@ func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
 	return u, query, nil
 }
 
+// hasBareParam reports whether a parameter has no equals sign. It may be a
+// secret that went astray, so it is not one to be named as unknown.
+func hasBareParam(query string) bool {
+	for param := range strings.SplitSeq(query, "&") {
+		if param != "" && !strings.Contains(param, "=") {
+			return true
+		}
+	}
+	return false
+}
+
 func allowed(params []string) string {
 	if len(params) == 0 {
 		return "none"
 	}
 	return strings.Join(params, ", ")
+}
+
+// bucketName is what both S3 and GCS allow, and a little more.
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+
+// ParseBucket returns the bucket that u, from ParseURL, names as its host.
+func ParseBucket(u *url.URL) (string, error) {
+	switch {
+	case u.Host == "":
+		return "", fmt.Errorf("the bucket is missing: write %s://bucket or %[1]s://bucket/prefix", u.Scheme)
+	case strings.Contains(u.Host, ":"):
+		return "", fmt.Errorf("bucket %q must not have a port: a server's address goes into the parameter endpoint", u.Host)
+	case !bucketName.MatchString(u.Host):
+		return "", fmt.Errorf("bucket %q is no bucket's name: allowed are 3 or more of a-z, 0-9, dot, dash and underscore", u.Host)
+	}
+	return u.Host, nil
 }
 
 // ParseEndpoint checks that a parameter's value is the URL of a server, as in

@@ -3,7 +3,6 @@ package backendtest
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -62,14 +61,9 @@ func Run(t *testing.T, open func(t *testing.T) backend.Store) {
 // store is what the tests use: a Store with short forms of its methods.
 type store struct{ backend.Store }
 
-// options returns those of an unconditional Put of data.
-func options(data []byte) backend.PutOptions {
-	return backend.PutOptions{Size: int64(len(data)), MD5: md5.Sum(data)}
-}
-
 func (s store) put(t *testing.T, key string, data []byte) backend.Object {
 	t.Helper()
-	obj, err := s.Put(t.Context(), key, bytes.NewReader(data), options(data))
+	obj, err := s.Put(t.Context(), key, bytes.NewReader(data), Options(data))
 	if err != nil {
 		t.Fatalf("put: %v", err)
 	}
@@ -80,7 +74,7 @@ func (s store) put(t *testing.T, key string, data []byte) backend.Object {
 }
 
 func (s store) putIf(ctx context.Context, key string, data []byte, cond backend.Condition) (backend.Object, error) {
-	opts := options(data)
+	opts := Options(data)
 	opts.If = cond
 	return s.Put(ctx, key, bytes.NewReader(data), opts)
 }
@@ -245,7 +239,7 @@ func testLarge(t *testing.T, s store) {
 func testBodyStartsWhereItStands(t *testing.T, s store) {
 	body := bytes.NewReader([]byte("skipped, kept"))
 	body.Seek(9, io.SeekStart)
-	if _, err := s.Put(t.Context(), "key", body, options([]byte("kept"))); err != nil {
+	if _, err := s.Put(t.Context(), "key", body, Options([]byte("kept"))); err != nil {
 		t.Fatal(err)
 	}
 	s.expect(t, "key", []byte("kept"))
@@ -263,7 +257,7 @@ func testOverwrite(t *testing.T, s store) {
 }
 
 func testWrongMD5(t *testing.T, s store) {
-	opts := options([]byte("other"))
+	opts := Options([]byte("other"))
 	if _, err := s.Put(t.Context(), "new", strings.NewReader("bytes"), opts); !only(err, backend.ErrDigest) {
 		t.Errorf("put with a wrong MD5: %v, want ErrDigest", err)
 	}
@@ -281,7 +275,7 @@ func testWrongMD5(t *testing.T, s store) {
 
 func testWrongSize(t *testing.T, s store) {
 	for _, size := range []int64{0, 4, 6, 1 << 20} {
-		opts := options([]byte("bytes"))
+		opts := Options([]byte("bytes"))
 		opts.Size = size
 		if _, err := s.Put(t.Context(), "key", strings.NewReader("bytes"), opts); !only(err, backend.ErrDigest) {
 			t.Errorf("put of 5 bytes as %d: %v, want ErrDigest", size, err)

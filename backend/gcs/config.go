@@ -1,11 +1,6 @@
 package gcs
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/larderbuild/larder/backend"
-)
+import "github.com/larderbuild/larder/backend"
 
 // Config is what a GCS URL says. Credentials are not part of it: they come from
 // Google's ordinary chain (GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, the
@@ -22,12 +17,9 @@ func ParseConfig(rawURL string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Bucket: u.Hostname(), Prefix: u.Path}
-	if c.Bucket == "" {
-		return Config{}, errors.New("the bucket is missing: write gs://bucket or gs://bucket/prefix")
-	}
-	if u.Port() != "" {
-		return Config{}, fmt.Errorf("bucket %q must not have a port: a server's address goes into the parameter endpoint", c.Bucket)
+	c := Config{Prefix: u.Path}
+	if c.Bucket, err = backend.ParseBucket(u); err != nil {
+		return Config{}, err
 	}
 	c.Endpoint, err = backend.ParseEndpoint(query.Get("endpoint"))
 	return c, err

@@ -1,9 +1,8 @@
 package s3
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
+	"net/url"
 
 	"github.com/larderbuild/larder/backend"
 )
@@ -26,23 +25,26 @@ func ParseConfig(rawURL string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Bucket: u.Hostname(), Prefix: u.Path, Region: query.Get("region")}
-	if c.Bucket == "" {
-		return Config{}, errors.New("the bucket is missing: write s3://bucket or s3://bucket/prefix")
-	}
-	if u.Port() != "" {
-		return Config{}, fmt.Errorf("bucket %q must not have a port: a server's address goes into the parameter endpoint", c.Bucket)
+	c := Config{Prefix: u.Path, Region: query.Get("region")}
+	if c.Bucket, err = backend.ParseBucket(u); err != nil {
+		return Config{}, err
 	}
 	if c.Endpoint, err = backend.ParseEndpoint(query.Get("endpoint")); err != nil {
 		return Config{}, err
 	}
-	for name, field := range map[string]*bool{"path_style": &c.PathStyle, "anonymous": &c.Anonymous} {
-		if !query.Has(name) {
-			continue
-		}
-		if *field, err = strconv.ParseBool(query.Get(name)); err != nil {
-			return Config{}, fmt.Errorf("parameter %s must be true or false", name)
-		}
+	if c.PathStyle, err = parseBool(query, "path_style"); err != nil {
+		return Config{}, err
 	}
-	return c, nil
+	c.Anonymous, err = parseBool(query, "anonymous")
+	return c, err
+}
+
+func parseBool(query url.Values, name string) (bool, error) {
+	switch query.Get(name) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	}
+	return false, fmt.Errorf("parameter %s must be true or false", name)
 }

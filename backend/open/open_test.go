@@ -1,0 +1,155 @@
+package open_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/open"
+	"github.com/larderbuild/larder/testserver"
+)
+
+func TestStore(t *testing.T) {
+	s3, gcs := testserver.S3(t), testserver.GCS(t)
+	s3.Setenv(t)
+	s3.Bucket(t, "bucket")
+	gcs.Bucket(t, "bucket")
+	for name, url := range map[string]string{
+		"file": "file:///" + strings.TrimPrefix(filepath.ToSlash(t.TempDir()), "/"),
+		"s3":   s3.URL("bucket", "/prefix"),
+		"gs":   gcs.URL("bucket", "/prefix/"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := open.Check(url); err != nil {
+				t.Fatal(err)
+			}
+			s, err := open.Store(t.Context(), url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			backendtest.PutBytes(t, s, "key", []byte("x"))
+			for obj, err := range s.List(t.Context(), "") {
+				if err != nil || obj.Key != "key" {
+					t.Errorf("listed %+v, %v", obj, err)
+				}
+			}
+		})
+	}
+}
+
+func TestCheckAccepts(t *testing.T) {
+	for _, url := range []string{
+		"file:///abs/dir",
+		"file:///dir%20with%20spaces/and%23",
+		"gs://bucket",
+		"gs://my_bucket.example.com/some/prefix/",
+		"gs://bucket?endpoint=http://127.0.0.1:4443",
+		"s3://bucket",
+		"S3://bucket/prefix?region=eu-west-1",
+		"s3://bucket--use1-az4--x-s3/prefix",
+		"s3://bucket/p?endpoint=https%3A%2F%2Fminio.example%3A9000%2F&path_style=true&region=x&anonymous=false",
+	} {
+		if err := open.Check(url); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+func TestCheckNamesTheMistake(t *testing.T) {
+	for _, test := range []struct {
+		name, url string
+		want      []string // the mistake, and what is allowed
+	}{
+		{"empty", "", []string{"not the URL", "file:///abs/dir", "gs://bucket", "s3://bucket"}},
+		{"a path", "/abs/dir", []string{"not the URL", "file:///abs/dir"}},
+		{"a path of Windows", `C:\dir`, []string{"not the URL", "file:///abs/dir"}},
+		{"no scheme", "bucket/prefix", []string{"not the URL", "s3://bucket"}},
+		{"unknown scheme", "ftp://host/dir", []string{`unknown scheme "ftp"`, "s3://bucket"}},
+		{"misspelt scheme", "gcs://bucket", []string{`unknown scheme "gcs"`, "gs://bucket"}},
+		{"no bucket", "s3://", []string{"bucket is missing", "s3://bucket"}},
+		{"no bucket, a prefix", "gs:///prefix", []string{"bucket is missing", "gs://bucket/prefix"}},
+		{"illegal bucket", "s3://My!Bucket", []string{"My!Bucket", "a-z"}},
+		{"short bucket", "gs://ab", []string{`"ab"`, "3 or more"}},
+		{"port", "s3://localhost:9000/bucket", []string{"port", "endpoint"}},
+		{"unknown parameter", "s3://bucket?regoin=x", []string{"regoin", "region, endpoint, path_style, anonymous"}},
+		{"parameter of another driver", "gs://bucket?region=x", []string{"region", "endpoint"}},
+		{"parameter of a directory", "file:///dir?region=x", []string{"region", "none"}},
+		{"parameter twice", "s3://bucket?region=a&region=b", []string{"region", "2 times", "once"}},
+		{"empty parameter", "s3://bucket?region=", []string{"region", "empty"}},
+		{"bad boolean", "s3://bucket?path_style=maybe", []string{"path_style", "true or false"}},
+		{"endpoint without scheme", "s3://bucket?endpoint=localhost:9000", []string{"endpoint", "https://host:port"}},
+		{"endpoint of another scheme", "gs://bucket?endpoint=ftp://host", []string{"endpoint", "https://host:port"}},
+		{"malformed parameters", "s3://bucket?region=%zz", []string{"malformed parameters", "name=value"}},
+		{"relative directory", "file:dir", []string{"slashes", "file:"}},
+		{"host", "file://host/dir", []string{"no host", `"host"`, "file:///"}},
+		{"no directory", "file:///", []string{"directory is missing", "file:///abs/dir"}},
+		{"dots", "s3://bucket/a/../b", []string{"..", "must not"}},
+		{"escaped dots", "file:///a/%2e%2e/b", []string{"..", "must not"}},
+		{"control character", "s3://bucket/a%00b", []string{"control"}},
+		{"fragment", "s3://bucket/a#b", []string{"fragment", "%23"}},
+		{"empty fragment", "s3://bucket/a#", []string{"fragment", "%23"}},
+		{"malformed", "s3://bucket/%zz", []string{"malformed URL"}},
+		{"space", " s3://bucket", []string{"not the URL"}},
+		{"user", "s3://user:hunter2@bucket", []string{"user", "environment"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := open.Check(test.url)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if _, opened := open.Store(t.Context(), test.url); opened == nil || opened.Error() != err.Error() {
+				t.Errorf("Store says %v, Check %v", opened, err)
+			}
+		})
+	}
+}
+
+func TestNoSecretIsRepeated(t *testing.T) {
+	for _, url := range []string{
+		"s3://AKIAX:hunter2@bucket/prefix",
+		"s3://hunter2@bucket",
+		"gs://user:hun/ter2-hunter2@bucket",
+		"s3://user:hunter2%zz@bucket",
+		"s3:user:hunter2@bucket",
+		"user:hunter2@bucket",
+		"ftp://user:hunter2@host",
+		"file://user:hunter2@host/dir",
+		"s3://bucket?secret_key=hunter2",
+		"s3://bucket?region=x&secret=hunter2&secret=hunter2",
+		"s3://bucket?hunter2",
+		"s3://bucket?endpoint=https://user:hunter2@host",
+		"s3://bucket?endpoint=https%3A%2F%2Fuser%3Ahunter2%40host",
+		"s3://bucket?path_style=true&token=hunter2%zz",
+		"s3://bucket/p#hunter2",
+		"s3://user:hunter2@bucket:port",
+	} {
+		if got := open.Redact(url); strings.Contains(got, "hunter2") {
+			t.Errorf("Redact(%s) = %s", url, got)
+		}
+		if err := open.Check(url); err == nil {
+			t.Errorf("Check(%s) accepted it", url)
+		} else if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("Check(%s) = %v", url, err)
+		}
+	}
+}
+
+func TestRedactKeepsTheRest(t *testing.T) {
+	for url, want := range map[string]string{
+		"s3://bucket/prefix?region=eu-west-1&path_style=true": "s3://bucket/prefix?region=eu-west-1&path_style=true",
+		"gs://bucket?endpoint=http://127.0.0.1:4443":          "gs://bucket?endpoint=http://127.0.0.1:4443",
+		"s3://user:secret@bucket/prefix?token=secret":         "s3://…@bucket/prefix?token=…",
+		"not a url": "not a url",
+	} {
+		if got := open.Redact(url); got != want {
+			t.Errorf("Redact(%s) = %s, want %s", url, got, want)
+		}
+	}
+}
