@@ -1,0 +1,13 @@
+.PHONY: build test bench lint
+
+build:
+	go build -trimpath -ldflags "-s -w" .
+
+test:
+	go test ./...
+
+bench:
+	go test -run '^$$' -bench . ./...
+
+lint:
+	golangci-lint run
