@@ -1,0 +1,243 @@
+package backend_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+)
+
+// all puts every decorator on s, in the order of the package's documentation.
+func all(s backend.Store, counters *backend.Counters, log func(backend.Record)) backend.Store {
+	s = backend.WithLatency(s, time.Microsecond)
+	s = backend.WithLog(s, log)
+	s = backend.WithCounters(s, counters)
+	s = backend.WithTimeout(s, time.Minute)
+	s = backend.WithBreaker(s, backend.Breaker{Faults: 5, Cooldown: time.Minute})
+	s = backend.WithLimit(s, 16)
+	s = backend.WithRetry(s, 3, time.Millisecond)
+	return backend.WithPrefix(s, "/some/prefix/")
+}
+
+// TestDecoratedStoreIsAStore runs the suite of the drivers on all decorators.
+func TestDecoratedStoreIsAStore(t *testing.T) {
+	backendtest.Run(t, func(t *testing.T) backend.Store {
+		return all(backendtest.Memory(), new(backend.Counters), func(backend.Record) {})
+	})
+}
+
+func TestLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		inner := backend.WithLatency(faulty(t, backendtest.Fault{}), time.Second)
+		s := backend.WithLimit(inner, 4)
+		start := time.Now()
+		var group sync.WaitGroup
+		for range 20 {
+			for _, request := range requests {
+				group.Go(func() {
+					if err := request(t.Context(), s); err != nil && !errors.Is(err, backend.ErrNotFound) {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		group.Wait()
+		if took := time.Since(start); took < 20*time.Second { // 80 requests, 4 at once
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestLimitCountsOpenBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := backend.WithLimit(faulty(t, backendtest.Fault{}), 1)
+		body, _, err := s.Get(t.Context(), "key", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := errors.New("gone")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, gone)
+		defer cancel()
+		if _, err := get(ctx, s, "key"); !errors.Is(err, gone) {
+			t.Errorf("a second get: %v", err)
+		}
+		body.Close()
+		body.Close()
+		for range 2 {
+			if _, err := get(t.Context(), s, "key"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestLimitLetsAListsCallerAsk(t *testing.T) {
+	s := backend.WithLimit(faulty(t, backendtest.Fault{}), 1)
+	for range 2 {
+		for obj, err := range s.List(t.Context(), "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := get(t.Context(), s, obj.Key); err != nil {
+				t.Error(err)
+			}
+			break
+		}
+	}
+}
+
+func TestLatency(t *testing.T) {
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := backend.WithLatency(faulty(t, backendtest.Fault{}), time.Second)
+				start := time.Now()
+				if err := request(t.Context(), s); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(start); took != time.Second {
+					t.Errorf("took %v", took)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+				defer cancel()
+				if err := request(ctx, s); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestReadOnly(t *testing.T) {
+	inner := faulty(t, backendtest.Fault{})
+	s := backend.ReadOnly(inner)
+	for name, request := range requests {
+		want := error(nil)
+		if name == "put" || name == "delete" {
+			want = backend.ErrReadOnly
+		}
+		if err := request(t.Context(), s); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	if n, err := list(t.Context(), inner); n != 1 || err != nil {
+		t.Errorf("%d objects left, %v", n, err)
+	}
+}
+
+func TestPrefix(t *testing.T) {
+	inner := backendtest.Memory()
+	for _, key := range []string{"a/b", "a/prefix", "a/prefix/1", "a/prefixes/2"} {
+		backendtest.PutBytes(t, inner, key, []byte(key))
+	}
+	s := backend.WithPrefix(inner, "/a/prefix/")
+	if obj := backendtest.PutBytes(t, s, "3", nil); obj.Key != "3" {
+		t.Errorf("put returned key %q", obj.Key)
+	}
+	var keys []string
+	for obj, err := range s.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, obj.Key)
+	}
+	slices.Sort(keys)
+	if !slices.Equal(keys, []string{"1", "3"}) {
+		t.Errorf("listed %q", keys)
+	}
+	if err := s.Delete(t.Context(), "1"); err != nil {
+		t.Error(err)
+	}
+	if _, err := get(t.Context(), inner, "a/prefix/1"); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("after the delete: %v", err)
+	}
+	if backend.WithPrefix(inner, "//") != inner {
+		t.Error("an empty prefix decorates")
+	}
+}
+
+func TestCounters(t *testing.T) {
+	inner := backendtest.Memory()
+	backendtest.PutBytes(t, inner, "key", []byte("data"))
+	var counters backend.Counters
+	s := backend.WithCounters(failing(inner,
+		backendtest.Fault{}, backendtest.Fault{}, backendtest.Fault{Break: errFault}, backendtest.Fault{Err: errFault},
+	), &counters)
+	get(t.Context(), s, "key")           // 4 in
+	get(t.Context(), s, "missing")       // an answer
+	get(t.Context(), s, "key")           // 2 in, and an error
+	get(t.Context(), s, "key")           // an error
+	put(t.Context(), s, "new", "123456") // 6 out
+	list(t.Context(), s)
+	s.Delete(t.Context(), "new")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	get(gone, s, "key") // no error of the store's
+	want := backend.Counts{Requests: 8, Errors: 2, BytesIn: 6, BytesOut: 6}
+	if got := counters.Snapshot(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestLog(t *testing.T) {
+	var trace strings.Builder
+	s := backend.WithLog(failing(backendtest.Memory(),
+		backendtest.Fault{Err: errFault}, backendtest.Fault{Err: backend.ErrDenied}),
+		func(r backend.Record) { fmt.Fprintln(&trace, r) })
+	id := strings.Repeat("5d41402abc4b2a76", 4)
+	key := "v1/main/a/5d/" + id
+
+	get(t.Context(), s, "key")
+	put(t.Context(), s, "key", "x")
+	put(t.Context(), s, key, "data")
+	get(t.Context(), s, key)
+	for _, r := range []backend.Range{{Offset: 1, Length: 2}, {Offset: 3}, {Length: 1}} {
+		body, _, err := s.Get(t.Context(), key, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body.Read(make([]byte, 10))
+		body.Close()
+	}
+	get(t.Context(), s, "missing")
+	opts := backendtest.Options([]byte("data"))
+	opts.If.Absent = true
+	s.Put(t.Context(), key, bytes.NewReader([]byte("data")), opts)
+	opts.If = backend.Condition{Version: "old"}
+	s.Put(t.Context(), key, bytes.NewReader([]byte("data")), opts)
+	opts = backendtest.Options([]byte("other"))
+	s.Put(t.Context(), key, bytes.NewReader([]byte("wrong")), opts)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	get(gone, s, key)
+	list(t.Context(), s)
+	s.Delete(t.Context(), key)
+
+	const want = `get key: failed
+put key: denied
+put v1/main/a/5d/5d41402a…: ok, 4
+get v1/main/a/5d/5d41402a…: ok, 4
+get v1/main/a/5d/5d41402a… 1+2: ok, 2
+get v1/main/a/5d/5d41402a… 3+: ok, 1
+get v1/main/a/5d/5d41402a… 0+1: ok, 1
+get missing: not found
+put v1/main/a/5d/5d41402a… if absent: conflict
+put v1/main/a/5d/5d41402a… if unchanged: conflict
+put v1/main/a/5d/5d41402a…: wrong digest
+get v1/main/a/5d/5d41402a…: cancelled
+list : ok, 1
+delete v1/main/a/5d/5d41402a…: ok
+`
+	if got := trace.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
