@@ -95,10 +95,10 @@ func sessionStart(name string) (time.Time, bool) {
 }
 
 // LiveSince returns the start of the oldest session that is under way in the
-// local tier's directory, or now if there is none. Nothing that was used after
-// it may be removed. Sessions of dead processes that left nothing to do are
-// swept away.
-func LiveSince(local string, now time.Time) (time.Time, error) {
+// local tier's directory, or the zero time if there is none. Nothing that was
+// used after it may be removed. Sessions of dead processes that left nothing to
+// do are swept away.
+func LiveSince(local string) (time.Time, error) {
 	dirs, err := sessions(local)
 	if err != nil {
 		return time.Time{}, err
@@ -114,7 +114,7 @@ func LiveSince(local string, now time.Time) (time.Time, error) {
 		}
 		s.close()
 	}
-	return now, nil
+	return time.Time{}, nil
 }
 
 func (s *session) journal() string { return filepath.Join(s.dir, "journal") }

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v3"
@@ -27,7 +26,7 @@ func (p *program) pruneCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "prune",
 		Usage: "trim the local tier now, by --max-age and --max-size",
-		Description: "What was used within the last two hours, or since the oldest session under way began,\n" +
+		Description: "What was used within the last hour, or since the oldest session under way began,\n" +
 			"stays. Nothing in the remote is touched.",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: p.action(func(_ context.Context, cmd *cli.Command, s settings) error {
@@ -42,7 +41,7 @@ func (p *program) pruneCommand() *cli.Command {
 
 // trim applies the settings' limits to the local tier.
 func trim(s settings, local *localdisk.Dir) (localdisk.Trimmed, error) {
-	since, err := cache.LiveSince(local.Path(), time.Now())
+	since, err := cache.LiveSince(local.Path())
 	if err != nil {
 		return localdisk.Trimmed{}, err
 	}
@@ -74,7 +73,7 @@ func (p *program) cleanCommand() *cli.Command {
 			if err := cache.Forget(local); err != nil {
 				return err
 			}
-			since, err := cache.LiveSince(local.Path(), time.Now())
+			since, err := cache.LiveSince(local.Path())
 			if err != nil {
 				return err
 			}
