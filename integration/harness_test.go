@@ -1,0 +1,179 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/cache"
+)
+
+// larder is the path of the program under test, which TestMain builds.
+var larder string
+
+func TestMain(m *testing.M) {
+	status, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+func run(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "larder-integration-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	larder = filepath.Join(dir, "larder")
+	if runtime.GOOS == "windows" {
+		larder += ".exe"
+	}
+	args := []string{"build", "-o", larder}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, "..")...)
+	build.Env = environ()
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build larder: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// environ returns this process's environment without what would turn the go
+// command or larder, and with extra.
+func environ(extra ...string) []string {
+	turns := regexp.MustCompile(`^(LARDER_|AWS_|GOOGLE_|STORAGE_EMULATOR|CI=|GOFLAGS=|GOCACHE|GODEBUG=)`)
+	env := slices.DeleteFunc(os.Environ(), turns.MatchString)
+	return append(env, extra...)
+}
+
+// machine is a place to build with larder: a local tier and settings. Two
+// machines that build in the same folder stand for two checkouts under the
+// same path.
+type machine struct {
+	t       *testing.T
+	dir     string   // LARDER_DIR
+	work    string   // where commands run
+	env     []string // for every command
+	version string   // GOTOOLCHAIN; "" for the go command that runs the tests
+}
+
+// newMachine returns a machine with an empty local tier. It waits for its
+// uploads at the end of each command; settings ("LARDER_X=y") come after that
+// and win.
+func newMachine(t *testing.T, work, remote string, settings ...string) *machine {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "larder")
+	env := environ("GOCACHEPROG="+larder, "LARDER_DIR="+dir, "LARDER_REMOTE="+remote,
+		"LARDER_STATS=json", "LARDER_CLOSE=wait", "GOFLAGS=-buildvcs=false")
+	m := &machine{t: t, dir: dir, work: work, env: append(env, settings...)}
+	t.Cleanup(func() {
+		// A process in the background must not meet the end of the test.
+		m.larder("flush")
+	})
+	return m
+}
+
+// result is what one command came to.
+type result struct {
+	stdout, stderr string // stderr without the stats
+	status         int
+	took           time.Duration
+	stats          cache.Summary // added up over its sessions
+	sessions       int
+}
+
+// command prepares a command on m.
+func (m *machine) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(m.t.Context(), name, args...)
+	cmd.Dir = m.work
+	cmd.Env = m.env
+	if m.version != "" {
+		cmd.Env = append(slices.Clone(m.env), "GOTOOLCHAIN="+m.version)
+	}
+	return cmd
+}
+
+// try runs a command on m, however it ends.
+func (m *machine) try(name string, args ...string) result {
+	m.t.Helper()
+	return m.await(m.command(name, args...))
+}
+
+func (m *machine) await(cmd *exec.Cmd) result {
+	m.t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	start := time.Now()
+	err := cmd.Run()
+	r := result{stdout: stdout.String(), took: time.Since(start)}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		r.status = exit.ExitCode()
+	case err != nil:
+		m.t.Fatalf("%v: %v", cmd.Args, err)
+	}
+	for line := range strings.Lines(stderr.String()) {
+		var s cache.Summary
+		if !strings.HasPrefix(line, `{"gets":`) || json.Unmarshal([]byte(line), &s) != nil {
+			r.stderr += line
+			continue
+		}
+		r.sessions++
+		r.stats = add(r.stats, s)
+	}
+	return r
+}
+
+// must runs a command on m and fails the test unless it succeeds.
+func (m *machine) must(name string, args ...string) result {
+	m.t.Helper()
+	r := m.try(name, args...)
+	if r.status != 0 {
+		m.t.Fatalf("%s %s: exit status %d\n%s%s", name, strings.Join(args, " "), r.status, r.stdout, r.stderr)
+	}
+	return r
+}
+
+// larder runs a command of larder itself on m.
+func (m *machine) larder(args ...string) result {
+	m.t.Helper()
+	return m.try(larder, args...)
+}
+
+func add(a, b cache.Summary) cache.Summary {
+	a.Gets += b.Gets
+	a.LocalHits += b.LocalHits
+	a.PrefetchHits += b.PrefetchHits
+	a.RemoteHits += b.RemoteHits
+	a.Misses += b.Misses
+	a.Puts += b.Puts
+	a.Uploads += b.Uploads
+	a.UploadErrors += b.UploadErrors
+	a.RemoteRequests += b.RemoteRequests
+	a.RemoteBytesIn += b.RemoteBytesIn
+	a.RemoteBytesOut += b.RemoteBytesOut
+	a.Corrupt += b.Corrupt
+	a.Saved += b.Saved
+	return a
+}
+
+// compile matches the lines of go build -x that compile, assemble or run cgo.
+var compile = regexp.MustCompile(`(?m)^.*/(compile|asm|cgo)(\.exe)?"? (-o|-p|-trimpath|-objdir).*$`)
+
+// compiles returns the compile actions in what a go command printed with -x.
+func (r result) compiles() []string { return compile.FindAllString(r.stderr, -1) }
