@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -64,7 +65,7 @@ func environ(extra ...string) []string {
 // machines that build in the same folder stand for two checkouts under the
 // same path.
 type machine struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string   // LARDER_DIR
 	work    string   // where commands run
 	env     []string // for every command
@@ -74,15 +75,18 @@ type machine struct {
 // newMachine returns a machine with an empty local tier. It waits for its
 // uploads at the end of each command; settings ("LARDER_X=y") come after that
 // and win.
-func newMachine(t *testing.T, work, remote string, settings ...string) *machine {
+func newMachine(t testing.TB, work, remote string, settings ...string) *machine {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "larder")
 	env := environ("GOCACHEPROG="+larder, "LARDER_DIR="+dir, "LARDER_REMOTE="+remote,
 		"LARDER_STATS=json", "LARDER_CLOSE=wait", "GOFLAGS=-buildvcs=false")
 	m := &machine{t: t, dir: dir, work: work, env: append(env, settings...)}
 	t.Cleanup(func() {
-		// A process in the background must not meet the end of the test.
-		m.larder("flush")
+		// A process in the background must not meet the end of the test,
+		// whose context is done already.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		m.await(m.command(ctx, larder, "flush"))
 	})
 	return m
 }
@@ -96,9 +100,9 @@ type result struct {
 	sessions       int
 }
 
-// command prepares a command on m.
-func (m *machine) command(name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(m.t.Context(), name, args...)
+// command prepares a command on m that ends with ctx at the latest.
+func (m *machine) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = m.work
 	cmd.Env = m.env
 	if m.version != "" {
@@ -110,7 +114,7 @@ func (m *machine) command(name string, args ...string) *exec.Cmd {
 // try runs a command on m, however it ends.
 func (m *machine) try(name string, args ...string) result {
 	m.t.Helper()
-	return m.await(m.command(name, args...))
+	return m.await(m.command(m.t.Context(), name, args...))
 }
 
 func (m *machine) await(cmd *exec.Cmd) result {
