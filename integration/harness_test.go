@@ -78,7 +78,10 @@ type machine struct {
 func newMachine(t testing.TB, work, remote string, settings ...string) *machine {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "larder")
-	env := environ("GOCACHEPROG="+larder, "LARDER_DIR="+dir, "LARDER_REMOTE="+remote,
+	// The go command keeps a few things beside what it gives to a helper, such
+	// as when test results expired.
+	env := environ("GOCACHEPROG="+larder, "GOCACHE="+filepath.Join(t.TempDir(), "gocache"),
+		"LARDER_DIR="+dir, "LARDER_REMOTE="+remote,
 		"LARDER_STATS=json", "LARDER_CLOSE=wait", "GOFLAGS=-buildvcs=false")
 	m := &machine{t: t, dir: dir, work: work, env: append(env, settings...)}
 	t.Cleanup(func() {
