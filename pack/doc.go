@@ -1,0 +1,50 @@
+// Package pack owns the two objects that bring a build what it will ask for in
+// a few large requests: the pack, which holds many entry objects, and the
+// manifest, which says what a profile's last builds used and where it lies.
+//
+// A pack is entry objects (package entry) back to back, in the order in which a
+// build first asked for them, and nothing else. Its ID is the SHA-256 of its
+// bytes; it never changes.
+//
+// A manifest is a header of fixed size, then a payload, compressed with zstd.
+// Integers of the header are big-endian.
+//
+//	offset  size  field
+//	     0     8  magic: "larder\r\n"
+//	     8     1  'm'
+//	     9     1  version: 1
+//	    10     8  size of the decompressed payload in bytes
+//	    18     8  size of the compressed payload in bytes
+//	    26    32  SHA-256 of the compressed payload
+//	    58     8  signer key ID, zero where unsigned
+//	    66    64  signature, zero where unsigned
+//	   130     4  CRC-32C of the 130 bytes before it
+//	   134        compressed payload
+//
+// The payload, in which integers are uvarints in their shortest form:
+//
+//	number of packs, and for each
+//	    length of its scope, scope
+//	    ID, 32 bytes
+//	    size in bytes
+//	number of entries, and for each
+//	    action ID, 32 bytes
+//	    output ID, 32 bytes
+//	    size of the body in bytes
+//	    time of the original put, Unix nanoseconds
+//	    build cost in nanoseconds
+//	    day of the last use, days since the epoch
+//	    1 + index of its pack, or 0
+//	    in a pack: offset and length of its entry object in bytes
+//	    otherwise: the body
+//
+// Entries stand in the order in which a build first asked for them. Bodies of
+// at most [MaxInline] bytes, the most by number, stand in the manifest itself:
+// they cost no range and no lookup.
+//
+// A manifest is believed only whole. One whose digest is wrong, that names an
+// action twice, a range outside its pack or two ranges that overlap, or that is
+// not in the one form that [Manifest.Encode] would give it, is refused before
+// anything is made of it. What its entries promise is checked again, entry by
+// entry, when they are fetched.
+package pack

@@ -1,0 +1,318 @@
+package pack
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/protocol"
+)
+
+const (
+	// MaxInline is the size in bytes up to which bodies stand in the
+	// manifest.
+	MaxInline = 1 << 10
+
+	// MaxManifest is the size in bytes of the largest manifest, before and
+	// after its compression.
+	MaxManifest = 256 << 20
+
+	window     = 8 << 20 // bytes that a decoder may need in any case
+	headerSize = 134
+	magic      = "larder\r\nm"
+	version    = 1
+)
+
+// ErrCorrupt says that bytes are not an intact manifest that this version can
+// read. Errors that wrap it carry the reason.
+var ErrCorrupt = errors.New("not an intact manifest")
+
+// ID names a pack: the SHA-256 of its bytes.
+type ID [32]byte
+
+// Pack is one pack that a manifest's entries lie in.
+type Pack struct {
+	Scope string
+	ID    ID
+	Size  int64 // in bytes
+}
+
+// Entry is one cache entry of a manifest.
+type Entry struct {
+	Action protocol.ActionID
+	Output protocol.OutputID
+	Size   int64         // of the body, in bytes
+	Time   time.Time     // of the original put
+	Cost   time.Duration // to build it; 0 unknown
+	Used   Day
+
+	// Inline is the body where Size is at most MaxInline. It shares memory
+	// with the manifest it was read from.
+	Inline []byte
+
+	// Otherwise the entry object is these bytes of a pack.
+	Pack           int // index in Manifest.Packs
+	Offset, Length int64
+}
+
+// InPack reports whether the entry lies in a pack.
+func (e *Entry) InPack() bool { return e.Size > MaxInline }
+
+// Day counts days since the Unix epoch, in UTC.
+type Day uint32
+
+// DayOf returns the day that t lies in.
+func DayOf(t time.Time) Day { return Day(max(0, t.Unix()) / (24 * 60 * 60)) }
+
+// Manifest says what a profile's last builds used.
+type Manifest struct {
+	Packs   []Pack
+	Entries []Entry // in the order in which a build first asked for them
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Encode returns the manifest's object. The manifest must be one that Decode
+// would accept.
+func (m *Manifest) Encode() ([]byte, error) {
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	payload := m.appendPayload(nil)
+	if len(payload) > MaxManifest {
+		return nil, fmt.Errorf("a manifest of %d bytes is over the limit of %d", len(payload), MaxManifest)
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	object := make([]byte, headerSize, headerSize+len(payload)/2)
+	object = enc.EncodeAll(payload, object)
+
+	h := append(object[:0], magic...)
+	h = append(h, version)
+	h = binary.BigEndian.AppendUint64(h, uint64(len(payload)))
+	h = binary.BigEndian.AppendUint64(h, uint64(len(object)-headerSize))
+	sum := sha256.Sum256(object[headerSize:])
+	h = append(h, sum[:]...)
+	h = h[:headerSize-4] // unsigned: the key ID and the signature stay zero
+	binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	return object, nil
+}
+
+func (m *Manifest) appendPayload(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
+	for _, p := range m.Packs {
+		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
+		b = append(b, p.Scope...)
+		b = append(b, p.ID[:]...)
+		b = binary.AppendUvarint(b, uint64(p.Size))
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		b = append(b, e.Action[:]...)
+		b = append(b, e.Output[:]...)
+		b = binary.AppendUvarint(b, uint64(e.Size))
+		b = binary.AppendUvarint(b, uint64(e.Time.UnixNano()))
+		b = binary.AppendUvarint(b, uint64(e.Cost))
+		b = binary.AppendUvarint(b, uint64(e.Used))
+		if !e.InPack() {
+			b = append(b, 0)
+			b = append(b, e.Inline...)
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(e.Pack)+1)
+		b = binary.AppendUvarint(b, uint64(e.Offset))
+		b = binary.AppendUvarint(b, uint64(e.Length))
+	}
+	return b
+}
+
+// Decode reads a manifest's object. Errors wrap ErrCorrupt. The time and memory
+// it takes grow with the size of what it is given, not with what that claims.
+func Decode(object []byte) (*Manifest, error) {
+	payload, err := decompress(object)
+	if err != nil {
+		return nil, err
+	}
+	m, err := parsePayload(payload)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.check()
+}
+
+// decompress checks the header and returns the payload.
+func decompress(object []byte) ([]byte, error) {
+	if len(object) < headerSize || string(object[:len(magic)]) != magic {
+		return nil, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
+	}
+	h, compressed := object[:headerSize], object[headerSize:]
+	if h[len(magic)] != version {
+		return nil, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, h[len(magic)], version)
+	}
+	if binary.BigEndian.Uint32(h[headerSize-4:]) != crc32.Checksum(h[:headerSize-4], castagnoli) {
+		return nil, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
+	}
+	size := binary.BigEndian.Uint64(h[10:])
+	switch {
+	case size > MaxManifest:
+		return nil, fmt.Errorf("%w: a payload of %d bytes, over the limit of %d", ErrCorrupt, size, MaxManifest)
+	case binary.BigEndian.Uint64(h[18:]) != uint64(len(compressed)):
+		return nil, fmt.Errorf("%w: %d bytes of payload, the header says %d", ErrCorrupt, len(compressed), binary.BigEndian.Uint64(h[18:]))
+	case sha256.Sum256(compressed) != [32]byte(h[26:]):
+		return nil, fmt.Errorf("%w: the payload's digest is wrong", ErrCorrupt)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(size, window)))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	payload, err := dec.DecodeAll(compressed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if uint64(len(payload)) != size {
+		return nil, fmt.Errorf("%w: a payload of %d bytes, the header says %d", ErrCorrupt, len(payload), size)
+	}
+	return payload, nil
+}
+
+// Smallest encodings, by which counts are checked before memory is taken.
+const (
+	minPack  = 1 + 32 + 1
+	minEntry = 32 + 32 + 5
+)
+
+func parsePayload(b []byte) (*Manifest, error) {
+	p := &parser{b: b}
+	m := &Manifest{Packs: make([]Pack, p.count(minPack))}
+	for i := range m.Packs {
+		m.Packs[i] = Pack{
+			Scope: string(p.bytes(p.number(math.MaxInt32))),
+			ID:    p.id(),
+			Size:  p.number(math.MaxInt64),
+		}
+	}
+	m.Entries = make([]Entry, p.count(minEntry))
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		e.Action = p.id()
+		e.Output = p.id()
+		e.Size = p.number(math.MaxInt64)
+		e.Time = time.Unix(0, p.number(math.MaxInt64))
+		e.Cost = time.Duration(p.number(math.MaxInt64))
+		e.Used = Day(p.number(math.MaxUint32))
+		where := p.number(math.MaxInt32)
+		switch {
+		case p.err != nil:
+			return nil, p.err
+		case (where > 0) != e.InPack():
+			return nil, fmt.Errorf("%w: entry %d stands in the wrong place for its size", ErrCorrupt, i)
+		case where == 0:
+			e.Inline = p.bytes(e.Size)
+		default:
+			e.Pack = int(where - 1)
+			e.Offset = p.number(math.MaxInt64)
+			e.Length = p.number(math.MaxInt64)
+		}
+	}
+	if p.err == nil && len(p.b) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes behind the last entry", ErrCorrupt, len(p.b))
+	}
+	return m, p.err
+}
+
+// parser takes a payload apart. After its first error it yields zeros.
+type parser struct {
+	b   []byte
+	err error
+}
+
+func (p *parser) fail(reason string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%w: %s", ErrCorrupt, reason)
+	}
+	p.b = nil
+}
+
+func (p *parser) bytes(n int64) []byte {
+	if n > int64(len(p.b)) {
+		p.fail("cut")
+		return nil
+	}
+	b := p.b[:n:n]
+	p.b = p.b[n:]
+	return b
+}
+
+func (p *parser) id() (id [32]byte) {
+	copy(id[:], p.bytes(int64(len(id))))
+	return id
+}
+
+func (p *parser) number(limit uint64) int64 {
+	v, n := binary.Uvarint(p.b)
+	if n <= 0 || v > limit || n > 1 && p.b[n-1] == 0 {
+		p.fail("a number that is cut, too large or not in its shortest form")
+		return 0
+	}
+	p.b = p.b[n:]
+	return int64(v)
+}
+
+// count reads the number of things that take at least size bytes each.
+func (p *parser) count(size int) int64 {
+	n := p.number(math.MaxInt64)
+	if n > int64(len(p.b)/size) {
+		p.fail("more announced than there is room for")
+		return 0
+	}
+	return n
+}
+
+// check reports what is wrong with the manifest as a whole.
+func (m *Manifest) check() error {
+	seen := make(map[protocol.ActionID]bool, len(m.Entries))
+	var ranges []*Entry
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if seen[e.Action] {
+			return fmt.Errorf("%w: action %s stands in it twice", ErrCorrupt, e.Action)
+		}
+		seen[e.Action] = true
+		switch {
+		case e.Size < 0 || e.Cost < 0 || e.Time.UnixNano() < 0:
+			return fmt.Errorf("%w: action %s has a negative size or time", ErrCorrupt, e.Action)
+		case !e.InPack():
+			if int64(len(e.Inline)) != e.Size {
+				return fmt.Errorf("%w: action %s has %d bytes of its body's %d", ErrCorrupt, e.Action, len(e.Inline), e.Size)
+			}
+		case e.Pack < 0 || e.Pack >= len(m.Packs):
+			return fmt.Errorf("%w: action %s lies in a pack that it does not name", ErrCorrupt, e.Action)
+		case e.Offset < 0 || e.Length < entry.HeaderSize || e.Length > m.Packs[e.Pack].Size-e.Offset:
+			return fmt.Errorf("%w: action %s lies outside its pack", ErrCorrupt, e.Action)
+		default:
+			ranges = append(ranges, e)
+		}
+	}
+	slices.SortFunc(ranges, func(a, b *Entry) int {
+		return cmp.Or(cmp.Compare(a.Pack, b.Pack), cmp.Compare(a.Offset, b.Offset))
+	})
+	for i, e := range ranges[min(1, len(ranges)):] {
+		if before := ranges[i]; before.Pack == e.Pack && before.Offset+before.Length > e.Offset {
+			return fmt.Errorf("%w: actions %s and %s overlap", ErrCorrupt, before.Action, e.Action)
+		}
+	}
+	return nil
+}

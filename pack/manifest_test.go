@@ -1,0 +1,238 @@
+package pack
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/protocol"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden file")
+
+// sample returns a manifest with n entries in two packs and inline.
+func sample(n int) *Manifest {
+	m := &Manifest{Packs: []Pack{
+		{Scope: "main", ID: sha256.Sum256([]byte("first")), Size: 1 << 40},
+		{Scope: "pr-12", ID: sha256.Sum256([]byte("second")), Size: 1 << 40},
+	}}
+	var offset int64
+	for i := range n {
+		e := Entry{
+			Action: protocol.ActionID(sha256.Sum256(fmt.Append(nil, "action ", i))),
+			Time:   time.Unix(1_790_000_000, int64(i)),
+			Cost:   time.Duration(i) * time.Millisecond,
+			Used:   Day(20_000 + i%7),
+		}
+		switch i % 4 {
+		case 0:
+			e.Inline = []byte{}
+		case 1, 2:
+			e.Inline = fmt.Append(nil, "a small body, number ", i)
+		case 3:
+			e.Size, e.Pack, e.Offset, e.Length = 5000+int64(i), i/4%2, offset, entry.HeaderSize+int64(i)
+			offset += e.Length
+		}
+		e.Output = protocol.OutputID(sha256.Sum256(e.Inline))
+		if !e.InPack() {
+			e.Size = int64(len(e.Inline))
+		}
+		m.Entries = append(m.Entries, e)
+	}
+	return m
+}
+
+func encode(t testing.TB, m *Manifest) []byte {
+	t.Helper()
+	object, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// seal makes a manifest's object of any payload: intact, whatever it says.
+func seal(payload []byte) []byte {
+	enc, err := zstd.NewWriter(nil)
+	if err != nil {
+		panic(err)
+	}
+	defer enc.Close()
+	compressed := enc.EncodeAll(payload, nil)
+	sum := sha256.Sum256(compressed)
+	h := append([]byte(magic), version)
+	h = binary.BigEndian.AppendUint64(h, uint64(len(payload)))
+	h = binary.BigEndian.AppendUint64(h, uint64(len(compressed)))
+	h = append(h, sum[:]...)
+	h = append(h, make([]byte, 72)...)
+	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	return append(h, compressed...)
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, n := range []int{0, 1, 4, 1000} {
+		want := sample(n)
+		got, err := Decode(encode(t, want))
+		if err != nil {
+			t.Fatalf("%d entries: %v", n, err)
+		}
+		if len(got.Entries) != n || n > 0 && !reflect.DeepEqual(got, want) {
+			t.Errorf("%d entries came back changed", n)
+		}
+	}
+}
+
+// The golden file pins the format. zstd's own output may change with the
+// library, so it is only read.
+func TestGolden(t *testing.T) {
+	file := filepath.Join("testdata", "manifest-v1.golden")
+	if *update {
+		if err := os.WriteFile(file, encode(t, sample(8)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	object, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(object)
+	if err != nil || !reflect.DeepEqual(got, sample(8)) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	again := encode(t, got)
+	if !bytes.Equal(again[:18], object[:18]) || !bytes.Equal(again[26:headerSize-4], object[26:headerSize-4]) {
+		t.Errorf("the header is now %x", again[:headerSize])
+	}
+}
+
+// Whatever byte is damaged and wherever it is cut, a manifest is refused.
+func TestDamage(t *testing.T) {
+	object := encode(t, sample(12))
+	for i := range object {
+		damaged := bytes.Clone(object)
+		damaged[i] ^= 0x10
+		if _, err := Decode(damaged); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("byte %d: %v", i, err)
+		}
+		if _, err := Decode(object[:i]); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("cut at %d: %v", i, err)
+		}
+	}
+	if _, err := Decode(append(object, 0)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a byte behind: %v", err)
+	}
+}
+
+func TestHostileManifests(t *testing.T) {
+	change := func(f func(*Manifest)) []byte {
+		m := sample(8)
+		f(m)
+		return seal(m.appendPayload(nil))
+	}
+	// In sample(8), entries 3 and 7 lie in packs 0 and 1.
+	for name, test := range map[string]struct {
+		object []byte
+		reason string
+	}{
+		"an action twice":       {change(func(m *Manifest) { m.Entries[1].Action = m.Entries[6].Action }), "twice"},
+		"an unknown pack":       {change(func(m *Manifest) { m.Entries[3].Pack = 2 }), "does not name"},
+		"past the end":          {change(func(m *Manifest) { m.Entries[3].Offset = 1<<40 - 10 }), "outside"},
+		"far past the end":      {change(func(m *Manifest) { m.Entries[3].Offset = 1<<63 - 1 }), "outside"},
+		"shorter than a header": {change(func(m *Manifest) { m.Entries[3].Length = 7 }), "outside"},
+		"overlap":               {change(func(m *Manifest) { m.Entries[7].Pack, m.Entries[7].Offset = 0, m.Entries[3].Offset+1 }), "overlap"},
+		"negative offset":       {change(func(m *Manifest) { m.Entries[3].Offset = -1 }), "too large"},
+		"negative size":         {change(func(m *Manifest) { m.Entries[3].Size = -1 << 63 }), "too large"},
+		"a million announced":   {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
+		"packs announced":       {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
+		"a longer number":       {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
+		"something behind":      {seal([]byte{0, 0, 7}), "behind"},
+		"nothing":               {seal(nil), "cut"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Decode(test.object)
+			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), test.reason) {
+				t.Errorf("error %v, want %q", err, test.reason)
+			}
+		})
+	}
+}
+
+// A payload that is longer than its header says ends as soon as that shows.
+func TestBomb(t *testing.T) {
+	object := seal(make([]byte, 64<<20))
+	binary.BigEndian.PutUint64(object[10:], 1000)
+	binary.BigEndian.PutUint32(object[headerSize-4:], crc32.Checksum(object[:headerSize-4], castagnoli))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := Decode(object); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("error %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 48<<20 {
+		t.Errorf("%d bytes allocated", n)
+	}
+}
+
+// FuzzDecode works on payloads, since no fuzzer finds a digest: what is
+// accepted encodes to the same payload.
+func FuzzDecode(f *testing.F) {
+	for _, n := range []int{0, 1, 4, 9} {
+		f.Add(sample(n).appendPayload(nil))
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		m, err := Decode(seal(payload))
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("error %v is not ErrCorrupt", err)
+			}
+			return
+		}
+		if again := m.appendPayload(nil); !bytes.Equal(again, payload) {
+			t.Errorf("%x became %x", payload, again)
+		}
+		if _, err := Decode(encode(t, m)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			object := encode(b, sample(n))
+			b.SetBytes(int64(len(object)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Decode(object); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	for _, n := range []int{10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := sample(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				encode(b, m)
+			}
+		})
+	}
+}
