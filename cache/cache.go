@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -21,7 +22,7 @@ import (
 type Config struct {
 	Local     *localdisk.Dir
 	Store     backend.Store // nil: no remote. The Cache closes it.
-	Target    Target        // where Store is, for the journal; and the scope that is used
+	Target    Target        // where Store is, for the journal; and the scope and profile that are used
 	Upload    bool          // whether puts go to the remote
 	Budget    time.Duration // what waiting for the remote may cost the build
 	MaxObject int64         // bodies over it stay local, in bytes
@@ -39,18 +40,28 @@ type Cache struct {
 	now       func() time.Time
 
 	// What follows is nil without a remote.
-	remote  *remote
-	budget  *budget
-	flights singleflight.Group
-	lookups sync.WaitGroup
-
-	session  *session  // nil where the local tier can't be written
-	uploads  *uploader // nil where nothing is uploaded
-	journal  *journal
-	stop     context.CancelFunc // ends the uploads
-	stopped  chan struct{}      // closed when they have ended
-	costs    costs
+	remote   *remote
+	budget   *budget
+	flights  singleflight.Group
+	lookups  sync.WaitGroup
+	cold     coldness
 	degraded sync.Once
+
+	// What follows is nil without a profile.
+	manifests *manifests
+	prefetch  *prefetch
+
+	session *session // nil where the local tier can't be written
+
+	// What follows is nil where nothing is uploaded.
+	journal *journal
+	uploads *uploader
+	costs   costs
+	history history
+
+	background context.Context // of the uploads and of the prefetch
+	stop       context.CancelFunc
+	running    sync.WaitGroup
 }
 
 // New starts a session. The caller ends it with Close.
@@ -62,6 +73,7 @@ func New(cfg Config) *Cache {
 		log:       cfg.Log,
 		now:       time.Now,
 	}
+	c.background, c.stop = context.WithCancel(context.Background())
 	var err error
 	if c.session, err = newSession(c.local.Path(), c.now()); err != nil {
 		c.log.Warn(fmt.Sprintf("%v; nothing is stored or uploaded", err))
@@ -70,9 +82,14 @@ func New(cfg Config) *Cache {
 		return c
 	}
 	c.remote = &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
-	c.budget = newBudget(context.Background(), cfg.Budget)
+	c.budget = newBudget(c.background, cfg.Budget)
 	if cfg.Upload && c.session != nil {
 		c.startUploads(cfg.Target)
+	}
+	if cfg.Target.Profile != (Profile{}) {
+		c.manifests = newManifests(c.remote, cfg.Target, c.local.Path())
+		c.prefetch = newPrefetch(c.local, c.remote, c.stats, c.maxObject)
+		c.running.Go(func() { c.prefetch.run(c.background, c.manifests) })
 	}
 	return c
 }
@@ -84,37 +101,99 @@ func (c *Cache) startUploads(target Target) {
 		return
 	}
 	c.uploads = newUploader(c.local, c.remote, c.session, c.journal, c.stats)
-	ctx, stop := context.WithCancel(context.Background())
-	c.stop, c.stopped = stop, make(chan struct{})
-	go func() {
-		defer close(c.stopped)
-		c.uploads.run(ctx)
-	}()
+	c.running.Go(func() { c.uploads.run(c.background) })
 }
 
 // Get answers from the local tier at once, and otherwise from the remote, from
 // another goroutine.
 func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(protocol.Entry, error)) {
 	c.stats.Gets.Add(1)
-	e, path, err := c.local.Get(action)
+	found, err := c.getLocal(action)
 	if err == nil {
 		c.stats.LocalHits.Add(1)
-		reply(protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}, nil)
+		c.used(action, 0)
+		reply(found, nil)
 		return
 	}
 	if c.remote == nil || c.budget.spent() {
 		reply(c.miss(action, err))
 		return
 	}
-	c.lookups.Go(func() {
-		found, err := c.lookup(ctx, action)
-		if err != nil {
-			reply(c.miss(action, err))
-			return
-		}
-		c.stats.RemoteHits.Add(1)
+	c.lookups.Go(func() { c.getRemote(ctx, action, reply) })
+}
+
+func (c *Cache) getLocal(action protocol.ActionID) (protocol.Entry, error) {
+	e, path, err := c.local.Get(action)
+	return protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}, err
+}
+
+// getRemote answers a get that the local tier could not: with what the manifest
+// promises, once it is there, or with what a lookup finds.
+func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply func(protocol.Entry, error)) {
+	found, err := c.await(ctx, action)
+	if err == nil {
 		reply(found, nil)
-	})
+		return
+	}
+	if c.budget.spent() {
+		reply(c.miss(action, err))
+		return
+	}
+	if c.cold.is() {
+		// The lookup goes on, only to learn whether the next are worth
+		// waiting for.
+		reply(c.miss(action, errCold))
+		c.cold.note(c.remote.has(ctx, action))
+		return
+	}
+	found, err = c.lookup(ctx, action)
+	c.cold.note(err == nil)
+	if err != nil {
+		reply(c.miss(action, err))
+		return
+	}
+	c.stats.RemoteHits.Add(1)
+	reply(found, nil)
+}
+
+// await returns action's entry once the prefetch has brought it.
+func (c *Cache) await(ctx context.Context, action protocol.ActionID) (protocol.Entry, error) {
+	if c.prefetch == nil {
+		return protocol.Entry{}, errNotPromised
+	}
+	ctx, cancel := c.withinBudget(ctx)
+	defer cancel()
+	c.budget.begin()
+	cost, err := c.prefetch.await(ctx, action)
+	c.budget.end(cost)
+	if err != nil {
+		c.explain(ctx, c.remote.entryKey(action), err)
+		return protocol.Entry{}, err
+	}
+	found, err := c.getLocal(action)
+	if err == nil {
+		c.stats.PrefetchHits.Add(1)
+		c.stats.SavedNanos.Add(int64(cost))
+		c.used(action, cost)
+	}
+	return found, err
+}
+
+// withinBudget returns ctx, but done, with errBudget, once the budget is spent.
+func (c *Cache) withinBudget(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(c.budget.ctx, func() { cancel(context.Cause(c.budget.ctx)) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// used notes, for the manifest, that the build used action.
+func (c *Cache) used(action protocol.ActionID, cost time.Duration) {
+	if c.uploads != nil && c.prefetch != nil {
+		c.history.add(action, cost)
+	}
 }
 
 func (c *Cache) miss(action protocol.ActionID, reason error) (protocol.Entry, error) {
@@ -129,18 +208,18 @@ func (c *Cache) miss(action protocol.ActionID, reason error) (protocol.Entry, er
 // time, and for no longer than the budget allows.
 func (c *Cache) lookup(ctx context.Context, action protocol.ActionID) (protocol.Entry, error) {
 	found, err, _ := c.flights.Do(string(action[:]), func() (any, error) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(c.budget.ctx, func() { cancel(context.Cause(c.budget.ctx)) })()
-
+		ctx, cancel := c.withinBudget(ctx)
+		defer cancel()
 		c.budget.begin()
 		found, cost, err := c.remote.fetch(ctx, c.local, action, c.maxObject)
 		c.budget.end(cost)
-		c.stats.SavedNanos.Add(int64(cost))
 		if err != nil {
-			c.explain(ctx, action, err)
+			c.explain(ctx, c.remote.entryKey(action), err)
+			return found, err
 		}
-		return found, err
+		c.stats.SavedNanos.Add(int64(cost))
+		c.used(action, cost)
+		return found, nil
 	})
 	if err != nil {
 		return protocol.Entry{}, err
@@ -149,9 +228,9 @@ func (c *Cache) lookup(ctx context.Context, action protocol.ActionID) (protocol.
 }
 
 // explain says why a lookup came to nothing, where there is something to say.
-func (c *Cache) explain(ctx context.Context, action protocol.ActionID, err error) {
+func (c *Cache) explain(ctx context.Context, key string, err error) {
 	switch {
-	case errors.Is(err, backend.ErrNotFound):
+	case errors.Is(err, backend.ErrNotFound), errors.Is(err, errNotPromised):
 	case errors.Is(context.Cause(ctx), errBudget):
 		c.degraded.Do(func() {
 			c.log.Warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))
@@ -161,14 +240,17 @@ func (c *Cache) explain(ctx context.Context, action protocol.ActionID, err error
 		if corrupt(err) {
 			c.stats.Corrupt.Add(1)
 		}
-		c.remote.complain("look up", action, err)
+		c.remote.complain("look up", key, err)
 	}
 }
 
 // Put stores put in the local tier and, once that is done, queues its upload.
 func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	c.stats.Puts.Add(1)
-	index := &prefix{want: []byte("go index v")}
+	index := &prefix{want: moduleIndex}
+	if c.prefetch != nil {
+		c.prefetch.supersede(put.ActionID)
+	}
 	path, err := c.local.Put(localdisk.Entry{
 		Action: put.ActionID,
 		Output: put.OutputID,
@@ -179,12 +261,18 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		c.log.Info("put", "action", put.ActionID, "err", err)
 		return "", err
 	}
-	// A module index is made anew for every checkout: nobody would ask for
-	// this one.
-	if c.uploads == nil || put.Size > c.maxObject || index.found() {
+	if c.uploads == nil || put.Size > c.maxObject {
 		return path, nil
 	}
 	jb := job{action: put.ActionID, cost: c.costs.since(put.ActionID, c.now())}
+	if c.prefetch != nil {
+		c.history.put(jb)
+	}
+	// A module index is made anew for every checkout: nobody would ask for
+	// this one.
+	if index.found() {
+		return path, nil
+	}
 	if err := c.journal.add(jb); err != nil {
 		c.log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
@@ -193,23 +281,29 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 }
 
 // Close ends the session, after the build's last request. It spends at most
-// wait on finishing the uploads, and returns how many are left to Flush.
-func (c *Cache) Close(wait time.Duration) (left int) {
+// wait on finishing the uploads and on publishing what the session used, and
+// reports whether something is left to Flush.
+func (c *Cache) Close(wait time.Duration) (left bool) {
 	if c.remote != nil {
 		c.lookups.Wait()
 		c.budget.cancel(nil)
 	}
-	if c.uploads != nil {
-		if wait > 0 {
-			c.uploads.hurry()
-			ctx, cancel := context.WithTimeout(context.Background(), wait)
-			_ = c.uploads.wait(ctx) // what is not done in time is left
-			cancel()
+	uses := c.usesToPublish()
+	if c.uploads != nil && wait > 0 {
+		c.uploads.hurry()
+		ctx, cancel := context.WithTimeout(c.background, wait)
+		_ = c.uploads.wait(ctx) // what is not done in time is left
+		if len(uses) > 0 && c.publish(ctx, uses) == nil {
+			uses = nil
 		}
-		c.stop()
-		<-c.stopped
-		left = c.uploads.left()
-		if err := c.journal.close(left); err != nil {
+		cancel()
+	}
+	c.stop()
+	c.running.Wait()
+	if c.uploads != nil {
+		left = c.uploads.left() > 0 || len(uses) > 0
+		err := c.journal.addUses(uses)
+		if err = errors.Join(err, c.journal.close(left)); err != nil {
 			c.log.Info("close the journal", "err", err)
 		}
 	}
@@ -222,6 +316,44 @@ func (c *Cache) Close(wait time.Duration) (left int) {
 		}
 	}
 	return left
+}
+
+// usesToPublish returns what the session used, if the manifest lacks any of it.
+func (c *Cache) usesToPublish() []use {
+	uses := c.history.all()
+	if len(uses) == 0 {
+		return nil
+	}
+	found, known := c.prefetch.peek()
+	if !known && c.stats.Puts.Load() == 0 {
+		return nil // nothing new, and no manifest to hold the rest against
+	}
+	for i := range uses {
+		uses[i].misplaced = c.prefetch.misplaced(uses[i].action)
+	}
+	if !c.publisher().needed(found, uses, c.prefetch.index) {
+		return nil
+	}
+	return uses
+}
+
+func (c *Cache) publish(ctx context.Context, uses []use) error {
+	found, known := c.prefetch.peek()
+	if !known {
+		var err error
+		if found, err = c.manifests.fetch(ctx); err != nil && found.Manifest == nil {
+			return err
+		}
+	}
+	err := c.publisher().publish(ctx, found, uses)
+	if err != nil && ctx.Err() == nil {
+		c.remote.complain("publish", c.remote.key(c.manifests.profile.key()), err)
+	}
+	return err
+}
+
+func (c *Cache) publisher() *publisher {
+	return newPublisher(c.local, c.manifests, c.maxObject, c.session.dir, c.now())
 }
 
 // costs remembers when actions were missed, to tell at their put what building
@@ -264,3 +396,25 @@ func (p *prefix) Write(b []byte) (int, error) {
 }
 
 func (p *prefix) found() bool { return bytes.Equal(p.seen, p.want) }
+
+// errCold is the reason of a miss that was answered without waiting.
+var errCold = errors.New("the remote had none of those asked for before")
+
+// coldLookups is how many lookups in a row come to nothing before the next are
+// no longer waited for.
+const coldLookups = 64
+
+// coldness tells whether lookups are worth waiting for: a build whose packages
+// nobody has built pays for a few round trips, not for one for each of them.
+type coldness struct{ misses atomic.Int64 }
+
+func (c *coldness) is() bool { return c.misses.Load() >= coldLookups }
+
+// note takes the outcome of a lookup.
+func (c *coldness) note(hit bool) {
+	if hit {
+		c.misses.Store(0)
+	} else {
+		c.misses.Add(1)
+	}
+}

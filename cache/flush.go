@@ -22,6 +22,8 @@ type FlushConfig struct {
 	Stats *Stats
 	Log   *slog.Logger
 
+	MaxObject int64 // bodies over it are in no pack, in bytes
+
 	// Found and Done, where not nil, are told of uploads that were found to
 	// be done, and of each that has ended well or badly. Done is called from
 	// many goroutines at once.
@@ -75,36 +77,47 @@ func Flush(ctx context.Context, cfg FlushConfig) error {
 // flushSession works off the journal of s, and gives s up.
 func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	defer s.close()
-	journal, target, jobs, err := openJournal(s.journal())
+	journal, todo, err := openJournal(s.journal())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was to be uploaded
+		return nil // nothing was to be done
 	}
 	if err != nil {
 		return err
 	}
-	left := len(jobs)
+	left := len(todo.uploads) > 0 || len(todo.uses) > 0
 	defer func() {
 		if err := journal.close(left); err != nil {
 			cfg.Log.Info("close a journal", "err", err)
 		}
 	}()
-	if cfg.Only != nil && *cfg.Only != target || left == 0 {
+	if !left || cfg.Only != nil && (cfg.Only.Remote != todo.target.Remote || cfg.Only.Scope != todo.target.Scope) {
 		return nil
 	}
-	if cfg.Found != nil {
-		cfg.Found(len(jobs))
-	}
-	store, err := cfg.Open(target)
+	store, err := cfg.Open(todo.target)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
+	r := &remote{store: store, scope: todo.target.Scope, log: cfg.Log}
 
-	r := &remote{store: store, scope: target.Scope, log: cfg.Log}
-	u := newUploader(cfg.Local, r, s, journal, cfg.Stats)
+	undone, errUploads := flushUploads(ctx, cfg, r, s, journal, todo.uploads)
+	errPublish := flushUses(ctx, cfg, r, s, todo)
+	left = undone || errPublish != nil
+	return errors.Join(errUploads, errPublish)
+}
+
+// flushUploads does uploads, and reports whether some are still undone.
+func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j *journal, uploads []job) (undone bool, err error) {
+	if len(uploads) == 0 {
+		return false, nil
+	}
+	if cfg.Found != nil {
+		cfg.Found(len(uploads))
+	}
+	u := newUploader(cfg.Local, r, s, j, cfg.Stats)
 	u.done = cfg.Done
 	u.hurry()
-	for _, jb := range jobs {
+	for _, jb := range uploads {
 		u.add(jb)
 	}
 	running, stop := context.WithCancel(ctx)
@@ -116,17 +129,29 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	_ = u.wait(ctx) // what is not done in time is left
 	stop()
 	<-stopped
-	left = u.left()
 
-	switch {
+	switch left := u.left(); {
 	case left > 0 && ctx.Err() != nil:
-		return fmt.Errorf("%d of %d uploads left: %w", left, len(jobs), context.Cause(ctx))
+		return true, fmt.Errorf("%d of %d uploads left: %w", left, len(uploads), context.Cause(ctx))
 	case left > 0:
-		return fmt.Errorf("%d of %d uploads failed", left, len(jobs))
+		return true, fmt.Errorf("%d of %d uploads failed", left, len(uploads))
 	case u.lost > 0:
-		return fmt.Errorf("%d of %d uploads are no longer in %s", u.lost, len(jobs), cfg.Local.Path())
+		return false, fmt.Errorf("%d of %d uploads are no longer in %s", u.lost, len(uploads), cfg.Local.Path())
 	}
-	return nil
+	return false, nil
+}
+
+// flushUses publishes what a session used.
+func flushUses(ctx context.Context, cfg FlushConfig, r *remote, s *session, todo pending) error {
+	if len(todo.uses) == 0 {
+		return nil
+	}
+	m := newManifests(r, todo.target, cfg.Local.Path())
+	found, err := m.fetch(ctx)
+	if err != nil && found.Manifest == nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	return newPublisher(cfg.Local, m, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found, todo.uses)
 }
 
 // Pending returns how many uploads the journals under the local tier's
@@ -137,11 +162,11 @@ func Pending(local *localdisk.Dir) (uploads int, err error) {
 		return 0, err
 	}
 	for _, dir := range dirs {
-		_, jobs, err := readJournal((&session{dir: dir}).journal())
+		todo, err := readJournal((&session{dir: dir}).journal())
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return 0, err
 		}
-		uploads += len(jobs)
+		uploads += len(todo.uploads)
 	}
 	return uploads, nil
 }

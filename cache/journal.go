@@ -14,25 +14,33 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Target is where uploads go: a remote, and the scope in it that is written.
+// Target is where a session's work goes: a remote, the scope in it that is
+// written, and the profile whose manifest is.
 type Target struct {
-	Remote string // URL
-	Scope  string
+	Remote  string // URL
+	Scope   string
+	Profile Profile // zero: none
 }
 
-// journal is the file in which a session notes what it has still to upload, so
-// that nothing is lost with the process. It is text, a line each:
+// journal is the file in which a session notes what it has still to do, so that
+// nothing is lost with the process. It is text, a line each:
 //
 //	larder journal v1
 //	<remote URL>
 //	<scope>
+//	<module of the profile>
+//	<name of the profile>
 //	+ <action ID> <build cost in nanoseconds>
 //	- <action ID>
+//	= <action ID> <build cost in nanoseconds>
+//	! <action ID> <build cost in nanoseconds>
 //
-// "+" is written before a put is answered, "-" when its upload is done. A last
-// line without its line break was being written when the process died: it is
-// passed over, as its put was never answered. An action that is put and
-// uploaded again and again has several of both.
+// "+" is written before a put is answered, "-" when its upload is done. "=" and
+// "!" are written at the end of a session whose uses are still to be published:
+// they are its uses in their order, "!" where what the manifest names for the
+// action was no good. A last line without its line break was being written when
+// the process died: it is passed over. An action that is put and uploaded again
+// and again has several of both.
 type journal struct {
 	path string
 
@@ -40,12 +48,22 @@ type journal struct {
 	file *os.File
 }
 
-const journalMagic = "larder journal v1"
+const (
+	journalMagic  = "larder journal v1"
+	journalHeader = 5 // lines
+)
 
 // job is one upload to be done.
 type job struct {
 	action protocol.ActionID
 	cost   time.Duration
+}
+
+// pending is what a journal says is still to do.
+type pending struct {
+	target  Target
+	uploads []job
+	uses    []use // to be published; none: nothing is
 }
 
 // createJournal makes the journal at path.
@@ -55,94 +73,97 @@ func createJournal(path string, target Target) (*journal, error) {
 		return nil, err
 	}
 	j := &journal{path: path, file: f}
-	return j, j.write(fmt.Sprintf("%s\n%s\n%s\n", journalMagic, target.Remote, target.Scope))
+	return j, j.write(strings.Join([]string{
+		journalMagic, target.Remote, target.Scope, target.Profile.Module, target.Profile.Name, "",
+	}, "\n"))
 }
 
 // openJournal opens the journal of a session that was taken over, and returns
 // what it says is still to do.
-func openJournal(path string) (*journal, Target, []job, error) {
-	target, jobs, err := readJournal(path)
+func openJournal(path string) (*journal, pending, error) {
+	todo, err := readJournal(path)
 	if err != nil {
-		return nil, Target{}, nil, err
+		return nil, pending{}, err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return nil, Target{}, nil, err
+		return nil, pending{}, err
 	}
 	j := &journal{path: path, file: f}
-	return j, target, jobs, j.write("\n") // ends a line that was cut
+	return j, todo, j.write("\n") // ends a line that was cut
 }
 
-func readJournal(path string) (Target, []job, error) {
+func readJournal(path string) (pending, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Target{}, nil, err
+		return pending{}, err
 	}
 	defer f.Close()
 
-	// Lines are short; one that is not is no line of ours.
 	var header []string
-	pending := make(map[protocol.ActionID]job)
+	var todo pending
+	queued := make(map[protocol.ActionID]job)
 	var order []protocol.ActionID
-	lines := bufio.NewReaderSize(f, 8<<10)
-	for {
+	// Lines are short; one that is not is no line of ours.
+	for lines := bufio.NewReaderSize(f, 8<<10); ; {
 		line, err := lines.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			break // the end, or a line that was cut
 		}
 		text := strings.TrimSuffix(string(line), "\n")
-		if len(header) < 3 {
+		if len(header) < journalHeader {
 			header = append(header, text)
 			continue
 		}
-		done, jb, ok := parseJob(text)
-		switch {
-		case !ok:
-		case done:
-			delete(pending, jb.action)
-		default:
-			if _, again := pending[jb.action]; !again {
-				order = append(order, jb.action)
+		kind, action, cost, ok := parseLine(text)
+		if !ok {
+			continue
+		}
+		switch kind {
+		case "+":
+			if _, again := queued[action]; !again {
+				order = append(order, action)
 			}
-			pending[jb.action] = jb
+			queued[action] = job{action, cost}
+		case "-":
+			delete(queued, action)
+		default:
+			todo.uses = append(todo.uses, use{action: action, cost: cost, misplaced: kind == "!"})
 		}
 	}
 	if len(header) > 0 && header[0] != journalMagic {
-		return Target{}, nil, fmt.Errorf("%s is not a journal of larder", path)
+		return pending{}, fmt.Errorf("%s is not a journal of larder", path)
 	}
-
-	if len(header) < 3 {
-		return Target{}, nil, nil // cut before its first upload
+	if len(header) < journalHeader {
+		return pending{}, nil // cut before its first line
 	}
-
-	var jobs []job
+	todo.target = Target{Remote: header[1], Scope: header[2], Profile: Profile{header[3], header[4]}}
 	for _, action := range order {
-		if jb, ok := pending[action]; ok {
-			jobs = append(jobs, jb)
-			delete(pending, action)
+		if jb, ok := queued[action]; ok {
+			todo.uploads = append(todo.uploads, jb)
+			delete(queued, action)
 		}
 	}
-	return Target{Remote: header[1], Scope: header[2]}, jobs, nil
+	return todo, nil
 }
 
-// parseJob parses a line below the header.
-func parseJob(line string) (done bool, jb job, ok bool) {
+// parseLine parses a line below the header.
+func parseLine(line string) (kind string, action protocol.ActionID, cost time.Duration, ok bool) {
 	fields := strings.Fields(line)
-	if len(fields) < 2 || len(fields[1]) != hex.EncodedLen(len(jb.action)) {
-		return false, job{}, false
+	if len(fields) < 2 || len(fields[1]) != hex.EncodedLen(len(action)) {
+		return "", action, 0, false
 	}
-	if _, err := hex.Decode(jb.action[:], []byte(fields[1])); err != nil {
-		return false, job{}, false
+	if _, err := hex.Decode(action[:], []byte(fields[1])); err != nil {
+		return "", action, 0, false
 	}
-	switch {
-	case fields[0] == "-" && len(fields) == 2:
-		return true, jb, true
-	case fields[0] == "+" && len(fields) == 3:
+	switch kind = fields[0]; {
+	case kind == "-" && len(fields) == 2:
+		return kind, action, 0, true
+	case (kind == "+" || kind == "=" || kind == "!") && len(fields) == 3:
 		nanos, err := strconv.ParseInt(fields[2], 10, 64)
-		jb.cost = max(0, time.Duration(nanos))
-		return false, jb, err == nil
+		return kind, action, max(0, time.Duration(nanos)), err == nil
 	}
-	return false, job{}, false
+	return "", action, 0, false
 }
 
 func (j *journal) add(jb job) error {
@@ -151,6 +172,19 @@ func (j *journal) add(jb job) error {
 
 func (j *journal) done(action protocol.ActionID) error {
 	return j.write(fmt.Sprintf("- %s\n", action))
+}
+
+// addUses notes that the session's uses are to be published.
+func (j *journal) addUses(uses []use) error {
+	var b strings.Builder
+	for _, u := range uses {
+		kind := "="
+		if u.misplaced {
+			kind = "!"
+		}
+		fmt.Fprintf(&b, "%s %s %d\n", kind, u.action, u.cost.Nanoseconds())
+	}
+	return j.write(b.String())
 }
 
 // write appends text in one piece.
@@ -162,9 +196,9 @@ func (j *journal) write(text string) error {
 }
 
 // close closes the journal, and removes it where nothing is left to do.
-func (j *journal) close(left int) error {
+func (j *journal) close(left bool) error {
 	err := j.file.Close()
-	if left > 0 {
+	if left {
 		return err
 	}
 	return errors.Join(err, os.Remove(j.path))

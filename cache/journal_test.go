@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ var (
 
 func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	want := Target{Remote: "s3://bucket/prefix?region=eu-west-1", Scope: "main"}
+	want := Target{Remote: "s3://bucket/prefix?region=eu-west-1", Scope: "main", Profile: Profile{"example.com/m", "linux test"}}
 	j, err := createJournal(path, want)
 	if err != nil {
 		t.Fatal(err)
@@ -33,15 +34,19 @@ func TestJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := j.close(2); err != nil {
+	uses := []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}}
+	if err := j.addUses(uses); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.close(true); err != nil {
 		t.Fatal(err)
 	}
 
-	j, target, jobs, err := openJournal(path)
-	if err != nil || target != want || !slices.Equal(jobs, []job{two, three}) {
-		t.Fatalf("%v, %v, %v", target, jobs, err)
+	j, todo, err := openJournal(path)
+	if err != nil || todo.target != want || !slices.Equal(todo.uploads, []job{two, three}) || !slices.Equal(todo.uses, uses) {
+		t.Fatalf("%+v, %v", todo, err)
 	}
-	if err := j.close(0); err != nil {
+	if err := j.close(false); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
@@ -52,13 +57,13 @@ func TestJournal(t *testing.T) {
 // Wherever the death of a process cuts a journal, the whole lines count.
 func TestJournalCut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	j, err := createJournal(path, Target{"file:///remote", "main"})
+	j, err := createJournal(path, Target{Remote: "file:///remote", Scope: "main"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	j.add(one)
 	j.add(two)
-	j.close(2)
+	j.close(true)
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -68,22 +73,22 @@ func TestJournalCut(t *testing.T) {
 		if err := os.WriteFile(cut, whole[:n], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, _, jobs, err := openJournal(cut)
+		j, todo, err := openJournal(cut)
 		if err != nil {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
 		lines := bytes.Count(whole[:n], []byte("\n"))
-		if want := max(0, lines-3); len(jobs) != want {
-			t.Errorf("cut at %d: %d jobs, want %d", n, len(jobs), want)
+		if want := max(0, lines-journalHeader); len(todo.uploads) != want {
+			t.Errorf("cut at %d: %d uploads, want %d", n, len(todo.uploads), want)
 		}
 		// What is added later is not glued to the cut line.
-		if lines >= 3 {
+		if lines >= journalHeader {
 			j.add(three)
-			if _, jobs, _ := readJournal(cut); !slices.Contains(jobs, three) {
+			if todo, _ := readJournal(cut); !slices.Contains(todo.uploads, three) {
 				t.Errorf("cut at %d: a line added later is lost", n)
 			}
 		}
-		j.close(1)
+		j.close(true)
 	}
 }
 
@@ -92,7 +97,7 @@ func TestJournalNotOurs(t *testing.T) {
 	if err := os.WriteFile(path, []byte("dear diary\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := openJournal(path); err == nil {
+	if _, _, err := openJournal(path); err == nil {
 		t.Error("opened")
 	}
 }
@@ -100,28 +105,29 @@ func TestJournalNotOurs(t *testing.T) {
 // FuzzJournal: no bytes make reading a journal fail in another way than by an
 // error, and what it yields can be written and read again.
 func FuzzJournal(f *testing.F) {
-	f.Add(fmt.Appendf(nil, "%s\nfile:///r\nmain\n+ %s 7\n+ %s 0\n- %s\n", journalMagic, one.action, two.action, one.action))
-	f.Add([]byte(journalMagic + "\n\n\n+ 00 1\n- x\n+\n\n"))
+	f.Add(fmt.Appendf(nil, "%s\nfile:///r\nmain\nm\np\n+ %s 7\n+ %s 0\n- %s\n= %s 4\n", journalMagic, one.action, two.action, one.action, two.action))
+	f.Add([]byte(journalMagic + "\n\n\n\n\n+ 00 1\n- x\n+\n\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		path := filepath.Join(t.TempDir(), "journal")
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		target, jobs, err := readJournal(path)
+		todo, err := readJournal(path)
 		if err != nil {
 			return
 		}
 		again := filepath.Join(t.TempDir(), "again")
-		j, err := createJournal(again, target)
+		j, err := createJournal(again, todo.target)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, jb := range jobs {
+		for _, jb := range todo.uploads {
 			j.add(jb)
 		}
-		j.close(1)
-		if _, got, err := readJournal(again); err != nil || !slices.Equal(got, jobs) {
-			t.Errorf("%v became %v, %v", jobs, got, err)
+		j.addUses(todo.uses)
+		j.close(true)
+		if got, err := readJournal(again); err != nil || !reflect.DeepEqual(got, todo) {
+			t.Errorf("%+v became %+v, %v", todo, got, err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -24,16 +26,24 @@ type remote struct {
 	complained atomic.Bool
 }
 
+// key returns the key of an object below the scope.
+func (r *remote) key(name string) string { return "v1/" + r.scope + "/" + name }
+
 // entryKey returns the key of action's entry object.
 func (r *remote) entryKey(action protocol.ActionID) string {
 	id := action.String()
-	return "v1/" + r.scope + "/a/" + id[:2] + "/" + id
+	return r.key("a/" + id[:2] + "/" + id)
+}
+
+// packKey returns the key of a pack, which may be of another scope.
+func packKey(p pack.Pack) string {
+	id := hex.EncodeToString(p.ID[:])
+	return "v1/" + p.Scope + "/p/" + id[:2] + "/" + id
 }
 
 // complain reports a fault of the remote: the first as a warning, as one line
 // is enough for a tired engineer, all of them for those who look for them.
-func (r *remote) complain(op string, action protocol.ActionID, err error) {
-	key := r.entryKey(action)
+func (r *remote) complain(op, key string, err error) {
 	if r.complained.CompareAndSwap(false, true) {
 		r.log.Warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
 		return
@@ -69,4 +79,14 @@ func (r *remote) fetch(ctx context.Context, local *localdisk.Dir, action protoco
 // should be, rather than that it could not be had.
 func corrupt(err error) bool {
 	return errors.Is(err, entry.ErrCorrupt) || errors.Is(err, localdisk.ErrContent)
+}
+
+// has reports whether the remote has an entry object for action.
+func (r *remote) has(ctx context.Context, action protocol.ActionID) bool {
+	object, _, err := r.store.Get(ctx, r.entryKey(action), backend.Range{Length: entry.HeaderSize})
+	if err != nil {
+		return false
+	}
+	object.Close()
+	return true
 }

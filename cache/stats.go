@@ -13,7 +13,8 @@ import (
 // Stats counts what happens in a session. It may be read while the session goes
 // on.
 type Stats struct {
-	Gets, LocalHits, RemoteHits, Misses atomic.Int64
+	Gets, Misses                        atomic.Int64
+	LocalHits, PrefetchHits, RemoteHits atomic.Int64
 	Puts, Uploads, UploadErrors         atomic.Int64
 	Corrupt                             atomic.Int64 // objects of the remote that are not what they should be
 	SavedNanos                          atomic.Int64 // sum of the build costs of the remote hits
@@ -45,6 +46,7 @@ func (s *Stats) Summary() Summary {
 	return Summary{
 		Gets:           s.Gets.Load(),
 		LocalHits:      s.LocalHits.Load(),
+		PrefetchHits:   s.PrefetchHits.Load(),
 		RemoteHits:     s.RemoteHits.Load(),
 		Misses:         s.Misses.Load(),
 		Puts:           s.Puts.Load(),
@@ -60,8 +62,8 @@ func (s *Stats) Summary() Summary {
 
 // String returns the summary as one line for people.
 func (s Summary) String() string {
-	line := fmt.Sprintf("%d gets: %d local hits, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
-		s.Gets, s.LocalHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
+	line := fmt.Sprintf("%d gets: %d local hits, %d prefetched, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
+		s.Gets, s.LocalHits, s.PrefetchHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
 		s.RemoteRequests, humanize.IBytes(uint64(s.RemoteBytesIn)), humanize.IBytes(uint64(s.RemoteBytesOut)), s.Saved.Round(10*time.Millisecond))
 	if s.Corrupt > 0 {
 		line += fmt.Sprintf("; %d corrupt objects", s.Corrupt)

@@ -191,7 +191,7 @@ func (u *uploader) upload(ctx context.Context, jb job) error {
 		u.stats.Uploads.Add(1)
 	case context.Cause(ctx) == nil:
 		u.stats.UploadErrors.Add(1)
-		u.remote.complain("upload", jb.action, err)
+		u.remote.complain("upload", u.remote.entryKey(jb.action), err)
 	}
 	return err
 }

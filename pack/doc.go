@@ -27,6 +27,7 @@
 //	    length of its scope, scope
 //	    ID, 32 bytes
 //	    size in bytes
+//	    1 if this profile wrote it, or 0
 //	number of entries, and for each
 //	    action ID, 32 bytes
 //	    output ID, 32 bytes

@@ -44,6 +44,10 @@ type Pack struct {
 	Scope string
 	ID    ID
 	Size  int64 // in bytes
+
+	// Own says that the manifest's own profile wrote the pack. Others are
+	// lent by the manifest that the profile began with.
+	Own bool
 }
 
 // Entry is one cache entry of a manifest.
@@ -116,6 +120,11 @@ func (m *Manifest) appendPayload(b []byte) []byte {
 		b = append(b, p.Scope...)
 		b = append(b, p.ID[:]...)
 		b = binary.AppendUvarint(b, uint64(p.Size))
+		if p.Own {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
 	for i := range m.Entries {
@@ -190,7 +199,7 @@ func decompress(object []byte) ([]byte, error) {
 
 // Smallest encodings, by which counts are checked before memory is taken.
 const (
-	minPack  = 1 + 32 + 1
+	minPack  = 1 + 32 + 1 + 1
 	minEntry = 32 + 32 + 5
 )
 
@@ -202,6 +211,7 @@ func parsePayload(b []byte) (*Manifest, error) {
 			Scope: string(p.bytes(p.number(math.MaxInt32))),
 			ID:    p.id(),
 			Size:  p.number(math.MaxInt64),
+			Own:   p.number(1) == 1,
 		}
 	}
 	m.Entries = make([]Entry, p.count(minEntry))

@@ -28,7 +28,7 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 func sample(n int) *Manifest {
 	m := &Manifest{Packs: []Pack{
 		{Scope: "main", ID: sha256.Sum256([]byte("first")), Size: 1 << 40},
-		{Scope: "pr-12", ID: sha256.Sum256([]byte("second")), Size: 1 << 40},
+		{Scope: "pr-12", ID: sha256.Sum256([]byte("second")), Size: 1 << 40, Own: true},
 	}}
 	var offset int64
 	for i := range n {

@@ -1,0 +1,64 @@
+package cache
+
+import (
+	"sync"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// use is one action that a session used, by a hit or by its own put.
+type use struct {
+	action protocol.ActionID
+	cost   time.Duration // to build it; 0 unknown
+
+	fresh bool // was put by this session
+
+	// misplaced says that what the manifest names for the action could not
+	// be fetched or was no good.
+	misplaced bool
+}
+
+// history is what a session used, in the order in which it first asked.
+type history struct {
+	mu    sync.Mutex
+	uses  []use
+	index map[protocol.ActionID]int
+}
+
+// add notes a hit. What it cost to build is kept from whichever use knows.
+func (h *history) add(action protocol.ActionID, cost time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	u := h.of(action)
+	u.cost = max(u.cost, cost)
+}
+
+// put notes a put.
+func (h *history) put(jb job) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	u := h.of(jb.action)
+	u.cost, u.fresh = jb.cost, true
+}
+
+// of returns the use of action, which is new if there was none.
+func (h *history) of(action protocol.ActionID) *use {
+	if h.index == nil {
+		h.index = make(map[protocol.ActionID]int)
+	}
+	i, known := h.index[action]
+	if !known {
+		i = len(h.uses)
+		h.index[action] = i
+		h.uses = append(h.uses, use{action: action})
+	}
+	return &h.uses[i]
+}
+
+// all returns the uses so far. The caller must not change them.
+func (h *history) all() []use {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.uses[:len(h.uses):len(h.uses)]
+}

@@ -1,0 +1,356 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+const (
+	// expiry is after how many days without a use an entry leaves the
+	// manifest.
+	expiry = 7
+
+	// maxPacks is how many packs of its own a profile's manifest names
+	// before they are rewritten as one; they are, too, when more than a
+	// third of their bytes are of no use any more.
+	maxPacks = 8
+
+	// publishAttempts is how often a manifest that others change meanwhile
+	// is merged with theirs.
+	publishAttempts = 10
+)
+
+var moduleIndex = []byte("go index v")
+
+// publisher writes what sessions used into a profile's manifest, and what the
+// manifest lacks into a pack.
+type publisher struct {
+	local     *localdisk.Dir
+	manifests *manifests
+	maxObject int64
+	temp      string // folder for packs on their way out
+	today     pack.Day
+
+	packed map[protocol.ActionID]place // what this publisher has packed
+}
+
+// place is where the entry of an action lies.
+type place struct {
+	output protocol.OutputID
+	pack   pack.Pack
+	offset int64
+	length int64
+}
+
+func newPublisher(local *localdisk.Dir, m *manifests, maxObject int64, temp string, now time.Time) *publisher {
+	return &publisher{
+		local: local, manifests: m, maxObject: maxObject, temp: temp, today: pack.DayOf(now),
+		packed: make(map[protocol.ActionID]place),
+	}
+}
+
+// needed reports whether publish would write anything. index finds the entries
+// of old by their action. It looks at the disk only for what may be new.
+func (p *publisher) needed(old published, uses []use, index map[protocol.ActionID]int) bool {
+	for _, u := range uses {
+		i, known := index[u.action]
+		if known && !u.fresh && !u.misplaced {
+			if old.Entries[i].Used != p.today || old.version == "" {
+				return true
+			}
+			continue
+		}
+		e, _, err := p.local.Get(u.action)
+		if err != nil || e.Size > p.maxObject || known && !u.misplaced && old.Entries[i].Output == e.Output {
+			continue
+		}
+		if !p.isModuleIndex(e) {
+			return true
+		}
+	}
+	return false
+}
+
+// publish brings the manifest up to date with uses. It writes nothing if the
+// manifest has all of them, from today. old is the manifest as the session
+// found it; if others have written one since, theirs is merged with ours.
+func (p *publisher) publish(ctx context.Context, old published, uses []use) error {
+	var err error
+	for range publishAttempts {
+		if err = p.try(ctx, old, uses); !errors.Is(err, backend.ErrConflict) {
+			return err
+		}
+		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {
+			return err
+		}
+	}
+	return fmt.Errorf("publish: %w", err)
+}
+
+func (p *publisher) try(ctx context.Context, old published, uses []use) error {
+	d := p.draft(old, uses)
+	if !d.needed {
+		return nil
+	}
+	if err := d.pack(ctx); err != nil {
+		return err
+	}
+	return p.manifests.publish(ctx, old, &d.next)
+}
+
+// draft is a manifest in the making.
+type draft struct {
+	*publisher
+	next   pack.Manifest
+	packs  map[pack.ID]int // index in next.Packs
+	fresh  []int           // entries of next that lie in no pack yet
+	needed bool            // next differs from the old one in a way worth writing
+}
+
+// draft merges uses into old: what was used stands first, in the order of its
+// use, then what others used within the last week.
+func (p *publisher) draft(old published, uses []use) *draft {
+	d := &draft{publisher: p, packs: make(map[pack.ID]int)}
+	known := make(map[protocol.ActionID]*pack.Entry, len(old.Entries))
+	for i := range old.Entries {
+		known[old.Entries[i].Action] = &old.Entries[i]
+	}
+	lend := old.version == "" // a profile's first: the packs are another one's
+	keep := func(e pack.Entry) {
+		if e.InPack() {
+			from := old.Packs[e.Pack]
+			from.Own = from.Own && !lend
+			e.Pack = d.packIndex(from)
+		}
+		d.next.Entries = append(d.next.Entries, e)
+	}
+
+	var indexes []pack.Entry // fresh module indexes
+	var lacking bool         // there is something fresh besides
+	for _, u := range uses {
+		e, _, err := p.local.Get(u.action)
+		if err != nil || e.Size > p.maxObject {
+			continue
+		}
+		if k := known[u.action]; k != nil && k.Output == e.Output && !u.misplaced {
+			delete(known, u.action)
+			d.needed = d.needed || k.Used != p.today || lend
+			kept := *k
+			kept.Used = p.today
+			keep(kept)
+			continue
+		}
+		delete(known, u.action)
+		fresh := pack.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time, Cost: u.cost, Used: p.today}
+		if p.isModuleIndex(e) {
+			indexes = append(indexes, fresh)
+			continue
+		}
+		lacking = true
+		d.add(fresh)
+	}
+	if lacking {
+		d.needed = true
+		for _, e := range indexes {
+			d.add(e)
+		}
+	}
+	for i := range old.Entries {
+		if e := &old.Entries[i]; known[e.Action] != nil && e.Used+expiry >= p.today {
+			keep(*e)
+		}
+	}
+	d.compact()
+	return d
+}
+
+// add takes in an entry that the old manifest lacks.
+func (d *draft) add(e pack.Entry) {
+	if at, ok := d.packed[e.Action]; ok && at.output == e.Output {
+		e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
+	} else {
+		d.fresh = append(d.fresh, len(d.next.Entries))
+	}
+	d.next.Entries = append(d.next.Entries, e)
+}
+
+// packIndex returns the index of from in the packs of next.
+func (d *draft) packIndex(from pack.Pack) int {
+	i, ok := d.packs[from.ID]
+	if !ok {
+		i = len(d.next.Packs)
+		d.packs[from.ID] = i
+		d.next.Packs = append(d.next.Packs, from)
+	}
+	return i
+}
+
+// isModuleIndex reports whether e's body is a module index. One of a main
+// module is made anew for every checkout, so nobody waits for it: it travels
+// with others, and causes no pack.
+func (p *publisher) isModuleIndex(e localdisk.Entry) bool {
+	_, path, err := p.local.Get(e.Action)
+	if err != nil {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(moduleIndex))
+	_, err = io.ReadFull(f, head)
+	return err == nil && bytes.Equal(head, moduleIndex)
+}
+
+// compact has the entries of the profile's own packs packed again, as one, if
+// they are too many or too much in them is of no use any more.
+func (d *draft) compact() {
+	var packs int
+	var size, used int64
+	for _, p := range d.next.Packs {
+		if p.Own {
+			packs++
+			size += p.Size
+		}
+	}
+	fresh := make(map[int]bool, len(d.fresh))
+	for _, i := range d.fresh {
+		fresh[i] = true
+	}
+	var own []int
+	for i := range d.next.Entries {
+		e := &d.next.Entries[i]
+		if e.InPack() && !fresh[i] && d.next.Packs[e.Pack].Own {
+			own = append(own, i)
+			used += e.Length
+		}
+	}
+	if packs < maxPacks && size-used <= size/3 {
+		return
+	}
+	d.fresh = append(d.fresh, own...)
+}
+
+// pack writes the fresh entries into a new pack, or into next itself.
+func (d *draft) pack(ctx context.Context) error {
+	if len(d.fresh) == 0 {
+		return nil
+	}
+	file, err := os.CreateTemp(d.temp, "pack-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+
+	w := pack.NewWriter(file)
+	gone := make(map[int]bool)
+	var packed []int
+	for _, i := range d.fresh {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		e := &d.next.Entries[i]
+		err := d.place(ctx, w, e)
+		switch {
+		case errors.Is(err, errUnplaced):
+			gone[i] = true
+		case err != nil:
+			return err
+		case e.InPack():
+			packed = append(packed, i)
+		}
+	}
+	if len(packed) > 0 {
+		id, size, sum, err := w.Finish()
+		if err != nil {
+			return err
+		}
+		made := pack.Pack{Scope: d.manifests.remote.scope, ID: id, Size: size, Own: true}
+		if _, err := d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum}); err != nil {
+			return err
+		}
+		for _, i := range packed {
+			e := &d.next.Entries[i]
+			e.Pack = d.packIndex(made)
+			d.packed[e.Action] = place{e.Output, made, e.Offset, e.Length}
+		}
+	}
+	d.tidy(gone)
+	return nil
+}
+
+// errUnplaced says that an entry's body is to be had nowhere.
+var errUnplaced = errors.New("gone")
+
+// place writes the body of e, which is in no pack or is to be moved, into e
+// itself or to w.
+func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
+	local, path, err := d.local.Get(e.Action)
+	if err != nil || local.Output != e.Output {
+		if e.Length == 0 {
+			return errUnplaced
+		}
+		return d.move(ctx, w, e)
+	}
+	body, err := os.Open(path)
+	if err != nil {
+		return errUnplaced
+	}
+	defer body.Close()
+	if !e.InPack() {
+		if e.Inline, err = io.ReadAll(io.LimitReader(body, e.Size+1)); int64(len(e.Inline)) != e.Size {
+			return errUnplaced
+		}
+		return err
+	}
+	e.Offset, e.Length, err = w.Add(entry.Header{
+		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
+	}, &cancellable{body, ctx})
+	return err
+}
+
+// move copies the entry object of e from its old pack to w.
+func (d *draft) move(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
+	from := packKey(d.next.Packs[e.Pack])
+	object, _, err := d.manifests.remote.store.Get(ctx, from, backend.Range{Offset: e.Offset, Length: e.Length})
+	if errors.Is(err, backend.ErrNotFound) {
+		return errUnplaced
+	}
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	length := e.Length
+	if e.Offset, e.Length, err = w.Copy(object); err == nil && e.Length != length {
+		return errUnplaced // what it is instead is for its readers to refuse
+	}
+	return err
+}
+
+// tidy removes the entries that gone names, and packs that nothing lies in.
+func (d *draft) tidy(gone map[int]bool) {
+	old := d.next
+	d.next, d.packs = pack.Manifest{}, make(map[pack.ID]int)
+	for i, e := range old.Entries {
+		if gone[i] {
+			continue
+		}
+		if e.InPack() {
+			e.Pack = d.packIndex(old.Packs[e.Pack])
+		}
+		d.next.Entries = append(d.next.Entries, e)
+	}
+}
