@@ -36,8 +36,10 @@ type budget struct {
 func newBudget(ctx context.Context, limit time.Duration) *budget {
 	b := &budget{limit: limit}
 	b.ctx, b.cancel = context.WithCancelCause(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.timer = time.AfterFunc(limit, b.check)
-	b.timer.Stop()
+	b.timer.Stop() // nobody waits yet
 	return b
 }
 

@@ -110,8 +110,7 @@ func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(pr
 	c.stats.Gets.Add(1)
 	found, err := c.getLocal(action)
 	if err == nil {
-		c.stats.LocalHits.Add(1)
-		c.used(action, 0)
+		c.hitLocal(action)
 		reply(found, nil)
 		return
 	}
@@ -172,11 +171,26 @@ func (c *Cache) await(ctx context.Context, action protocol.ActionID) (protocol.E
 	}
 	found, err := c.getLocal(action)
 	if err == nil {
-		c.stats.PrefetchHits.Add(1)
-		c.stats.SavedNanos.Add(int64(cost))
-		c.used(action, cost)
+		c.hitLocal(action)
 	}
 	return found, err
+}
+
+// hitLocal counts a hit that the local tier has answered, for whoever brought
+// it there.
+func (c *Cache) hitLocal(action protocol.ActionID) {
+	if c.prefetch == nil {
+		c.stats.LocalHits.Add(1)
+		return
+	}
+	cost, brought := c.prefetch.hit(action)
+	if brought {
+		c.stats.PrefetchHits.Add(1)
+		c.stats.SavedNanos.Add(int64(cost))
+	} else {
+		c.stats.LocalHits.Add(1)
+	}
+	c.used(action, cost)
 }
 
 // withinBudget returns ctx, but done, with errBudget, once the budget is spent.

@@ -35,7 +35,8 @@ type state uint8
 const (
 	absent    state = iota // still to be brought
 	bringing               // somebody is installing it
-	here                   // in the local tier
+	here                   // in the local tier, as it was before
+	brought                // in the local tier
 	forfeited              // could not be brought; its entry object may still be
 )
 
@@ -271,7 +272,7 @@ func (p *prefetch) settle(i int, err error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.states[i] = here
+	p.states[i] = brought
 	if err != nil {
 		p.states[i] = forfeited
 	}
@@ -341,7 +342,7 @@ func (p *prefetch) await(ctx context.Context, action protocol.ActionID) (time.Du
 	for {
 		s, settled := p.look(i)
 		switch s {
-		case here:
+		case here, brought:
 			return e.Cost, nil
 		case forfeited:
 			return 0, errNotPromised
@@ -368,7 +369,7 @@ func (p *prefetch) look(i int) (state, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.states[i]
-	if s == here || s == forfeited || !p.leading {
+	if s == here || s == brought || s == forfeited || !p.leading {
 		return s, nil
 	}
 	p.promote(i)
@@ -378,14 +379,35 @@ func (p *prefetch) look(i int) (state, <-chan struct{}) {
 	return s, p.waiting[i]
 }
 
+// hit reports whether a local hit for action is owed to the prefetch, and what
+// it cost to build.
+func (p *prefetch) hit(action protocol.ActionID) (time.Duration, bool) {
+	if _, known := p.peek(); !known {
+		return 0, false
+	}
+	i, promised := p.index[action]
+	if !promised {
+		return 0, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found.Entries[i].Cost, p.states[i] == brought
+}
+
 // supersede says that the build has put action itself: what the manifest
 // promises for it must not take its place.
 func (p *prefetch) supersede(action protocol.ActionID) {
 	if _, known := p.peek(); !known {
 		return
 	}
-	if i, promised := p.index[action]; promised && p.claim(i) {
-		p.settle(i, nil)
+	i, promised := p.index[action]
+	if !promised {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.states[i] == absent || p.states[i] == brought {
+		p.states[i] = here
 	}
 }
 

@@ -55,11 +55,12 @@ func (p *program) flushCommand() *cli.Command {
 					}
 					return openRemote(t.Remote, s, &stats.Remote, log), nil
 				},
-				Wait:  true,
-				Stats: stats,
-				Log:   log,
-				Found: func(n int) { bar.ChangeMax(bar.GetMax() + n) },
-				Done:  func() { _ = bar.Add(1) }, // a bar that can't be drawn is no harm
+				Wait:      true,
+				Stats:     stats,
+				Log:       log,
+				MaxObject: s.maxObject,
+				Found:     func(n int) { bar.ChangeMax(bar.GetMax() + n) },
+				Done:      func() { _ = bar.Add(1) }, // a bar that can't be drawn is no harm
 			})
 			_ = bar.Clear()
 			sum := stats.Summary()

@@ -71,7 +71,7 @@ func (p *program) helper(s settings, wrong error) error {
 	left := c.Close(wait)
 	p.printStats(s, stats)
 	if wrong == nil {
-		p.linger(s, local, left, log)
+		p.linger(local, left, log)
 	}
 	return nil
 }

@@ -23,12 +23,12 @@ const maxLog = 1 << 20
 // own, which shares nothing with the caller: the go command returns, and so
 // does whoever reads its output through a pipe. Nothing but the journal goes
 // from the one to the other.
-func (p *program) linger(s settings, local *localdisk.Dir, uploads int, log *slog.Logger) {
+func (p *program) linger(local *localdisk.Dir, left bool, log *slog.Logger) {
 	due, err := local.TrimDue()
 	if err != nil {
 		log.Info("trim the local tier", "err", err)
 	}
-	if uploads == 0 && !due {
+	if !left && !due {
 		return
 	}
 	if err := p.startLingering(local, due); err != nil {
@@ -100,8 +100,9 @@ func (p *program) lingerUploads(ctx context.Context, s settings, local *localdis
 		Open: func(t cache.Target) (backend.Store, error) {
 			return openRemote(t.Remote, s, &stats.Remote, log), nil
 		},
-		Only:  &only,
-		Stats: stats,
-		Log:   log,
+		Only:      &only,
+		Stats:     stats,
+		Log:       log,
+		MaxObject: s.maxObject,
 	})
 }

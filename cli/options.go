@@ -21,6 +21,7 @@ import (
 // settings is the configuration, parsed.
 type settings struct {
 	remote       string
+	profile      string
 	dir          string
 	readOnly     bool
 	close        string
@@ -71,6 +72,18 @@ func options() []option {
 				return nil
 			}
 			return open.Check(v)
+		},
+	}, {
+		flag:     "profile",
+		fallback: defaultProfile,
+		shown:    "platform and, in CI, the job's name",
+		usage:    "name of builds of this module that ask for the same things; what they used is brought before it is asked for again",
+		set: func(s *settings, v string) error {
+			s.profile = v
+			if len(v) > 200 {
+				return errors.New("want at most 200 bytes")
+			}
+			return nil
 		},
 	}, {
 		flag:     "dir",

@@ -23,9 +23,9 @@ const (
 // mainScope is the scope that is read and written.
 const mainScope = "main"
 
-// target returns where uploads go, as it stands in the journals.
+// target returns where this session's work goes, as it stands in the journals.
 func (s settings) target() cache.Target {
-	return cache.Target{Remote: s.remote, Scope: mainScope}
+	return cache.Target{Remote: s.remote, Scope: mainScope, Profile: s.profileHere()}
 }
 
 // openRemote returns the store at url, which was checked, with all that every
