@@ -10,6 +10,7 @@
 // What all stores share is a decorator: a constructor here that wraps a Store
 // and gives a Store. The order matters. From the driver outwards:
 //
+//	Lazy          opens the driver at the first request
 //	WithLatency   the network's own delay, for measurements
 //	WithLog       one record for each attempt
 //	WithCounters  likewise
