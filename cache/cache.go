@@ -50,7 +50,7 @@ type Cache struct {
 	stop     context.CancelFunc // ends the uploads
 	stopped  chan struct{}      // closed when they have ended
 	costs    costs
-	degraded sync.Once
+	degraded sync.Once // tells of a spent budget
 }
 
 // New starts a session. The caller ends it with Close.
@@ -154,7 +154,7 @@ func (c *Cache) explain(ctx context.Context, action protocol.ActionID, err error
 	case errors.Is(err, backend.ErrNotFound):
 	case errors.Is(context.Cause(ctx), errBudget):
 		c.degraded.Do(func() {
-			c.log.Warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))
+			c.remote.warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))
 		})
 	case ctx.Err() != nil: // the session is over
 	default:

@@ -30,15 +30,19 @@ func (r *remote) entryKey(action protocol.ActionID) string {
 	return "v1/" + r.scope + "/a/" + id[:2] + "/" + id
 }
 
-// complain reports a fault of the remote: the first as a warning, as one line
-// is enough for a tired engineer, all of them for those who look for them.
+// complain reports a fault of the remote that was met with action.
 func (r *remote) complain(op string, action protocol.ActionID, err error) {
-	key := r.entryKey(action)
+	r.warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", r.entryKey(action))
+}
+
+// warn reports what is wrong with the remote: the first time as a warning, as
+// one line is enough for a tired engineer, later for those who look for it.
+func (r *remote) warn(msg string, args ...any) {
+	level := slog.LevelInfo
 	if r.complained.CompareAndSwap(false, true) {
-		r.log.Warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
-		return
+		level = slog.LevelWarn
 	}
-	r.log.Info(op, "key", key, "err", err)
+	r.log.Log(context.Background(), level, msg, args...)
 }
 
 // fetch brings action's entry from the remote into the local tier and returns
