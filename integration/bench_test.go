@@ -3,7 +3,7 @@ package integration
 import (
 	"crypto/sha256"
 	"encoding/json"
-	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,11 +21,16 @@ import (
 // first byte on stdout. A remote that can't be reached must not show in it, nor
 // the number of entries.
 func BenchmarkHandshake(b *testing.B) {
-	silent, closed := silentServer(b), closedPort(b)
-	s3 := func(endpoint string) string {
-		return "s3://bucket/prefix?path_style=true&region=us-east-1&endpoint=" + endpoint
+	silent := httptest.NewUnstartedServer(nil) // takes connections, says nothing
+	b.Cleanup(silent.Close)
+	closed := httptest.NewUnstartedServer(nil)
+	closed.Close()
+	s3 := func(s *httptest.Server) string {
+		return "s3://bucket/prefix?path_style=true&region=us-east-1&endpoint=http://" + s.Listener.Addr().String()
 	}
-	gcs := func(endpoint string) string { return "gs://bucket/prefix?endpoint=" + endpoint }
+	gcs := func(s *httptest.Server) string {
+		return "gs://bucket/prefix?endpoint=http://" + s.Listener.Addr().String()
+	}
 	for _, test := range []struct {
 		name, remote string
 		entries      int
@@ -57,29 +62,6 @@ func BenchmarkHandshake(b *testing.B) {
 	}
 }
 
-// silentServer returns the URL of a server that takes connections and says
-// nothing, ever.
-func silentServer(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { l.Close() })
-	return "http://" + l.Addr().String()
-}
-
-// closedPort returns a URL at which nobody listens.
-func closedPort(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
-}
-
 // pairs is how many native builds and builds with larder take turns.
 const pairs = 7
 
@@ -97,6 +79,7 @@ func BenchmarkLocalWarm(b *testing.B) {
 			w := load.make(b)
 			m := newMachine(b, w.dir, "")
 			native(m, w)
+			w.build(m) // the go command doesn't index files that are new
 			if warm := w.build(m); warm.stats.Misses > 0 || warm.stats.LocalHits == 0 {
 				b.Fatalf("not warm: %+v", warm.stats)
 			}

@@ -53,7 +53,7 @@ func watchDirectories(t *testing.T, root string) func() int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { syscall.Close(fd) })
+	t.Cleanup(func() { _ = syscall.Close(fd) })
 	names := []string{""}
 	for i := range 256 {
 		names = append(names, fmt.Sprintf("%02x", i))
