@@ -185,10 +185,9 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		return path, nil
 	}
 	jb := job{action: put.ActionID, cost: c.costs.since(put.ActionID, c.now())}
-	if err := c.journal.add(jb); err != nil {
+	if err := c.uploads.add(jb); err != nil {
 		c.log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
-	c.uploads.add(jb)
 	return path, nil
 }
 

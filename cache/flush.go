@@ -82,6 +82,7 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	if err != nil {
 		return err
 	}
+	s.sweep()
 	left := len(jobs)
 	defer func() {
 		if err := journal.close(left); err != nil {
@@ -104,9 +105,7 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	u := newUploader(cfg.Local, r, s, journal, cfg.Stats)
 	u.done = cfg.Done
 	u.hurry()
-	for _, jb := range jobs {
-		u.add(jb)
-	}
+	u.resume(jobs)
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	go func() {
@@ -144,6 +143,29 @@ func Pending(local *localdisk.Dir) (uploads int, err error) {
 		uploads += len(jobs)
 	}
 	return uploads, nil
+}
+
+// Abandoned reports whether sessions that are gone have left uploads to target.
+func Abandoned(local *localdisk.Dir, target Target) (bool, error) {
+	dirs, err := sessions(local.Path())
+	if err != nil {
+		return false, err
+	}
+	for _, dir := range dirs {
+		s, err := takeSession(dir)
+		if err != nil {
+			return false, err
+		}
+		if s == nil {
+			continue
+		}
+		to, jobs, err := readJournal(s.journal())
+		s.close()
+		if err == nil && to == target && len(jobs) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Forget gives up the uploads that sessions which are gone have left.

@@ -38,6 +38,7 @@ type journal struct {
 
 	mu   sync.Mutex
 	file *os.File
+	torn bool // the last write may have left half a line
 }
 
 const journalMagic = "larder journal v1"
@@ -157,7 +158,11 @@ func (j *journal) done(action protocol.ActionID) error {
 func (j *journal) write(text string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.torn {
+		text = "\n" + text
+	}
 	_, err := j.file.WriteString(text)
+	j.torn = err != nil
 	return err
 }
 

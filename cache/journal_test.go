@@ -87,6 +87,58 @@ func TestJournalCut(t *testing.T) {
 	}
 }
 
+// A line that did not fit the disk does not take the next one with it.
+func TestJournalTorn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := createJournal(path, Target{"file:///remote", "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := j.file
+	if j.file, err = os.Open(path); err != nil { // which can't be written
+		t.Fatal(err)
+	}
+	if err := j.add(one); err == nil {
+		t.Fatal("written to a file that is only read")
+	}
+	j.file.Close()
+	j.file = whole
+	fmt.Fprintf(whole, "+ %s", one.action) // what did fit
+	j.add(two)
+	j.close(1)
+	if _, jobs, err := readJournal(path); err != nil || !slices.Equal(jobs, []job{two}) {
+		t.Errorf("%v, %v", jobs, err)
+	}
+}
+
+// What is put again while its upload is under way stays in the journal until
+// that, too, is uploaded.
+func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
+	s, err := newSession(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	j, err := createJournal(s.journal(), Target{"file:///remote", "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close(0)
+	u := newUploader(nil, nil, s, j, new(Stats))
+	u.add(one)
+	jb, _ := u.next(t.Context())
+	u.add(one)
+	u.finish(jb, nil)
+	if _, jobs, _ := readJournal(s.journal()); !slices.Equal(jobs, []job{one}) {
+		t.Errorf("%v in the journal, want what was put again", jobs)
+	}
+	jb, _ = u.next(t.Context())
+	u.finish(jb, nil)
+	if _, jobs, _ := readJournal(s.journal()); len(jobs) > 0 {
+		t.Errorf("%v in the journal, want nothing", jobs)
+	}
+}
+
 func TestJournalNotOurs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	if err := os.WriteFile(path, []byte("dear diary\n"), 0o600); err != nil {

@@ -27,6 +27,9 @@ type session struct {
 	lock *flock.Flock
 }
 
+// uploadPrefix begins the names of entry objects on their way out.
+const uploadPrefix = "upload-"
+
 func sessionsDir(local string) string { return filepath.Join(local, "larder", "sessions") }
 
 // newSession makes a session under the local tier's directory.
@@ -118,6 +121,16 @@ func LiveSince(local string) (time.Time, error) {
 }
 
 func (s *session) journal() string { return filepath.Join(s.dir, "journal") }
+
+// sweep removes the entry objects that a process which was killed left behind.
+func (s *session) sweep() {
+	files, _ := os.ReadDir(s.dir) // what can't be read goes with the session
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), uploadPrefix) {
+			os.Remove(filepath.Join(s.dir, f.Name()))
+		}
+	}
+}
 
 // close gives the session up. Unless it holds a journal, its directory goes.
 func (s *session) close() {
