@@ -28,12 +28,25 @@ func (p *program) linger(s settings, local *localdisk.Dir, uploads int, log *slo
 	if err != nil {
 		log.Info("trim the local tier", "err", err)
 	}
-	if uploads == 0 && !due {
+	if uploads == 0 && !due && !abandoned(s, local, log) {
 		return
 	}
 	if err := p.startLingering(local, due); err != nil {
 		log.Warn(fmt.Sprintf("start the background process: %v; larder flush does its work", err))
 	}
+}
+
+// abandoned reports whether a session that was killed has left something to do
+// for a process that works with these settings.
+func abandoned(s settings, local *localdisk.Dir, log *slog.Logger) bool {
+	if s.remote == "" || s.readOnly {
+		return false
+	}
+	found, err := cache.Abandoned(local, s.target())
+	if err != nil {
+		log.Info("look for abandoned sessions", "err", err)
+	}
+	return found
 }
 
 func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
