@@ -38,8 +38,6 @@ func newBudget(ctx context.Context, limit time.Duration) *budget {
 	b.ctx, b.cancel = context.WithCancelCause(ctx)
 	b.mu.Lock() // the timer may fire before it is in its place
 	defer b.mu.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.timer = time.AfterFunc(limit, b.check)
 	b.timer.Stop() // nobody waits yet
 	return b
