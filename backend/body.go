@@ -39,8 +39,8 @@ func (b *observedBody) Close() error {
 	return err
 }
 
-// isAnswer reports whether err, of a request under ctx, is the store's answer
-// to it rather than a fault of the store or of the way there.
+// isAnswer reports whether err is what the store has to say to a request, not a
+// fault of the store or of the way there.
 func isAnswer(err error) bool {
 	return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) ||
 		errors.Is(err, ErrDigest) || errors.Is(err, ErrReadOnly)

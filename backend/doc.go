@@ -10,6 +10,9 @@
 // What all stores share is a decorator: a constructor here that wraps a Store
 // and gives a Store. The order matters. From the driver outwards:
 //
+//	WithPrefix    by the driver itself, with its URL's prefix: keys in errors are
+//	              whole, all others see them without it
+//	Lazy          opens the driver at the first request
 //	WithLatency   the network's own delay, for measurements
 //	WithLog       one record for each attempt
 //	WithCounters  likewise
@@ -18,7 +21,6 @@
 //	              meet it when their turn comes, and fail at once if it is open
 //	WithLimit     so that a request that waits for its next try holds no slot
 //	WithRetry     stops at once when the breaker opens
-//	WithPrefix    keys in records and errors are whole
 //	ReadOnly      refuses before anything else happens
 //
 // They are put together in one place, package cli.

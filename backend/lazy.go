@@ -76,10 +76,23 @@ func (l *lazy) List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 	}
 }
 
-// Close closes the store if it was ever opened.
+// Close closes the store if it was ever opened. It does not wait for one that
+// is still being opened: that is closed when it is.
 func (l *lazy) Close() error {
 	l.once.Do(func() { close(l.opened) })
-	<-l.opened
+	select {
+	case <-l.opened:
+		return l.close()
+	default:
+		go func() {
+			<-l.opened
+			_ = l.close()
+		}()
+		return nil
+	}
+}
+
+func (l *lazy) close() error {
 	if l.store == nil {
 		return nil
 	}

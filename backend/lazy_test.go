@@ -66,6 +66,8 @@ func TestLazyWaitsNoLongerThanItsCaller(t *testing.T) {
 	if err := s.Delete(ctx, "key"); !errors.Is(err, gone) {
 		t.Errorf("error %v", err)
 	}
+	if err := s.Close(); err != nil { // does not wait either
+		t.Error(err)
+	}
 	close(release)
-	s.Close()
 }

@@ -36,7 +36,7 @@ type budget struct {
 func newBudget(ctx context.Context, limit time.Duration) *budget {
 	b := &budget{limit: limit}
 	b.ctx, b.cancel = context.WithCancelCause(ctx)
-	b.mu.Lock()
+	b.mu.Lock() // the timer may fire before it is in its place
 	defer b.mu.Unlock()
 	b.timer = time.AfterFunc(limit, b.check)
 	b.timer.Stop() // nobody waits yet

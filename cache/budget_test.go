@@ -48,3 +48,16 @@ func TestBudget(t *testing.T) {
 		})
 	}
 }
+
+// A budget of nothing is spent before anything waits, or with the first that does.
+func TestNoBudget(t *testing.T) {
+	for range 100 {
+		b := newBudget(t.Context(), 0)
+		b.begin()
+		if !b.spent() {
+			t.Error("not spent")
+		}
+		b.end(0)
+		b.cancel(nil)
+	}
+}

@@ -247,7 +247,7 @@ func (c *Cache) explain(ctx context.Context, key string, err error) {
 	case errors.Is(err, backend.ErrNotFound), errors.Is(err, errNotPromised):
 	case errors.Is(context.Cause(ctx), errBudget):
 		c.degraded.Do(func() {
-			c.log.Warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))
+			c.remote.warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))
 		})
 	case ctx.Err() != nil: // the session is over
 	default:
@@ -287,10 +287,9 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	if index.found() {
 		return path, nil
 	}
-	if err := c.journal.add(jb); err != nil {
+	if err := c.uploads.add(jb); err != nil {
 		c.log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
-	c.uploads.add(jb)
 	return path, nil
 }
 

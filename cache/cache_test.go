@@ -42,7 +42,7 @@ type machine struct {
 
 // newMachine starts a session over store in dir, with the values that tests
 // need and change may turn.
-func newMachine(t *testing.T, dir string, store backend.Store, change ...func(*cache.Config)) *machine {
+func newMachine(t testing.TB, dir string, store backend.Store, change ...func(*cache.Config)) *machine {
 	t.Helper()
 	m := &machine{dir: dir, stats: new(cache.Stats), log: new(bytes.Buffer)}
 	cfg := cache.Config{
@@ -66,7 +66,7 @@ func newMachine(t *testing.T, dir string, store backend.Store, change ...func(*c
 
 func actionID(name string) protocol.ActionID { return sha256.Sum256([]byte("action " + name)) }
 
-func (m *machine) put(t *testing.T, name, body string) {
+func (m *machine) put(t testing.TB, name, body string) {
 	t.Helper()
 	path, err := m.Put(t.Context(), protocol.Put{
 		ActionID: actionID(name),
@@ -98,7 +98,7 @@ func (m *machine) get(ctx context.Context, name string) (protocol.Entry, string,
 	return a.entry, string(body), err
 }
 
-func (m *machine) wantHit(t *testing.T, name, body string) protocol.Entry {
+func (m *machine) wantHit(t testing.TB, name, body string) protocol.Entry {
 	t.Helper()
 	e, got, err := m.get(t.Context(), name)
 	if err != nil || got != body {

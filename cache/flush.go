@@ -84,13 +84,14 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	if err != nil {
 		return err
 	}
-	left := len(todo.uploads) > 0 || len(todo.uses) > 0
+	s.sweep()
+	left := todo.any()
 	defer func() {
 		if err := journal.close(left); err != nil {
 			cfg.Log.Info("close a journal", "err", err)
 		}
 	}()
-	if !left || cfg.Only != nil && (cfg.Only.Remote != todo.target.Remote || cfg.Only.Scope != todo.target.Scope) {
+	if !left || cfg.Only != nil && !cfg.Only.samePlace(todo.target) {
 		return nil
 	}
 	store, err := cfg.Open(todo.target)
@@ -117,9 +118,7 @@ func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j
 	u := newUploader(cfg.Local, r, s, j, cfg.Stats)
 	u.done = cfg.Done
 	u.hurry()
-	for _, jb := range uploads {
-		u.add(jb)
-	}
+	u.resume(uploads)
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	go func() {
@@ -169,6 +168,30 @@ func Pending(local *localdisk.Dir) (uploads int, err error) {
 		uploads += len(todo.uploads)
 	}
 	return uploads, nil
+}
+
+// Abandoned reports whether sessions that are gone have left something to do for
+// target, under whichever profile.
+func Abandoned(local *localdisk.Dir, target Target) (bool, error) {
+	dirs, err := sessions(local.Path())
+	if err != nil {
+		return false, err
+	}
+	for _, dir := range dirs {
+		s, err := takeSession(dir)
+		if err != nil {
+			return false, err
+		}
+		if s == nil {
+			continue
+		}
+		todo, err := readJournal(s.journal())
+		s.close()
+		if err == nil && todo.target.samePlace(target) && todo.any() {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // Forget gives up the uploads that sessions which are gone have left.

@@ -82,6 +82,26 @@ func TestFlushDoesWhatASessionLeft(t *testing.T) {
 	}
 }
 
+func TestAbandoned(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	check := func(target cache.Target, want bool) {
+		t.Helper()
+		if got, err := cache.Abandoned(localdisk.New(local), target); got != want || err != nil {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
+	}
+	m := newMachine(t, local, backendtest.Faulty(store, hang))
+	m.put(t, "1", "body 1")
+	check(target, false) // its session is alive
+	m.Close(0)
+	check(target, true)
+	check(cache.Target{Remote: target.Remote, Scope: "other"}, false)
+	if _, err := flush(t.Context(), local, store); err != nil {
+		t.Error(err)
+	}
+	check(target, false)
+}
+
 func TestFlushFailsAndKeepsTheRest(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()
 	leave(t, local, 10)

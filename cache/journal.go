@@ -22,6 +22,11 @@ type Target struct {
 	Profile Profile // zero: none
 }
 
+// samePlace reports whether t and other are the same remote and scope.
+func (t Target) samePlace(other Target) bool {
+	return t.Remote == other.Remote && t.Scope == other.Scope
+}
+
 // journal is the file in which a session notes what it has still to do, so that
 // nothing is lost with the process. It is text, a line each:
 //
@@ -46,6 +51,7 @@ type journal struct {
 
 	mu   sync.Mutex
 	file *os.File
+	torn bool // the last write may have left half a line
 }
 
 const (
@@ -65,6 +71,8 @@ type pending struct {
 	uploads []job
 	uses    []use // to be published; none: nothing is
 }
+
+func (p pending) any() bool { return len(p.uploads) > 0 || len(p.uses) > 0 }
 
 // createJournal makes the journal at path.
 func createJournal(path string, target Target) (*journal, error) {
@@ -191,7 +199,11 @@ func (j *journal) addUses(uses []use) error {
 func (j *journal) write(text string) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.torn {
+		text = "\n" + text
+	}
 	_, err := j.file.WriteString(text)
+	j.torn = err != nil
 	return err
 }
 

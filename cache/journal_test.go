@@ -92,6 +92,58 @@ func TestJournalCut(t *testing.T) {
 	}
 }
 
+// A line that did not fit the disk does not take the next one with it.
+func TestJournalTorn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := createJournal(path, Target{Remote: "file:///remote", Scope: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := j.file
+	if j.file, err = os.Open(path); err != nil { // which can't be written
+		t.Fatal(err)
+	}
+	if err := j.add(one); err == nil {
+		t.Fatal("written to a file that is only read")
+	}
+	j.file.Close()
+	j.file = whole
+	fmt.Fprintf(whole, "+ %s", one.action) // what did fit
+	j.add(two)
+	j.close(true)
+	if todo, err := readJournal(path); err != nil || !slices.Equal(todo.uploads, []job{two}) {
+		t.Errorf("%v, %v", todo.uploads, err)
+	}
+}
+
+// What is put again while its upload is under way stays in the journal until
+// that, too, is uploaded.
+func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
+	s, err := newSession(t.TempDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	j, err := createJournal(s.journal(), Target{Remote: "file:///remote", Scope: "main"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.close(false)
+	u := newUploader(nil, nil, s, j, new(Stats))
+	u.add(one)
+	jb, _ := u.next(t.Context())
+	u.add(one)
+	u.finish(jb, nil)
+	if todo, _ := readJournal(s.journal()); !slices.Equal(todo.uploads, []job{one}) {
+		t.Errorf("%v in the journal, want what was put again", todo.uploads)
+	}
+	jb, _ = u.next(t.Context())
+	u.finish(jb, nil)
+	if todo, _ := readJournal(s.journal()); len(todo.uploads) > 0 {
+		t.Errorf("%v in the journal, want nothing", todo.uploads)
+	}
+}
+
 func TestJournalNotOurs(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	if err := os.WriteFile(path, []byte("dear diary\n"), 0o600); err != nil {

@@ -248,7 +248,7 @@ func (d *draft) pack(ctx context.Context) error {
 	if len(d.fresh) == 0 {
 		return nil
 	}
-	file, err := os.CreateTemp(d.temp, "pack-*")
+	file, err := os.CreateTemp(d.temp, uploadPrefix+"*")
 	if err != nil {
 		return err
 	}

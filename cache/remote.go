@@ -41,14 +41,19 @@ func packKey(p pack.Pack) string {
 	return "v1/" + p.Scope + "/p/" + id[:2] + "/" + id
 }
 
-// complain reports a fault of the remote: the first as a warning, as one line
-// is enough for a tired engineer, all of them for those who look for them.
+// complain reports a fault of the remote that was met at key.
 func (r *remote) complain(op, key string, err error) {
+	r.warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
+}
+
+// warn reports what is wrong with the remote: the first time as a warning, as
+// one line is enough for a tired engineer, later for those who look for it.
+func (r *remote) warn(msg string, args ...any) {
+	level := slog.LevelInfo
 	if r.complained.CompareAndSwap(false, true) {
-		r.log.Warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
-		return
+		level = slog.LevelWarn
 	}
-	r.log.Info(op, "key", key, "err", err)
+	r.log.Log(context.Background(), level, msg, args...)
 }
 
 // fetch brings action's entry from the remote into the local tier and returns

@@ -17,8 +17,8 @@ import (
 //
 //	<dir>/larder/sessions/<start, Unix nanoseconds>-<process ID>/
 //	    lock      held by the process that owns the session
-//	    journal   what is still to be uploaded; see journal
-//	    upload-*  entry objects on their way out
+//	    journal   what is still to be done; see journal
+//	    upload-*  entry objects and packs on their way out
 //
 // A session whose lock is free belongs to a process that is gone. Whoever takes
 // the lock takes the session over.
@@ -26,6 +26,9 @@ type session struct {
 	dir  string
 	lock *flock.Flock
 }
+
+// uploadPrefix begins the names of entry objects and packs on their way out.
+const uploadPrefix = "upload-"
 
 func sessionsDir(local string) string { return filepath.Join(local, "larder", "sessions") }
 
@@ -118,6 +121,16 @@ func LiveSince(local string) (time.Time, error) {
 }
 
 func (s *session) journal() string { return filepath.Join(s.dir, "journal") }
+
+// sweep removes the objects that a process which was killed left behind.
+func (s *session) sweep() {
+	files, _ := os.ReadDir(s.dir) // what can't be read goes with the session
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), uploadPrefix) {
+			os.Remove(filepath.Join(s.dir, f.Name()))
+		}
+	}
+}
 
 // close gives the session up. Unless it holds a journal, its directory goes.
 func (s *session) close() {

@@ -43,6 +43,7 @@ type uploader struct {
 	mu     sync.Mutex
 	change *sync.Cond // whenever one of the following changes
 	queue  []job
+	queued map[protocol.ActionID]int  // how often an action is in queue
 	active map[protocol.ActionID]bool // under way; true: was put again meanwhile
 	failed int                        // could not be uploaded; they stay in the journal
 	lost   int                        // are no longer in the local tier
@@ -53,6 +54,7 @@ func newUploader(local *localdisk.Dir, r *remote, s *session, j *journal, stats 
 		local: local, remote: r, temp: s.dir, journal: j, stats: stats,
 		connect:  semaphore.NewWeighted(uploadsAfterBuild),
 		compress: semaphore.NewWeighted(int64(runtime.NumCPU())),
+		queued:   make(map[protocol.ActionID]int),
 		active:   make(map[protocol.ActionID]bool),
 	}
 	u.change = sync.NewCond(&u.mu)
@@ -69,11 +71,30 @@ func (u *uploader) hurry() {
 	})
 }
 
-// add queues an upload. It never blocks.
-func (u *uploader) add(jb job) {
+// add notes an upload in the journal and queues it. An error of the journal
+// means that the upload is lost with this process.
+func (u *uploader) add(jb job) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	// Both at once: an earlier upload of the same action that ended between
+	// the two would strike this one from the journal.
+	err := u.journal.add(jb)
+	u.enqueue(jb)
+	return err
+}
+
+// resume queues what is in the journal already.
+func (u *uploader) resume(jobs []job) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, jb := range jobs {
+		u.enqueue(jb)
+	}
+}
+
+func (u *uploader) enqueue(jb job) {
 	u.queue = append(u.queue, jb)
+	u.queued[jb.action]++
 	u.change.Broadcast()
 }
 
@@ -112,6 +133,9 @@ func (u *uploader) next(ctx context.Context) (job, error) {
 		}
 		jb := u.queue[0]
 		u.queue = u.queue[1:]
+		if u.queued[jb.action]--; u.queued[jb.action] == 0 {
+			delete(u.queued, jb.action)
+		}
 		if _, busy := u.active[jb.action]; !busy {
 			u.active[jb.action] = false
 			return jb, nil
@@ -129,13 +153,16 @@ func (u *uploader) finish(jb job, err error) {
 
 	switch {
 	case again:
-		u.queue = append(u.queue, jb)
+		u.enqueue(jb)
 		return
 	case errors.Is(err, localdisk.ErrNotFound):
 		u.lost++
 	case err != nil:
 		u.failed++
 		return
+	}
+	if u.queued[jb.action] > 0 {
+		return // was put again, and stays in the journal until that is uploaded
 	}
 	if err := u.journal.done(jb.action); err != nil {
 		u.remote.log.Debug("note an upload in the journal", "action", jb.action, "err", err)
@@ -217,7 +244,7 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 	}
 	defer body.Close()
 
-	object, err := os.CreateTemp(u.temp, "upload-*")
+	object, err := os.CreateTemp(u.temp, uploadPrefix+"*")
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}

@@ -18,9 +18,9 @@ import (
 // with the settings, it goes on with the local tier alone.
 func (p *program) helper(s settings, wrong error) error {
 	// Whoever interrupts the build interrupts the go command, which then
-	// ends the input; and a go command that is gone must not take the
-	// uploads with it.
-	signal.Ignore(os.Interrupt, syscall.SIGPIPE)
+	// ends the input, or goes on: a quit is for the tests that it runs. And
+	// a go command that is gone must not take the uploads with it.
+	signal.Ignore(os.Interrupt, syscall.SIGQUIT, syscall.SIGPIPE)
 
 	in := &input{p.stdin}
 	conn, err := protocol.Start(in, p.stdout)
@@ -71,7 +71,7 @@ func (p *program) helper(s settings, wrong error) error {
 	left := c.Close(wait)
 	p.printStats(s, stats)
 	if wrong == nil {
-		p.linger(local, left, log)
+		p.linger(s, local, left, log)
 	}
 	return nil
 }

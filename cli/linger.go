@@ -23,17 +23,30 @@ const maxLog = 1 << 20
 // own, which shares nothing with the caller: the go command returns, and so
 // does whoever reads its output through a pipe. Nothing but the journal goes
 // from the one to the other.
-func (p *program) linger(local *localdisk.Dir, left bool, log *slog.Logger) {
+func (p *program) linger(s settings, local *localdisk.Dir, left bool, log *slog.Logger) {
 	due, err := local.TrimDue()
 	if err != nil {
 		log.Info("trim the local tier", "err", err)
 	}
-	if !left && !due {
+	if !left && !due && !abandoned(s, local, log) {
 		return
 	}
 	if err := p.startLingering(local, due); err != nil {
 		log.Warn(fmt.Sprintf("start the background process: %v; larder flush does its work", err))
 	}
+}
+
+// abandoned reports whether a session that was killed has left something to do
+// for a process that works with these settings.
+func abandoned(s settings, local *localdisk.Dir, log *slog.Logger) bool {
+	if s.remote == "" || s.readOnly {
+		return false
+	}
+	found, err := cache.Abandoned(local, s.target())
+	if err != nil {
+		log.Info("look for abandoned sessions", "err", err)
+	}
+	return found
 }
 
 func (p *program) startLingering(local *localdisk.Dir, trim bool) error {

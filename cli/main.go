@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -102,14 +101,26 @@ func (p *program) command() *cli.Command {
 		s, wrong := configure(root)
 		return p.helper(s, errors.Join(err, wrong))
 	}
+	for _, cmd := range root.Commands {
+		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+			return &usageError{err, "larder " + cmd.Name + " --help lists its options"}
+		}
+	}
 	return root
 }
 
 // calledByGo reports whether larder runs as the go command's helper: without a
 // command, and with something other than a person on stdin.
 func (p *program) calledByGo(root *cli.Command) bool {
-	isCommand := func(arg string) bool { return root.Command(arg) != nil }
-	return !slices.ContainsFunc(p.args, isCommand) && !term.IsTerminal(int(p.stdin.Fd()))
+	value := false // the argument is the value of the option before it
+	for _, arg := range p.args {
+		option := strings.HasPrefix(arg, "-")
+		if !option && !value && root.Command(arg) != nil {
+			return false
+		}
+		value = option && !strings.Contains(arg, "=")
+	}
+	return !term.IsTerminal(int(p.stdin.Fd()))
 }
 
 func (p *program) root(ctx context.Context, cmd *cli.Command) error {

@@ -9,6 +9,10 @@
 //
 // Each call is one attempt: the SDK's retries are off. Redirects are not
 // followed, since they would carry the request's session token to another host.
+//
+// Whoever may read objects (s3:GetObject) but not list them (s3:ListBucket) is
+// told 403 by Amazon where a key is missing, and so gets ErrDenied: both
+// permissions are needed.
 package s3
 
 import (
@@ -142,7 +146,9 @@ func classify(err error) error {
 		}
 	}
 	switch status(err) {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusMovedPermanently:
+	case http.StatusUnauthorized, http.StatusForbidden,
+		http.StatusMovedPermanently,
+		http.StatusNotFound: // of anything but a key: a bucket, a user, S3 itself
 		return backend.ErrDenied
 	case http.StatusPreconditionFailed:
 		return backend.ErrConflict

@@ -11,11 +11,10 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
-	"golang.org/x/sync/errgroup"
 )
 
-// This file holds the suite's tests of conditions, listings, ends that come
-// early, and many users at once.
+// This file holds the suite's tests of writers in each other's way, of requests
+// that are given up, and of many users at once.
 
 func testIfAbsent(t *testing.T, s store) {
 	absent := backend.Condition{Absent: true}
@@ -80,87 +79,6 @@ func testOneWinner(t *testing.T, s store) {
 		}
 		s.expect(t, "key", won)
 		cond = backend.Condition{Version: winners[0].Version}
-	}
-}
-
-func testDelete(t *testing.T, s store) {
-	s.put(t, "a/key", []byte("x"))
-	s.put(t, "a/keys", []byte("x"))
-	for range 2 {
-		if err := s.Delete(t.Context(), "a/key"); err != nil {
-			t.Errorf("delete: %v", err)
-		}
-		s.expectMissing(t, "a/key")
-	}
-	if err := s.Delete(t.Context(), "never/was"); err != nil {
-		t.Errorf("delete: %v", err)
-	}
-	if got := s.list(t, ""); !slices.Equal(got, []string{"a/keys"}) {
-		t.Errorf("listed %q", got)
-	}
-}
-
-func testList(t *testing.T, s store) {
-	if got := s.list(t, ""); len(got) != 0 {
-		t.Errorf("an empty store lists %q", got)
-	}
-	for _, key := range []string{"a/1", "a/12", "a/2", "ab/1", "b/a/1", "c"} {
-		s.put(t, key, []byte(key))
-	}
-	for prefix, want := range map[string][]string{
-		"":      {"a/1", "a/12", "a/2", "ab/1", "b/a/1", "c"},
-		"a":     {"a/1", "a/12", "a/2", "ab/1"},
-		"a/":    {"a/1", "a/12", "a/2"},
-		"a/1":   {"a/1", "a/12"},
-		"b/":    {"b/a/1"},
-		"c":     {"c"},
-		"c/":    nil,
-		"x/y/z": nil,
-	} {
-		if got := s.list(t, prefix); !slices.Equal(got, want) {
-			t.Errorf("list %q gave %q, want %q", prefix, got, want)
-		}
-	}
-	for obj, err := range s.List(t.Context(), "a/12") {
-		if err != nil || obj.Size != 4 || obj.Version == "" {
-			t.Errorf("listed %+v, %v", obj, err)
-		}
-	}
-}
-
-func testListManyPages(t *testing.T, s store) {
-	const n = 2100 // S3 and GCS give at most 1000 in one answer
-	var group errgroup.Group
-	group.SetLimit(32)
-	want := make([]string, n)
-	for i := range n {
-		want[i] = fmt.Sprintf("v1/main/a/%02x/%04d", i%16, i)
-		group.Go(func() error {
-			_, err := s.putIf(t.Context(), want[i], []byte("x"), backend.Condition{})
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(want)
-	if got := s.list(t, "v1/main/a/"); !slices.Equal(got, want) {
-		t.Errorf("listed %d keys, want %d", len(got), n)
-	}
-}
-
-func testListAbandoned(t *testing.T, s store) {
-	for i := range 10 {
-		s.put(t, fmt.Sprintf("key-%d", i), nil)
-	}
-	n := 0
-	for range s.List(t.Context(), "") {
-		if n++; n == 3 {
-			break
-		}
-	}
-	if n != 3 {
-		t.Errorf("%d objects, want 3", n)
 	}
 }
 

@@ -1,0 +1,140 @@
+package gcs_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/gcs"
+	"github.com/larderbuild/larder/testserver"
+)
+
+func TestDenied(t *testing.T) {
+	server := testserver.GCS(t)
+	server.Bucket(t, "bucket")
+	garbage := filepath.Join(t.TempDir(), "credentials.json")
+	if err := os.WriteFile(garbage, []byte("garbage"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, bucket, credentials string
+	}{
+		{"no such bucket", "other", ""},
+		{"missing credentials file", "bucket", "/nonexistent/credentials.json"},
+		{"damaged credentials file", "bucket", garbage},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", test.credentials)
+			s, err := gcs.Open(t.Context(), gcs.Config{Bucket: test.bucket, Endpoint: server.Endpoint})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			check := func(op string, err error) {
+				t.Helper()
+				if !errors.Is(err, backend.ErrDenied) || errors.Is(err, backend.ErrNotFound) {
+					t.Errorf("%s: %v, want ErrDenied", op, err)
+				}
+			}
+			_, _, err = s.Get(t.Context(), "key", backend.Range{})
+			check("get", err)
+			_, err = s.Put(t.Context(), "key", bytes.NewReader(nil), backendtest.Options(nil))
+			check("put", err)
+			check("delete", s.Delete(t.Context(), "key"))
+			err = nil
+			for _, err = range s.List(t.Context(), "") {
+			}
+			check("list", err)
+		})
+	}
+}
+
+func TestFaultsOnTheWay(t *testing.T) {
+	server := testserver.GCS(t)
+	server.Bucket(t, "bucket")
+	link := testserver.Proxy(t, server.Endpoint)
+	s, err := gcs.Open(t.Context(), gcs.Config{Bucket: "bucket", Endpoint: link.Endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	backendtest.PutBytes(t, s, "key", data)
+	for name, fault := range map[string]func(){
+		"down": link.Down, "reset": link.Reset, "cut": func() { link.Cut(100_000) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fault()
+			defer link.Heal()
+			body, _, err := s.Get(t.Context(), "key", backend.Range{})
+			if err == nil {
+				_, err = io.ReadAll(body)
+				body.Close()
+			}
+			if err == nil || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied) {
+				t.Errorf("got %v, want a fault", err)
+			}
+		})
+	}
+}
+
+// answering returns a store whose server gives every request one answer, which
+// the server at hand cannot be made to give.
+func answering(t *testing.T, code int, body string) backend.Store {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://127.0.0.1:1/")
+		w.WriteHeader(code)
+		io.WriteString(w, body)
+	}))
+	t.Cleanup(server.Close)
+	s, err := gcs.Open(t.Context(), gcs.Config{Bucket: "bucket", Endpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestAnswers(t *testing.T) {
+	sentinels := []error{backend.ErrNotFound, backend.ErrConflict, backend.ErrDigest, backend.ErrDenied}
+	for _, test := range []struct {
+		name string
+		code int
+		body string
+		want error // nil: a fault
+	}{
+		{"unauthorized", 401, "", backend.ErrDenied},
+		{"forbidden", 403, `{"error":{"errors":[{"reason":"forbidden"}]}}`, backend.ErrDenied},
+		{"too fast", 403, `{"error":{"errors":[{"reason":"userRateLimitExceeded"}]}}`, nil},
+		{"too many", 429, "", nil},
+		{"broken", 500, "", nil},
+		{"overloaded", 503, "", nil},
+		{"redirect", 307, "", nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, _, err := answering(t, test.code, test.body).Get(t.Context(), "key", backend.Range{})
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, sentinel := range sentinels {
+				if errors.Is(err, sentinel) != (sentinel == test.want) {
+					t.Errorf("%v is %v, want %v", err, sentinel, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestRangeIgnored(t *testing.T) {
+	s := answering(t, 200, "everything")
+	if _, _, err := s.Get(t.Context(), "key", backend.Range{Offset: 2, Length: 3}); err == nil {
+		t.Error("a part was asked for, the whole accepted")
+	}
+}

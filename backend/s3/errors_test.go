@@ -1,0 +1,158 @@
+package s3_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/s3"
+	"github.com/larderbuild/larder/testserver"
+)
+
+// expectDenied checks that every request is refused with ErrDenied alone.
+func expectDenied(t *testing.T, s backend.Store) {
+	t.Helper()
+	_, _, err := s.Get(t.Context(), "key", backend.Range{})
+	check := func(op string, err error) {
+		t.Helper()
+		if !errors.Is(err, backend.ErrDenied) || errors.Is(err, backend.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrDenied", op, err)
+		}
+	}
+	check("get", err)
+	_, err = s.Put(t.Context(), "key", bytes.NewReader(nil), backendtest.Options(nil))
+	check("put", err)
+	err = nil
+	for _, err = range s.List(t.Context(), "") {
+	}
+	check("list", err)
+}
+
+func TestDenied(t *testing.T) {
+	server := testserver.S3(t)
+	server.Bucket(t, "bucket")
+	cfg := s3.Config{Bucket: "bucket", Endpoint: server.Endpoint, Region: server.Region, PathStyle: true}
+	for _, test := range []struct {
+		name   string
+		change func(*testing.T, *s3.Config)
+	}{
+		{"no such bucket", func(t *testing.T, cfg *s3.Config) { cfg.Bucket = "other" }},
+		{"wrong key", func(t *testing.T, cfg *s3.Config) { t.Setenv("AWS_ACCESS_KEY_ID", "nobody") }},
+		{"wrong secret", func(t *testing.T, cfg *s3.Config) { t.Setenv("AWS_SECRET_ACCESS_KEY", "guessed") }},
+		{"anonymous", func(t *testing.T, cfg *s3.Config) { cfg.Anonymous = true }},
+		{"no credentials", func(t *testing.T, cfg *s3.Config) {
+			t.Setenv("AWS_ACCESS_KEY_ID", "")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+			t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+			t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server.Setenv(t)
+			cfg := cfg
+			test.change(t, &cfg)
+			s, err := s3.Open(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			expectDenied(t, s)
+		})
+	}
+}
+
+func TestFaultsOnTheWay(t *testing.T) {
+	server := testserver.S3(t)
+	server.Setenv(t)
+	server.Bucket(t, "bucket")
+	link := testserver.Proxy(t, server.Endpoint)
+	s, err := s3.Open(t.Context(), s3.Config{Bucket: "bucket", Endpoint: link.Endpoint, PathStyle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	backendtest.PutBytes(t, s, "key", data)
+	for name, fault := range map[string]func(){
+		"down": link.Down, "reset": link.Reset, "cut": func() { link.Cut(100_000) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			fault()
+			defer link.Heal()
+			body, _, err := s.Get(t.Context(), "key", backend.Range{})
+			if err == nil {
+				_, err = io.ReadAll(body)
+				body.Close()
+			}
+			if err == nil || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied) {
+				t.Errorf("got %v, want a fault", err)
+			}
+		})
+	}
+}
+
+// recorder answers every request as S3 would a Put, and keeps its header.
+func recorder(t *testing.T, header *http.Header) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		*header = r.Header.Clone()
+		w.Header().Set("ETag", `"etag"`)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// TestDigestHeaders looks at the headers themselves, since no server at hand
+// has directory buckets.
+func TestDigestHeaders(t *testing.T) {
+	testserver.S3Server{AccessKey: "id", SecretKey: "secret"}.Setenv(t)
+	t.Setenv("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "true")
+	data := []byte("data")
+	var header http.Header
+	endpoint := recorder(t, &header)
+	for bucket, express := range map[string]bool{"bucket": false, "bucket--use1-az4--x-s3": true} {
+		s, err := s3.Open(t.Context(), s3.Config{Bucket: bucket, Endpoint: endpoint, PathStyle: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		backendtest.PutBytes(t, s, "key", data)
+		crc := header.Get("X-Amz-Checksum-Crc32") + header.Get("X-Amz-Trailer")
+		if (crc != "") != express || (header.Get("Content-Md5") != "") == express {
+			t.Errorf("%s: Content-MD5 %q, CRC32 %q", bucket, header.Get("Content-Md5"), crc)
+		}
+		_, err = s.Put(t.Context(), "key", strings.NewReader("atad"), backendtest.Options(data))
+		if express && !errors.Is(err, backend.ErrDigest) {
+			t.Errorf("%s: wrong MD5: %v", bucket, err)
+		}
+	}
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	testserver.S3Server{AccessKey: "id", SecretKey: "secret"}.Setenv(t)
+	t.Setenv("AWS_SESSION_TOKEN", "token")
+	var seen http.Header
+	elsewhere := recorder(t, &seen)
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		server := httptest.NewServer(http.RedirectHandler(elsewhere, code))
+		defer server.Close()
+		s, err := s3.Open(t.Context(), s3.Config{Bucket: "bucket", Endpoint: server.URL, PathStyle: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, _, err := s.Get(t.Context(), "key", backend.Range{}); err == nil || errors.Is(err, backend.ErrNotFound) {
+			t.Errorf("%d: %v", code, err)
+		}
+		if seen != nil {
+			t.Fatalf("%d was followed, with %v", code, seen)
+		}
+	}
+}

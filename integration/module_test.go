@@ -1,0 +1,139 @@
+package integration
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// chained is a module of packages each of which imports the one before, and of
+// a program that imports the last. Without the standard library it compiles in
+// next to no time.
+type chained struct {
+	dir      string
+	packages int // with the program
+
+	program []byte        // as the go command makes it without larder
+	took    time.Duration // by that build
+}
+
+// newChained writes a module of n packages and builds it without larder, with
+// a cache that holds the standard library and nothing else.
+func newChained(t *testing.T, n int) *chained {
+	t.Helper()
+	c := &chained{dir: t.TempDir(), packages: n}
+	c.write(t, "go.mod", "module example.com/chained\n\ngo 1.26\n")
+	random := rand.NewChaCha8([32]byte{})
+	for i := range n - 1 {
+		text := make([]byte, 8<<10) // so that an object is more than headers
+		random.Read(text)
+		name := fmt.Sprintf("p%03d", i)
+		source := fmt.Sprintf("package %s\n\nconst Text = \"%x\"\n\nfunc Len() int { return len(Text)", name, text)
+		if i > 0 {
+			before := fmt.Sprintf("p%03d", i-1)
+			source = fmt.Sprintf("package %s\n\nimport \"example.com/chained/%s\"\n\nconst Text = \"%x\"\n\nfunc Len() int { return len(Text) + %s.Len()",
+				name, before, text, before)
+		}
+		c.write(t, filepath.Join(name, name+".go"), source+" }\n")
+	}
+	last := fmt.Sprintf("p%03d", n-2)
+	c.write(t, "main.go", fmt.Sprintf("package main\n\nimport \"example.com/chained/%s\"\n\nfunc main() { println(%s.Len()) }\n", last, last))
+
+	out := filepath.Join(t.TempDir(), "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", out, ".")
+	build.Dir = c.dir
+	build.Env = environ("GOCACHE="+stocked(t), "GOFLAGS=-buildvcs=false")
+	start := time.Now()
+	if text, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build without larder: %v\n%s", err, text)
+	}
+	c.took = time.Since(start)
+	c.program = readFile(t, out)
+	return c
+}
+
+func (c *chained) write(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stocked returns a new cache directory that holds what every program needs of
+// the standard library.
+func stocked(t *testing.T) string {
+	t.Helper()
+	stock, err := stock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "stocked")
+	if err := os.CopyFS(dir, os.DirFS(stock)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// stock makes what stocked copies, once.
+var stock = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(filepath.Dir(larder), "stock")
+	work := filepath.Join(filepath.Dir(larder), "empty")
+	if err := os.MkdirAll(work, 0o777); err != nil {
+		return "", err
+	}
+	main := filepath.Join(work, "main.go")
+	if err := os.WriteFile(main, []byte("package main\n\nfunc main() {}\n"), 0o666); err != nil {
+		return "", err
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(work, "main"), main)
+	build.Env = environ("GOCACHE=" + dir)
+	if text, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the standard library: %w\n%s", err, text)
+	}
+	return dir, nil
+})
+
+// newStocked returns a machine in c whose local tier holds the standard library.
+func (c *chained) newStocked(t *testing.T, remote string, settings ...string) *machine {
+	t.Helper()
+	m := newMachine(t, c.dir, remote, settings...)
+	if err := os.Rename(stocked(t), m.dir); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// build builds c's program on m and checks that it is the right one.
+func (c *chained) build(m *machine) result {
+	m.t.Helper()
+	out := filepath.Join(m.t.TempDir(), "program")
+	r := m.must("go", "build", "-o", out, ".")
+	c.check(m.t, out)
+	return r
+}
+
+func (c *chained) check(t testing.TB, program string) {
+	t.Helper()
+	if !bytes.Equal(readFile(t, program), c.program) {
+		t.Error("the program is not the one that is built without larder")
+	}
+}
+
+func readFile(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
