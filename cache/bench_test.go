@@ -47,7 +47,7 @@ func BenchmarkFetch(b *testing.B) {
 			store, text := backendtest.Memory(), bodyOf(size)
 			first := newMachine(b, b.TempDir(), store)
 			first.put(b, "name", text)
-			if left := first.Close(time.Minute); left > 0 {
+			if left := first.Close(time.Minute); left {
 				b.Fatalf("%d uploads left", left)
 			}
 			m := newMachine(b, b.TempDir(), store)
@@ -93,7 +93,7 @@ func BenchmarkPut(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			if left := m.Close(time.Hour); left > 0 {
+			if left := m.Close(time.Hour); left {
 				b.Fatalf("%d uploads left", left)
 			}
 		})
