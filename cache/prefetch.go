@@ -48,6 +48,9 @@ type prefetch struct {
 	remote    *remote
 	stats     *Stats
 	maxObject int64
+	put       func(localdisk.Entry, io.Reader) error // into local
+	planned   func(entries int, bytes int64)         // told what is to be brought, by whoever leads
+	done      func(bytes int64)                      // told of each entry that was, or could not be
 
 	loaded chan struct{} // closed when the following are set
 	found  published
@@ -69,6 +72,12 @@ type chunk struct {
 func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64) *prefetch {
 	return &prefetch{
 		local: local, remote: r, stats: stats, maxObject: maxObject,
+		put: func(e localdisk.Entry, body io.Reader) error {
+			_, err := local.Put(e, body)
+			return err
+		},
+		planned: func(int, int64) {},
+		done:    func(int64) {},
 		loaded:  make(chan struct{}),
 		waiting: make(map[int]chan struct{}),
 		chunkOf: make(map[int]*chunk),
@@ -76,13 +85,18 @@ func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64)
 }
 
 // run loads the manifest and brings what it names, until all is here or ctx is
-// done. Of several processes on one machine one fetches, and the others find
-// what it brings.
+// done.
 func (p *prefetch) run(ctx context.Context, m *manifests) {
 	found, err := m.load(ctx)
 	if err != nil && ctx.Err() == nil {
 		p.remote.complain("fetch the manifest", m.remote.key(m.profile.key()), err)
 	}
+	p.bring(ctx, m, found)
+}
+
+// bring brings what found names. Of several processes on one machine one
+// fetches, and the others find what it brings.
+func (p *prefetch) bring(ctx context.Context, m *manifests, found published) {
 	if found.Manifest == nil {
 		found.Manifest = new(pack.Manifest)
 	}
@@ -110,6 +124,7 @@ func (p *prefetch) plan(found published, leading bool) (complete bool) {
 	states := make([]state, len(found.Entries))
 	index := make(map[protocol.ActionID]int, len(found.Entries))
 	var want []int
+	var bytes int64
 	for i := range found.Entries {
 		e := &found.Entries[i]
 		index[e.Action] = i
@@ -118,6 +133,10 @@ func (p *prefetch) plan(found published, leading bool) (complete bool) {
 			continue
 		}
 		want = append(want, i)
+		bytes += e.Size
+	}
+	if leading {
+		p.planned(len(want), bytes)
 	}
 
 	p.mu.Lock()
@@ -231,8 +250,7 @@ func (p *prefetch) install(e *pack.Entry, object io.Reader) error {
 	if h.Output != e.Output || h.BodySize != e.Size || !h.Time.Equal(e.Time) {
 		return fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
 	}
-	_, err = p.local.Put(localEntry(e), body)
-	return err
+	return p.put(localEntry(e), body)
 }
 
 func localEntry(e *pack.Entry) localdisk.Entry {
@@ -254,9 +272,10 @@ func (p *prefetch) lost(ctx context.Context, c *chunk, n int, err error) {
 		p.fetch(ctx, again)
 		return
 	}
-	if ctx.Err() == nil {
-		p.remote.complain("fetch a pack", packKey(p.found.Packs[c.Pack]), err)
+	if ctx.Err() != nil {
+		return // nobody waits any more
 	}
+	p.remote.complain("fetch a pack", packKey(p.found.Packs[c.Pack]), err)
 	for _, i := range rest {
 		if p.claim(i) {
 			p.settle(i, err)
@@ -270,6 +289,7 @@ func (p *prefetch) settle(i int, err error) {
 		p.stats.Corrupt.Add(1)
 		p.remote.complain("unpack", p.remote.entryKey(p.found.Entries[i].Action), err)
 	}
+	p.done(p.found.Entries[i].Size)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.states[i] = brought
@@ -296,8 +316,7 @@ func (p *prefetch) installInline(ctx context.Context) {
 }
 
 func (p *prefetch) putInline(e *pack.Entry) error {
-	_, err := p.local.Put(localEntry(e), bytes.NewReader(e.Inline))
-	return err
+	return p.put(localEntry(e), bytes.NewReader(e.Inline))
 }
 
 // claim takes it upon the caller to install entry i.

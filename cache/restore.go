@@ -1,0 +1,165 @@
+package cache
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// RestoreConfig says what Restore brings, and where to.
+type RestoreConfig struct {
+	Local     *localdisk.Dir // a GOCACHE
+	Store     backend.Store  // stays open
+	Target    Target         // whose manifest is read; it has a profile
+	MaxObject int64          // larger bodies stay away, in bytes
+	Log       *slog.Logger
+
+	// Planned and Done, where not nil, are told of what is about to be
+	// brought, and of each entry of it that was, or could not be. Done is
+	// called from many goroutines at once.
+	Planned func(entries int, bytes int64)
+	Done    func(bytes int64)
+}
+
+// Restored counts the entries that a manifest names, and the bytes of bodies.
+type Restored struct {
+	Entries int64 // brought
+	Bytes   int64 // of these
+	Present int64 // were there before
+	Failed  int64 // could not be brought
+}
+
+// Restore brings everything that the profile's manifest names to the local
+// tier, verified as ever, and has it look as if it was not used for a while, so
+// that a go command that uses it without larder leaves a trace for [Save].
+//
+// What can't be brought is counted, and one warning says why. The error is that
+// of the manifest, or of ctx; the counts are right in any case.
+func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
+	start := time.Now()
+	r := &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
+	m := newManifests(r, cfg.Target, cfg.Local.Path())
+	_ = os.Remove(m.mark()) // it tells of an earlier build
+	found, err := m.fetch(ctx)
+	if err != nil {
+		return Restored{}, fmt.Errorf("fetch the manifest: %w", err)
+	}
+	p := newPrefetch(cfg.Local, r, new(Stats), cfg.MaxObject)
+	unused := start.Add(-localdisk.Idle)
+	p.put = func(e localdisk.Entry, body io.Reader) error {
+		if _, err := cfg.Local.Put(e, body); err != nil {
+			return err
+		}
+		return cfg.Local.SetUsed(e.Action, unused)
+	}
+	if cfg.Planned != nil {
+		p.planned = cfg.Planned
+	}
+	if cfg.Done != nil {
+		p.done = cfg.Done
+	}
+	p.bring(ctx, m, found)
+	counts, failed := p.outcome()
+	for _, action := range p.present() {
+		_ = cfg.Local.SetUsed(action, unused) // at worst it counts as used
+	}
+	return counts, errors.Join(context.Cause(ctx), m.leaveMark(mark{start, failed}))
+}
+
+// present returns the actions that the local tier had before.
+func (p *prefetch) present() []protocol.ActionID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var actions []protocol.ActionID
+	for i, s := range p.states {
+		if s == here {
+			actions = append(actions, p.found.Entries[i].Action)
+		}
+	}
+	return actions
+}
+
+// outcome counts what became of the manifest's entries, and returns the actions
+// of those that are not as the manifest promises.
+func (p *prefetch) outcome() (counts Restored, failed []protocol.ActionID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, s := range p.states {
+		e := &p.found.Entries[i]
+		switch s {
+		case here:
+			counts.Present++
+		case brought:
+			counts.Entries++
+			counts.Bytes += e.Size
+		case forfeited:
+			counts.Failed++
+			failed = append(failed, e.Action)
+		default: // there was no time
+			counts.Failed++
+		}
+	}
+	return counts, failed
+}
+
+// mark is what a Restore leaves for the Save after it, in a file beside the
+// copy of the manifest: a line with the time at which it began, in Unix
+// nanoseconds, and one for each action whose entry is not as the manifest
+// promises.
+type mark struct {
+	start  time.Time
+	failed []protocol.ActionID
+}
+
+// mark returns the path of the mark.
+func (m *manifests) mark() string { return m.copy + ".restored" }
+
+func (m *manifests) leaveMark(k mark) error {
+	var b strings.Builder
+	fmt.Fprintln(&b, k.start.UnixNano())
+	for _, action := range k.failed {
+		fmt.Fprintln(&b, action)
+	}
+	return os.WriteFile(m.mark(), []byte(b.String()), 0o600)
+}
+
+var errMark = errors.New("malformed")
+
+// readMark returns the last Restore's mark.
+func (m *manifests) readMark() (mark, error) {
+	content, err := os.ReadFile(m.mark())
+	if err != nil {
+		return mark{}, err
+	}
+	lines := strings.Fields(string(content))
+	if len(lines) == 0 {
+		return mark{}, errMark
+	}
+	nanos, err := strconv.ParseInt(lines[0], 10, 64)
+	if err != nil {
+		return mark{}, errMark
+	}
+	k := mark{start: time.Unix(0, nanos)}
+	for _, line := range lines[1:] {
+		if len(line) != hex.EncodedLen(len(protocol.ActionID{})) {
+			return mark{}, errMark
+		}
+		var action protocol.ActionID
+		if _, err := hex.Decode(action[:], []byte(line)); err != nil {
+			return mark{}, errMark
+		}
+		k.failed = append(k.failed, action)
+	}
+	return k, nil
+}

@@ -1,0 +1,51 @@
+package localdisk
+
+import (
+	"cmp"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// Idle is how long ago a use is, with time to spare, after which the next one
+// is recorded again, by larder as by the go command.
+const Idle = 2 * touchInterval
+
+// SetUsed records that action, which d holds, was last used at t. That is
+// said of its action file alone: other entries may share the body,
+// and whoever was given its path may still be reading.
+func (d *Dir) SetUsed(action protocol.ActionID, t time.Time) error {
+	return os.Chtimes(d.actionPath(action), t, t)
+}
+
+// UsedSince returns the actions that may have been used at t or later, the
+// earliest use first: those whose use is recorded for t less an hour, or
+// later. It looks at every file. The entries may be none that Get finds:
+// executables of the go command are among them.
+func (d *Dir) UsedSince(t time.Time) ([]protocol.ActionID, error) {
+	type use struct {
+		action protocol.ActionID
+		nanos  int64
+	}
+	var uses []use
+	since := usedSince(t)
+	err := d.walk(func(f file) error {
+		if f.kind != actionFile || f.mtime.Before(since) {
+			return nil
+		}
+		u := use{nanos: f.mtime.UnixNano()}
+		_, err := hex.Decode(u.action[:], []byte(filepath.Base(f.path)[:idWidth]))
+		uses = append(uses, u)
+		return err
+	})
+	slices.SortStableFunc(uses, func(a, b use) int { return cmp.Compare(a.nanos, b.nanos) })
+	actions := make([]protocol.ActionID, len(uses))
+	for i, u := range uses {
+		actions[i] = u.action
+	}
+	return actions, wrap("list", d, err)
+}
