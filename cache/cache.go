@@ -341,10 +341,14 @@ func (c *Cache) usesToPublish() []use {
 	if !known && c.stats.Puts.Load() == 0 {
 		return nil // nothing new, and no manifest to hold the rest against
 	}
+	var index map[protocol.ActionID]int
+	if known {
+		index = c.prefetch.index
+	}
 	for i := range uses {
 		uses[i].misplaced = c.prefetch.misplaced(uses[i].action)
 	}
-	if !c.publisher().needed(found, uses, c.prefetch.index) {
+	if !c.publisher().needed(found, uses, index) {
 		return nil
 	}
 	return uses

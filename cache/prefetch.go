@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"container/list"
 	"context"
 	"errors"
 	"fmt"
@@ -60,8 +61,8 @@ type prefetch struct {
 	leading bool // this process is the one that fetches
 	states  []state
 	waiting map[int]chan struct{} // closed when the entry is no longer on its way
-	queue   []*chunk              // still to be fetched
-	chunkOf map[int]*chunk        // by entry, while queued
+	queue   list.List             // of *chunk: what is still to be fetched
+	chunkOf []*list.Element       // by entry; nil where it is in no queued chunk
 }
 
 type chunk struct {
@@ -80,7 +81,6 @@ func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64)
 		done:    func(int64) {},
 		loaded:  make(chan struct{}),
 		waiting: make(map[int]chan struct{}),
-		chunkOf: make(map[int]*chunk),
 	}
 }
 
@@ -146,11 +146,11 @@ func (p *prefetch) plan(found published, leading bool) (complete bool) {
 	}
 	p.states, p.leading = states, leading
 	if leading {
+		p.chunkOf = make([]*list.Element, len(states))
 		for _, c := range found.Chunks(want) {
-			c := &chunk{Chunk: c}
-			p.queue = append(p.queue, c)
+			queued := p.queue.PushBack(&chunk{Chunk: c})
 			for _, i := range c.Entries {
-				p.chunkOf[i] = c
+				p.chunkOf[i] = queued
 			}
 		}
 	}
@@ -162,7 +162,7 @@ func (p *prefetch) lead(ctx context.Context) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	workers.Go(func() { p.installInline(ctx) })
-	for range min(streams, len(p.queue)) {
+	for range min(streams, p.queue.Len()) {
 		workers.Go(func() {
 			for ctx.Err() == nil {
 				c := p.next()
@@ -179,29 +179,22 @@ func (p *prefetch) lead(ctx context.Context) {
 func (p *prefetch) next() *chunk {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) == 0 {
+	front := p.queue.Front()
+	if front == nil {
 		return nil
 	}
-	c := p.queue[0]
-	p.queue = p.queue[1:]
+	c := p.queue.Remove(front).(*chunk)
 	for _, i := range c.Entries {
-		delete(p.chunkOf, i)
+		p.chunkOf[i] = nil
 	}
 	return c
 }
 
-// promote moves the chunk of entry i to the front of the queue.
+// promote moves the chunk of entry i, unless it is under way, to the front of
+// the queue.
 func (p *prefetch) promote(i int) {
-	c := p.chunkOf[i]
-	if c == nil {
-		return // under way
-	}
-	for at, other := range p.queue {
-		if other == c {
-			copy(p.queue[1:at+1], p.queue[:at])
-			p.queue[0] = c
-			return
-		}
+	if queued := p.chunkOf[i]; queued != nil {
+		p.queue.MoveToFront(queued)
 	}
 }
 
@@ -221,15 +214,16 @@ func (p *prefetch) fetch(ctx context.Context, c *chunk) {
 			p.lost(ctx, c, n, err)
 			return
 		}
-		object := io.LimitReader(body, e.Length)
+		stream := &witness{Reader: body}
+		object := &io.LimitedReader{R: stream, N: e.Length}
 		if p.claim(i) {
 			err := p.install(e, object)
-			if err != nil && !corrupt(err) {
+			if err != nil && stream.err != nil && object.N > 0 {
 				p.release(i)
 				p.lost(ctx, c, n, err)
 				return
 			}
-			p.settle(i, err)
+			p.installed(i, err)
 		}
 		if _, err := io.Copy(io.Discard, object); err != nil {
 			p.lost(ctx, c, n+1, err)
@@ -237,6 +231,21 @@ func (p *prefetch) fetch(ctx context.Context, c *chunk) {
 		}
 		at = e.Offset + e.Length
 	}
+}
+
+// witness keeps the error that its reader met, be it an early end: what could
+// not be installed for another reason says nothing about the rest of a chunk.
+type witness struct {
+	io.Reader
+	err error
+}
+
+func (w *witness) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	if err != nil {
+		w.err = err
+	}
+	return n, err
 }
 
 // install puts the entry object of e into the local tier.
@@ -283,6 +292,14 @@ func (p *prefetch) lost(ctx context.Context, c *chunk, n int, err error) {
 	}
 }
 
+// installed settles entry i after install.
+func (p *prefetch) installed(i int, err error) {
+	if err != nil && !corrupt(err) {
+		p.remote.warn(fmt.Sprintf("keep what was fetched: %v", err))
+	}
+	p.settle(i, err)
+}
+
 // settle notes what became of entry i and wakes those who wait for it.
 func (p *prefetch) settle(i int, err error) {
 	if corrupt(err) {
@@ -310,7 +327,7 @@ func (p *prefetch) installInline(ctx context.Context) {
 		}
 		e := &p.found.Entries[i]
 		if !e.InPack() && p.claim(i) {
-			p.settle(i, p.putInline(e))
+			p.installed(i, p.putInline(e))
 		}
 	}
 }
@@ -355,7 +372,7 @@ func (p *prefetch) await(ctx context.Context, action protocol.ActionID) (time.Du
 	e := &p.found.Entries[i]
 	if !e.InPack() && p.claim(i) {
 		err := p.putInline(e)
-		p.settle(i, err)
+		p.installed(i, err)
 		return e.Cost, err
 	}
 	for {

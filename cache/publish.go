@@ -3,10 +3,13 @@ package cache
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -27,8 +30,13 @@ const (
 	maxPacks = 8
 
 	// publishAttempts is how often a manifest that others change meanwhile
-	// is merged with theirs.
-	publishAttempts = 10
+	// is merged with theirs. Each time one of them has got through, so a
+	// hundred jobs that end at once need a hundred attempts at most, and the
+	// pauses between them, of up to a second, make that far fewer.
+	publishAttempts = 100
+
+	firstPause = 20 * time.Millisecond
+	maxPause   = time.Second
 )
 
 var moduleIndex = []byte("go index v")
@@ -43,6 +51,10 @@ type publisher struct {
 	today     pack.Day
 
 	packed map[protocol.ActionID]place // what this publisher has packed
+	saved  Saved
+
+	planned func(entries int) // told how many entries are to be packed
+	done    func()            // told of each that was
 }
 
 // place is where the entry of an action lies.
@@ -56,7 +68,9 @@ type place struct {
 func newPublisher(local *localdisk.Dir, m *manifests, maxObject int64, temp string, now time.Time) *publisher {
 	return &publisher{
 		local: local, manifests: m, maxObject: maxObject, temp: temp, today: pack.DayOf(now),
-		packed: make(map[protocol.ActionID]place),
+		packed:  make(map[protocol.ActionID]place),
+		planned: func(int) {},
+		done:    func() {},
 	}
 }
 
@@ -86,27 +100,41 @@ func (p *publisher) needed(old published, uses []use, index map[protocol.ActionI
 // manifest has all of them, from today. old is the manifest as the session
 // found it; if others have written one since, theirs is merged with ours.
 func (p *publisher) publish(ctx context.Context, old published, uses []use) error {
-	var err error
-	for range publishAttempts {
-		if err = p.try(ctx, old, uses); !errors.Is(err, backend.ErrConflict) {
+	pause := firstPause
+	for attempt := 1; ; attempt++ {
+		err := p.try(ctx, old, uses)
+		if !errors.Is(err, backend.ErrConflict) {
 			return err
 		}
+		if attempt == publishAttempts {
+			return fmt.Errorf("publish: %w", err)
+		}
+		select {
+		case <-time.After(rand.N(pause)):
+		case <-ctx.Done():
+			return fmt.Errorf("publish: %w, after: %v", context.Cause(ctx), err)
+		}
+		pause = min(2*pause, maxPause)
 		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {
-			return err
+			return fmt.Errorf("publish: %w", err)
 		}
 	}
-	return fmt.Errorf("publish: %w", err)
 }
 
 func (p *publisher) try(ctx context.Context, old published, uses []use) error {
 	d := p.draft(old, uses)
+	p.saved = Saved{Used: d.used, New: d.news}
 	if !d.needed {
 		return nil
 	}
 	if err := d.pack(ctx); err != nil {
 		return err
 	}
-	return p.manifests.publish(ctx, old, &d.next)
+	if err := p.manifests.publish(ctx, old, &d.next); err != nil {
+		return err
+	}
+	p.saved.Published = true
+	return nil
 }
 
 // draft is a manifest in the making.
@@ -116,6 +144,8 @@ type draft struct {
 	packs  map[pack.ID]int // index in next.Packs
 	fresh  []int           // entries of next that lie in no pack yet
 	needed bool            // next differs from the old one in a way worth writing
+
+	used, news int // entries of the uses, and those of them that were added
 }
 
 // draft merges uses into old: what was used stands first, in the order of its
@@ -143,6 +173,7 @@ func (p *publisher) draft(old published, uses []use) *draft {
 		if err != nil || e.Size > p.maxObject {
 			continue
 		}
+		d.used++
 		if k := known[u.action]; k != nil && k.Output == e.Output && !u.misplaced {
 			delete(known, u.action)
 			d.needed = d.needed || k.Used != p.today || lend
@@ -177,6 +208,7 @@ func (p *publisher) draft(old published, uses []use) *draft {
 
 // add takes in an entry that the old manifest lacks.
 func (d *draft) add(e pack.Entry) {
+	d.news++
 	if at, ok := d.packed[e.Action]; ok && at.output == e.Output {
 		e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
 	} else {
@@ -241,6 +273,7 @@ func (d *draft) compact() {
 		return
 	}
 	d.fresh = append(d.fresh, own...)
+	slices.Sort(d.fresh) // in the order of their use
 }
 
 // pack writes the fresh entries into a new pack, or into next itself.
@@ -255,6 +288,7 @@ func (d *draft) pack(ctx context.Context) error {
 	defer os.Remove(file.Name())
 	defer file.Close()
 
+	d.planned(len(d.fresh))
 	w := pack.NewWriter(file)
 	gone := make(map[int]bool)
 	var packed []int
@@ -264,6 +298,7 @@ func (d *draft) pack(ctx context.Context) error {
 		}
 		e := &d.next.Entries[i]
 		err := d.place(ctx, w, e)
+		d.done()
 		switch {
 		case errors.Is(err, errUnplaced):
 			gone[i] = true
@@ -310,16 +345,31 @@ func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error 
 		return errUnplaced
 	}
 	defer body.Close()
-	if !e.InPack() {
-		if e.Inline, err = io.ReadAll(io.LimitReader(body, e.Size+1)); int64(len(e.Inline)) != e.Size {
+	if !intact(body, e) {
+		if e.Length == 0 {
 			return errUnplaced
 		}
+		return d.move(ctx, w, e)
+	}
+	if !e.InPack() {
+		e.Inline, err = io.ReadAll(body)
 		return err
 	}
 	e.Offset, e.Length, err = w.Add(entry.Header{
 		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
 	}, &cancellable{body, ctx})
 	return err
+}
+
+// intact reports whether body is e's, and leaves it at its start. The local tier
+// may be the go command's own, which checks little.
+func intact(body *os.File, e *pack.Entry) bool {
+	sum := sha256.New()
+	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, 64<<10))
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	return err == nil && protocol.OutputID(sum.Sum(nil)) == e.Output
 }
 
 // move copies the entry object of e from its old pack to w.

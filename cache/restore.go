@@ -50,7 +50,9 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 	start := time.Now()
 	r := &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
 	m := newManifests(r, cfg.Target, cfg.Local.Path())
-	_ = os.Remove(m.mark()) // it tells of an earlier build
+	if err := m.leaveMark(mark{start: start}); err != nil {
+		return Restored{}, err
+	}
 	found, err := m.fetch(ctx)
 	if err != nil {
 		return Restored{}, fmt.Errorf("fetch the manifest: %w", err)
@@ -74,7 +76,10 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 	for _, action := range p.present() {
 		_ = cfg.Local.SetUsed(action, unused) // at worst it counts as used
 	}
-	return counts, errors.Join(context.Cause(ctx), m.leaveMark(mark{start, failed}))
+	if len(failed) > 0 {
+		err = m.leaveMark(mark{start, failed})
+	}
+	return counts, errors.Join(context.Cause(ctx), err)
 }
 
 // present returns the actions that the local tier had before.
@@ -134,32 +139,30 @@ func (m *manifests) leaveMark(k mark) error {
 	return os.WriteFile(m.mark(), []byte(b.String()), 0o600)
 }
 
-var errMark = errors.New("malformed")
-
-// readMark returns the last Restore's mark.
-func (m *manifests) readMark() (mark, error) {
+// readMark returns the last Restore's mark, if it left one that is whole.
+func (m *manifests) readMark() (mark, bool) {
 	content, err := os.ReadFile(m.mark())
 	if err != nil {
-		return mark{}, err
+		return mark{}, false
 	}
 	lines := strings.Fields(string(content))
 	if len(lines) == 0 {
-		return mark{}, errMark
+		return mark{}, false
 	}
 	nanos, err := strconv.ParseInt(lines[0], 10, 64)
 	if err != nil {
-		return mark{}, errMark
+		return mark{}, false
 	}
 	k := mark{start: time.Unix(0, nanos)}
 	for _, line := range lines[1:] {
-		if len(line) != hex.EncodedLen(len(protocol.ActionID{})) {
-			return mark{}, errMark
-		}
 		var action protocol.ActionID
+		if len(line) != hex.EncodedLen(len(action)) {
+			return mark{}, false
+		}
 		if _, err := hex.Decode(action[:], []byte(line)); err != nil {
-			return mark{}, errMark
+			return mark{}, false
 		}
 		k.failed = append(k.failed, action)
 	}
-	return k, nil
+	return k, true
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +21,7 @@ import (
 type pair struct {
 	*localdisk.Dir
 	restore cache.RestoreConfig
+	save    cache.SaveConfig
 }
 
 func newPair(t *testing.T, dir string, store backend.Store) *pair {
@@ -30,6 +33,23 @@ func newPair(t *testing.T, dir string, store backend.Store) *pair {
 	return &pair{
 		Dir:     local,
 		restore: cache.RestoreConfig{Local: local, Store: store, Target: where, MaxObject: 1 << 30, Log: log},
+		save:    cache.SaveConfig{Local: local, Store: store, Target: where, MaxObject: 1 << 30, Log: log},
+	}
+}
+
+// natively has a build without larder use the cache, that is: with no more than
+// the local tier.
+func (p *pair) natively(t *testing.T, build func(*machine)) {
+	t.Helper()
+	m := newMachine(t, p.Path(), nil)
+	defer m.Close(0)
+	build(m)
+}
+
+func (p *pair) wantSaved(t *testing.T, want cache.Saved) {
+	t.Helper()
+	if got, err := cache.Save(t.Context(), p.save); err != nil || got != want {
+		t.Fatalf("saved %+v, %v; want %+v", got, err, want)
 	}
 }
 
@@ -61,9 +81,7 @@ func TestRestore(t *testing.T) {
 	if used, err := b.UsedSince(time.Now()); err != nil || len(used) != 0 {
 		t.Errorf("%d entries look used, %v", len(used), err)
 	}
-	m := newMachine(t, b.Path(), nil)
-	m.wantHit(t, "net", big("net"))
-	m.Close(0)
+	b.natively(t, func(m *machine) { m.wantHit(t, "net", big("net")) })
 	if used, err := b.UsedSince(time.Now()); err != nil || len(used) != 1 || used[0] != actionID("net") {
 		t.Errorf("used: %v, %v", used, err)
 	}
@@ -97,6 +115,107 @@ func TestRestoreFailures(t *testing.T) {
 	if got, err := cache.Restore(ctx, hung.restore); !errors.Is(err, context.DeadlineExceeded) || got.Failed == 0 || got.Entries+got.Failed != 8 {
 		t.Errorf("%+v, %v", got, err)
 	}
+}
+
+func TestSave(t *testing.T) {
+	store := backendtest.Memory()
+	recorded, requests := traced(store)
+	a := newPair(t, t.TempDir(), recorded)
+	a.want(t, cache.Restored{})
+	a.wantSaved(t, cache.Saved{})
+	a.natively(t, func(m *machine) { build(t, m, packages...) })
+	a.wantSaved(t, cache.Saved{Used: 8, New: 8, Published: true})
+	for obj := range store.List(t.Context(), "v1/main/a/") {
+		t.Errorf("saved an entry object: %s", obj.Key)
+	}
+	before := len(requests())
+	a.wantSaved(t, cache.Saved{Used: 8})
+	if again := requests()[before:]; len(again) != 0 {
+		t.Errorf("to save nothing it asked:\n%s", strings.Join(again, "\n"))
+	}
+
+	// Another machine uses a part of it, and changes a package.
+	b := newPair(t, t.TempDir(), recorded)
+	b.want(t, cache.Restored{Entries: 8})
+	b.natively(t, func(m *machine) {
+		rebuild(t, m, packages[:3]...)
+		build(t, m, "pantry 2")
+	})
+	before = len(requests())
+	b.wantSaved(t, cache.Saved{Used: 8, New: 2, Published: true})
+	if got := requests()[before:]; len(got) != 3 { // pack, manifest, latest
+		t.Errorf("to save a package it asked:\n%s", strings.Join(got, "\n"))
+	}
+	now := manifest(t, store, profile)
+	if len(now.Packs) != 2 || len(now.Entries) != 10 ||
+		3*min(now.Packs[0].Size, now.Packs[1].Size) > max(now.Packs[0].Size, now.Packs[1].Size) {
+		t.Errorf("%d entries in packs %+v", len(now.Entries), now.Packs)
+	}
+
+	// What the manifest names is a helper's, too.
+	c := newMachine(t, t.TempDir(), store, under(profile))
+	defer c.Close(0)
+	rebuild(t, c, "fmt", "net", "net/http", "pantry 2", "pantry")
+}
+
+// A pack that is lost is made up for by the next save.
+func TestSaveRepairs(t *testing.T) {
+	store := backendtest.Memory()
+	a := newPair(t, t.TempDir(), store)
+	a.natively(t, func(m *machine) { build(t, m, packages...) })
+	a.wantSaved(t, cache.Saved{Used: 8, New: 8, Published: true})
+	for obj := range store.List(t.Context(), "v1/main/p/") {
+		if err := store.Delete(t.Context(), obj.Key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newPair(t, t.TempDir(), store)
+	b.want(t, cache.Restored{Entries: 4, Failed: 4})
+	b.natively(t, func(m *machine) {
+		for _, name := range packages {
+			m.put(t, name, big(name))
+		}
+	})
+	b.wantSaved(t, cache.Saved{Used: 4, New: 4, Published: true})
+	b.wantSaved(t, cache.Saved{Used: 4})
+	newPair(t, t.TempDir(), store).want(t, cache.Restored{Entries: 8})
+}
+
+// A body that the disk has spoiled is not passed on.
+func TestSaveSpoiledBodies(t *testing.T) {
+	store := backendtest.Memory()
+	a := newPair(t, t.TempDir(), store)
+	a.natively(t, func(m *machine) { build(t, m, packages...) })
+	_, path, err := a.Get(actionID("net"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.ToUpper(big("net"))), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	a.wantSaved(t, cache.Saved{Used: 8, New: 8, Published: true})
+	newPair(t, t.TempDir(), store).want(t, cache.Restored{Entries: 7})
+}
+
+// An entry that has no place on the disk costs the others nothing.
+func TestRestoreBesideObstacles(t *testing.T) {
+	store := backendtest.Memory()
+	a := newPair(t, t.TempDir(), store)
+	a.natively(t, func(m *machine) { build(t, m, packages...) })
+	a.wantSaved(t, cache.Saved{Used: 8, New: 8, Published: true})
+	_, path, err := a.Get(actionID("net"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newPair(t, t.TempDir(), store)
+	inside, err := filepath.Rel(a.Path(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(b.Path(), inside, "executable"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b.want(t, cache.Restored{Entries: 7, Failed: 1})
 }
 
 // faultyAt returns store with fault in the gets of keys that have part in them.
