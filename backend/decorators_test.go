@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 // all puts every decorator on s, in the order of the package's documentation.
 func all(s backend.Store, counters *backend.Counters, log func(backend.Record)) backend.Store {
 	s = backend.WithLatency(s, time.Microsecond)
+	s = backend.WithBandwidth(s, 1<<40)
 	s = backend.WithLog(s, log)
 	s = backend.WithCounters(s, counters)
 	s = backend.WithTimeout(s, time.Minute)
@@ -115,6 +117,49 @@ func TestLatency(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestBandwidth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, at = 1 << 20, 1 << 16 // a body takes 16 seconds
+		s := backend.WithBandwidth(backendtest.Memory(), at)
+		start := time.Now()
+		for _, key := range []string{"a", "b"} {
+			backendtest.PutBytes(t, s, key, make([]byte, size))
+		}
+		put := time.Since(start)
+		var group sync.WaitGroup
+		for _, key := range []string{"a", "b"} {
+			group.Go(func() {
+				body, _, err := s.Get(t.Context(), key, backend.Range{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer body.Close()
+				if n, err := io.Copy(io.Discard, body); n != size || err != nil {
+					t.Errorf("read %d bytes, %v", n, err)
+				}
+			})
+		}
+		group.Wait()
+		for what, took := range map[string]time.Duration{"put": put, "get": time.Since(start) - put} {
+			if took < 31*time.Second || took > 32*time.Second {
+				t.Errorf("%s took %v", what, took)
+			}
+		}
+
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		body, _, err := s.Get(ctx, "a", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		if _, err := io.Copy(io.Discard, body); err == nil {
+			t.Error("read in spite of the deadline")
+		}
+	})
 }
 
 func TestReadOnly(t *testing.T) {

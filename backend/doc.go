@@ -14,6 +14,7 @@
 //	              whole, all others see them without it
 //	Lazy          opens the driver at the first request
 //	WithLatency   the network's own delay, for measurements
+//	WithBandwidth likewise its width
 //	WithLog       one record for each attempt
 //	WithCounters  likewise
 //	WithTimeout   so that waiting for a slot or for the next try is not silence

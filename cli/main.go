@@ -24,8 +24,8 @@ const (
 // Main runs the program with args, of which the first is its name, and returns
 // its exit status.
 func Main(args []string, stdin *os.File, stdout, stderr *os.File) int {
+	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:], environ: os.Environ()}
 	promoteCredentials()
-	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:]}
 	root := p.command()
 	err := root.Run(context.Background(), args)
 	var usage *usageError
@@ -45,6 +45,7 @@ func Main(args []string, stdin *os.File, stdout, stderr *os.File) int {
 type program struct {
 	stdin, stdout, stderr *os.File
 	args                  []string // without the program's name
+	environ               []string // as it was given, without what promoteCredentials adds
 }
 
 // usageError is a mistake in how larder was called.
@@ -86,6 +87,7 @@ func (p *program) command() *cli.Command {
 			p.flushCommand(),
 			p.pruneCommand(),
 			p.cleanCommand(),
+			p.benchCommand(),
 			p.versionCommand(),
 			p.lingerCommand(),
 		},
@@ -137,6 +139,7 @@ func (p *program) root(ctx context.Context, cmd *cli.Command) error {
 // action makes the Action of a subcommand, which takes no arguments: it ends
 // with the first interrupt, and a wrong setting is an error.
 func (p *program) action(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
+	configured := p.configured(run)
 	return func(ctx context.Context, cmd *cli.Command) error {
 		if cmd.Args().Present() {
 			return &usageError{
@@ -144,6 +147,13 @@ func (p *program) action(run func(context.Context, *cli.Command, settings) error
 				"larder " + cmd.Name + " --help lists its options",
 			}
 		}
+		return configured(ctx, cmd)
+	}
+}
+
+// configured is action for a command that has arguments.
+func (p *program) configured(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
+	return func(ctx context.Context, cmd *cli.Command) error {
 		s, err := configure(cmd)
 		if err != nil {
 			return &usageError{err, "larder --help lists the options"}

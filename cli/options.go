@@ -35,6 +35,11 @@ type settings struct {
 	stats        string
 	log          slog.Level
 	record       string
+
+	// For larder bench, which hands them to the helpers that it measures.
+	prefetch  bool
+	latency   time.Duration // of each request
+	bandwidth int64         // in bytes a second, each way; 0: no limit
 }
 
 const (
@@ -53,6 +58,7 @@ type option struct {
 	fallback func() (string, error)        // where the default depends on the environment
 	shown    string                        // what help says of such a default
 	usage    string                        // one sentence for help and README
+	hidden   bool                          // from both: for larder bench alone
 	set      func(*settings, string) error // its error says what is allowed
 }
 
@@ -176,6 +182,29 @@ func options() []option {
 			s.record = v
 			return nil
 		},
+	}, {
+		flag:   "bench-prefetch",
+		value:  "true",
+		hidden: true,
+		usage:  "false: ask for each entry when the build does",
+		set: func(s *settings, v string) (err error) {
+			if s.prefetch, err = strconv.ParseBool(v); err != nil {
+				return errors.New("want true or false")
+			}
+			return nil
+		},
+	}, {
+		flag:   "bench-latency",
+		value:  "0s",
+		hidden: true,
+		usage:  "by how much each request to the remote is delayed",
+		set:    func(s *settings, v string) error { return parseDuration(&s.latency, v) },
+	}, {
+		flag:   "bench-bandwidth",
+		value:  "0",
+		hidden: true,
+		usage:  "bytes a second that go to the remote and come from it",
+		set:    func(s *settings, v string) error { return parseSize(&s.bandwidth, v) },
 	}}
 }
 
@@ -187,6 +216,7 @@ func flags() []cli.Flag {
 			Name:        o.flag,
 			Usage:       o.usage,
 			DefaultText: o.def(),
+			Hidden:      o.hidden,
 			Sources:     cli.EnvVars(o.variable()),
 		})
 	}

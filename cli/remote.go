@@ -25,13 +25,23 @@ const mainScope = "main"
 
 // target returns where this session's work goes, as it stands in the journals.
 func (s settings) target() cache.Target {
-	return cache.Target{Remote: s.remote, Scope: mainScope, Profile: s.profileHere()}
+	target := cache.Target{Remote: s.remote, Scope: mainScope}
+	if s.prefetch {
+		target.Profile = s.profileHere()
+	}
+	return target
 }
 
 // openRemote returns the store at url, which was checked, with all that every
 // store shares. Nothing is opened before its first use.
 func openRemote(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
 	store := backend.Lazy(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
+	if s.latency > 0 {
+		store = backend.WithLatency(store, s.latency)
+	}
+	if s.bandwidth > 0 {
+		store = backend.WithBandwidth(store, s.bandwidth)
+	}
 	if log.Enabled(context.Background(), slog.LevelDebug) {
 		store = backend.WithLog(store, func(r backend.Record) {
 			log.Debug(r.String(), "took", r.Duration.Round(time.Microsecond))

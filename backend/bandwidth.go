@@ -1,0 +1,61 @@
+package backend
+
+import (
+	"context"
+	"io"
+
+	"golang.org/x/time/rate"
+)
+
+// bandwidthStep is how many bytes pass at a time.
+const bandwidthStep = 16 << 10
+
+// WithBandwidth lets at most perSecond bytes of bodies through in a second, each
+// way, for all requests together: to measure what a narrow link would cost.
+func WithBandwidth(s Store, perSecond int64) Store {
+	limiter := func() *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), bandwidthStep) }
+	return &narrow{Store: s, in: limiter(), out: limiter()}
+}
+
+type narrow struct {
+	Store
+	in, out *rate.Limiter
+}
+
+func (s *narrow) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
+	body, obj, err := s.Store.Get(ctx, key, r)
+	if err != nil {
+		return nil, Object{}, err
+	}
+	slow := struct {
+		io.Reader
+		io.Closer
+	}{&slowReader{ctx, body, s.in}, body}
+	return slow, obj, nil
+}
+
+func (s *narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
+	slow := struct {
+		io.Reader
+		io.Seeker
+	}{&slowReader{ctx, body, s.out}, body}
+	return s.Store.Put(ctx, key, slow, opts)
+}
+
+// slowReader waits for its turn after each read.
+type slowReader struct {
+	ctx  context.Context
+	from io.Reader
+	turn *rate.Limiter
+}
+
+func (r *slowReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p[:min(len(p), bandwidthStep)])
+	if wait := r.turn.WaitN(r.ctx, n); wait != nil && err == nil {
+		err = context.Cause(r.ctx)
+		if err == nil {
+			err = wait // the turn would come after the deadline
+		}
+	}
+	return n, err
+}

@@ -1,0 +1,125 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+// Report is what was measured, for people and for programs.
+type Report struct {
+	Command   string        `json:"command"`
+	Remote    string        `json:"remote"` // for people to read
+	Latency   time.Duration `json:"latency_ns"`
+	Bandwidth int64         `json:"bandwidth,omitempty"` // in bytes a second; 0: no limit
+	Repeat    int           `json:"repeat"`
+	Results   []Result      `json:"results"`
+}
+
+// Result is what the runs of one scenario took, in medians.
+type Result struct {
+	Scenario     string          `json:"scenario"`
+	Median       time.Duration   `json:"median_ns"`
+	Runs         []time.Duration `json:"runs_ns"`
+	ToNativeWarm float64         `json:"to_native_warm"` // times that build's
+	ToNoCache    float64         `json:"to_no_cache"`
+	Requests     int64           `json:"requests"`
+	BytesIn      int64           `json:"bytes_in"`
+	BytesOut     int64           `json:"bytes_out"`
+}
+
+// summarize returns a result for each scenario, from its samples.
+func summarize(scenarios []scenario, samples [][]sample) []Result {
+	results := make([]Result, len(scenarios))
+	var warm, cold time.Duration
+	for i, sc := range scenarios {
+		of := func(value func(sample) int64) (values []int64) {
+			for _, s := range samples[i] {
+				values = append(values, value(s))
+			}
+			return values
+		}
+		r := Result{
+			Scenario: sc.name,
+			Requests: median(of(func(s sample) int64 { return s.Requests })),
+			BytesIn:  median(of(func(s sample) int64 { return s.BytesIn })),
+			BytesOut: median(of(func(s sample) int64 { return s.BytesOut })),
+		}
+		for _, s := range samples[i] {
+			r.Runs = append(r.Runs, s.took)
+		}
+		r.Median = median(r.Runs)
+		results[i] = r
+		switch sc.name {
+		case nativeWarm:
+			warm = r.Median
+		case noCache:
+			cold = r.Median
+		}
+	}
+	for i := range results {
+		r := &results[i]
+		r.ToNativeWarm = float64(r.Median) / float64(warm)
+		r.ToNoCache = float64(r.Median) / float64(cold)
+	}
+	return results
+}
+
+// median returns the value in the middle, or between the two there.
+func median[T ~int64](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// String returns the report as a table.
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintln(&b, r.title())
+	fmt.Fprintln(&b)
+	names := len("scenario")
+	for _, result := range r.Results {
+		names = max(names, len(result.Scenario))
+	}
+	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
+	row := func(name string, columns ...string) {
+		fmt.Fprintf(w, "%-*s\t%s\t\n", names, name, strings.Join(columns, "\t"))
+	}
+	row("scenario", "time", "to native warm", "to no cache", "requests", "in", "out")
+	for _, result := range r.Results {
+		row(result.Scenario, seconds(result.Median), ratio(result.ToNativeWarm), ratio(result.ToNoCache),
+			fmt.Sprint(result.Requests), humanize.IBytes(uint64(result.BytesIn)), humanize.IBytes(uint64(result.BytesOut)))
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// title says what was measured.
+func (r *Report) title() string {
+	title := fmt.Sprintf("%s, median of %d, remote: %s", r.Command, r.Repeat, r.Remote)
+	if r.Latency > 0 {
+		title += fmt.Sprintf(", %v away", r.Latency)
+	}
+	if r.Bandwidth > 0 {
+		title += fmt.Sprintf(", %s/s", humanize.IBytes(uint64(r.Bandwidth)))
+	}
+	return title
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+
+// ratio has three digits that count, where it needs them.
+func ratio(x float64) string {
+	switch {
+	case x >= 10:
+		return fmt.Sprintf("%.0f×", x)
+	case x >= 0.1:
+		return fmt.Sprintf("%.2f×", x)
+	default:
+		return fmt.Sprintf("%.4f×", x)
+	}
+}

@@ -1,0 +1,209 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/cache"
+)
+
+// patience is how long a process that was interrupted may take to end.
+const patience = 20 * time.Second
+
+// prepare learns how the go command is set up, and runs the command once with
+// the user's own cache, so that the modules are here and mistakes show.
+func (b *bench) prepare(ctx context.Context) error {
+	temp := filepath.Join(b.root, "tmp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		return err
+	}
+	// What an interrupted go command leaves goes with the temporary folder.
+	b.goEnv = []string{"GOCACHEPROG=", "GOTMPDIR=" + temp}
+	var set struct{ GOFLAGS, GOCACHEPROG, GOENV string }
+	_, stdout, _, err := b.run(ctx, b.goEnv, []string{b.Command[0], "env", "-json", "GOFLAGS", "GOCACHEPROG", "GOENV"})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal([]byte(stdout), &set); err != nil {
+		return fmt.Errorf("go env: %w", err)
+	}
+	b.goFlags = set.GOFLAGS
+	if set.GOCACHEPROG != "" {
+		// It was set by go env -w, against which an empty variable does
+		// nothing.
+		if err := b.replaceGoEnv(set.GOENV); err != nil {
+			return err
+		}
+	}
+	if _, _, _, err := b.run(ctx, b.goEnv, b.Command); err != nil {
+		return err
+	}
+	if b.Edit == "" {
+		return nil
+	}
+	return b.checkEdit(ctx)
+}
+
+// replaceGoEnv has the go command read a copy of its configuration file without
+// the helper.
+func (b *bench) replaceGoEnv(path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	lines := slices.DeleteFunc(strings.SplitAfter(string(content), "\n"), func(line string) bool {
+		return strings.HasPrefix(line, "GOCACHEPROG=")
+	})
+	replaced := filepath.Join(b.root, "goenv")
+	b.goEnv = append(b.goEnv, "GOENV="+replaced)
+	return os.WriteFile(replaced, []byte(strings.Join(lines, "")), 0o600)
+}
+
+// nativeBuild runs the command with the go command's own cache in dir.
+func (r *round) nativeBuild(ctx context.Context, dir string) (time.Duration, error) {
+	env := slices.Concat(r.goEnv, r.edit, []string{"GOCACHE=" + dir})
+	took, _, _, err := r.run(ctx, env, r.Command)
+	return took, err
+}
+
+// larderBuild runs the command with larder and its local tier in dir. What
+// larder leaves to be done in the background is done afterwards: its requests
+// count, its time does not.
+func (r *round) larderBuild(ctx context.Context, dir string, settings ...string) (s sample, err error) {
+	env := slices.Concat(r.goEnv, r.edit, []string{
+		"GOCACHEPROG=" + r.helper(),
+		"GOCACHE=" + beside(dir), // for the little that the go command keeps for itself
+		"LARDER_DIR=" + dir,
+		"LARDER_REMOTE=" + r.remote,
+		"LARDER_READONLY=false",
+		"LARDER_CLOSE=linger",
+		"LARDER_LINGER=0s",
+		"LARDER_STATS=json",
+		"LARDER_LOG=warn",
+		"LARDER_RECORD=",
+	}, settings)
+	took, _, stderr, err := r.run(ctx, env, r.Command)
+	if err != nil {
+		return s, err
+	}
+	s.took = took
+	sessions := 0
+	for line := range strings.Lines(stderr) {
+		var stats cache.Summary
+		if json.Unmarshal([]byte(line), &stats) == nil {
+			sessions++
+			s.add(stats.RemoteRequests, stats.RemoteBytesIn, stats.RemoteBytesOut)
+		} else if strings.HasPrefix(line, "larder: ") && !r.warned[line] {
+			r.warned[line] = true
+			r.Warn(strings.TrimSpace(line))
+		}
+	}
+	if sessions == 0 {
+		return s, fmt.Errorf("%s did not use the cache", strings.Join(r.Command, " "))
+	}
+
+	fast := append(env, "LARDER_BENCH_LATENCY=", "LARDER_BENCH_BANDWIDTH=")
+	_, stdout, _, err := r.run(ctx, fast, []string{r.Helper, "flush", "--json"})
+	if err != nil {
+		return s, err
+	}
+	var rest struct {
+		Requests int64 `json:"remote_requests"`
+		BytesOut int64 `json:"remote_bytes_out"`
+	}
+	err = json.Unmarshal([]byte(stdout), &rest)
+	s.add(rest.Requests, 0, rest.BytesOut)
+	return s, err
+}
+
+func (s *sample) add(requests, in, out int64) {
+	s.Counts = backend.Counts{Requests: s.Requests + requests, BytesIn: s.BytesIn + in, BytesOut: s.BytesOut + out}
+}
+
+// helper returns the helper's path as a value of GOCACHEPROG.
+func (b *bench) helper() string {
+	if strings.ContainsAny(b.Helper, " \t") {
+		return "'" + b.Helper + "'"
+	}
+	return b.Helper
+}
+
+func beside(dir string) string { return dir + "-go" }
+
+// run runs a command, and returns when it and its helper have ended. An error
+// has what the command said.
+func (b *bench) run(ctx context.Context, env, command []string) (took time.Duration, stdout, stderr string, err error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = slices.Concat(b.Environ, env)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	cmd.Cancel = func() error {
+		if cmd.Process.Signal(os.Interrupt) == nil {
+			return nil
+		}
+		return cmd.Process.Kill()
+	}
+	cmd.WaitDelay = patience
+	start := time.Now()
+	err = cmd.Run()
+	took = time.Since(start)
+	stdout, stderr = out.String(), complaints.String()
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case err != nil:
+		err = fmt.Errorf("%s: %w\n%s%s", strings.Join(command, " "), err, stdout, stderr)
+	}
+	return took, stdout, stderr, err
+}
+
+// settle waits for helpers that have outlived a go command that was killed.
+func (r *round) settle() error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		live := false
+		for _, dir := range append(r.spent, r.local) {
+			since, err := cache.LiveSince(dir)
+			if err != nil {
+				return err
+			}
+			live = live || !since.IsZero()
+		}
+		if !live {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return errors.New("a helper does not end")
+		}
+	}
+}
+
+// removeAll removes dir and everything in it, also what a build has made
+// read-only, and what a process that is about to end still has open or adds.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	for range 50 {
+		if err == nil {
+			return nil
+		}
+		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.IsDir() {
+				_ = os.Chmod(path, 0o700) // RemoveAll says what is wrong
+			}
+			return nil
+		})
+		time.Sleep(20 * time.Millisecond)
+		err = os.RemoveAll(dir)
+	}
+	return err
+}
