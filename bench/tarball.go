@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -78,7 +79,7 @@ func fetchTarball(ctx context.Context, store backend.Store, dir string) error {
 		if err != nil {
 			return err
 		}
-		path, err := filepath.Localize(header.Name)
+		path, err := filepath.Localize(strings.TrimSuffix(header.Name, "/"))
 		if err != nil {
 			return err
 		}
