@@ -138,11 +138,8 @@ func (p *program) root(ctx context.Context, cmd *cli.Command) error {
 // with the first interrupt, and a wrong setting is an error.
 func (p *program) action(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
-		if cmd.Args().Present() {
-			return &usageError{
-				fmt.Errorf("larder %s takes no arguments, but got %q", cmd.Name, cmd.Args().First()),
-				"larder " + cmd.Name + " --help lists its options",
-			}
+		if err := wantNoArguments(cmd); err != nil {
+			return err
 		}
 		s, err := configure(cmd)
 		if err != nil {
@@ -151,6 +148,16 @@ func (p *program) action(run func(context.Context, *cli.Command, settings) error
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 		defer stop()
 		return run(ctx, cmd, s)
+	}
+}
+
+func wantNoArguments(cmd *cli.Command) error {
+	if !cmd.Args().Present() {
+		return nil
+	}
+	return &usageError{
+		fmt.Errorf("larder %s takes no arguments, but got %q", cmd.Name, cmd.Args().First()),
+		"larder " + cmd.Name + " --help lists its options",
 	}
 }
 
