@@ -74,6 +74,8 @@ func TestCleanTestcache(t *testing.T) {
 	want("everything is in the remote", ran(second), false)
 
 	third := p.machine(t, remote)
+	// Where there is no GOCACHE yet, the go command has nothing to clean.
+	third.must("go", "build", "./...")
 	third.must("go", "clean", "-testcache")
 	want("what is in the remote is older than the clean", ran(third), true)
 	want("what was stored since is not", ran(third), false)
