@@ -59,10 +59,10 @@ func (e *usageError) Unwrap() error { return e.err }
 // complain prints err for people, a line for each of those joined in it.
 func (p *program) complain(err error, hint string) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.stderr, "error: %s\n", strings.TrimSuffix(line, "\n"))
+		_, _ = fmt.Fprintf(p.stderr, "error: %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	if hint != "" {
-		fmt.Fprintf(p.stderr, "hint: %s\n", hint)
+		_, _ = fmt.Fprintf(p.stderr, "hint: %s\n", hint)
 	}
 }
 

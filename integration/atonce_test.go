@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"slices"
 	"sync"
 	"testing"
 )
@@ -12,7 +13,7 @@ func TestAtOnce(t *testing.T) {
 	plain := plainOutcomes(p.plain(t), someGoals())
 	p.machine(t, remote).must("go", "build", "./...")
 
-	together := append(plain, plain...) // 12 go commands
+	together := slices.Concat(plain, plain) // 12 go commands
 	m := p.machine(t, remote)
 	outcomes := make([]outcome, len(together))
 	errs := make([]error, len(together))

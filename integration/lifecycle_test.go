@@ -103,7 +103,7 @@ func TestLinger(t *testing.T) {
 	c := newChained(t, 200)
 	s := s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
-	link.Hang() // nothing is uploaded beside the build, however slow it is
+	link.Hang() // no upload ends beside the build, however slow it is
 	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger", "LARDER_BUDGET=0", "LARDER_TIMEOUT="+hopeless.String())
 
 	// The pipe, and this test with it, ends when nobody has its other end.
@@ -114,8 +114,8 @@ func TestLinger(t *testing.T) {
 		t.Fatalf("exit status %d\n%s", r.status, r.stderr)
 	}
 	left := m.pending()
-	if objects := s.wantWhole(t, m); objects > 0 || left < 500 {
-		t.Fatalf("%d uploads to go and %d done: this test shows nothing", left, objects)
+	if left < 500 {
+		t.Fatalf("%d uploads to go: this test shows nothing", left)
 	}
 	link.Heal()
 	link.Latency(50 * time.Millisecond)
