@@ -198,3 +198,32 @@ func TestOptionsInGOCACHEPROG(t *testing.T) {
 		}
 	}
 }
+
+// TestNoDirectory: where LARDER_DIR can be none, the build goes on in a
+// temporary one, and the remote serves.
+func TestNoDirectory(t *testing.T) {
+	c := newChained(t, 5)
+	s := s3Store(t)
+	s.fill(t, c)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		settings []string
+		hits     int
+	}{
+		"a file":       {[]string{"LARDER_DIR=" + file}, 2 * c.packages},
+		"under a file": {[]string{"LARDER_DIR=" + filepath.Join(file, "x")}, 2 * c.packages},
+		"no home":      {[]string{"LARDER_DIR=", "HOME=", "XDG_CACHE_HOME=", goPath(t)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Without the standard library in a tier, only packages are built.
+			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, append(test.settings, "TMPDIR="+t.TempDir())...)...)
+			r := m.must("go", "build", "./p003")
+			if !strings.HasPrefix(r.stderr, "larder: ") || r.stats.RemoteHits < int64(min(test.hits, 2*4)) {
+				t.Errorf("%+v\n%s", r.stats, r.stderr)
+			}
+		})
+	}
+}
