@@ -96,7 +96,7 @@ func (p *program) lingerCommand() *cli.Command {
 			log := newLog(p.stderr, s.log)
 			err := p.lingerUploads(ctx, s, local, log)
 			if cmd.Bool("trim") {
-				_, errTrim := trim(s, local)
+				_, _, errTrim := trim(s, local)
 				err = errors.Join(err, errTrim)
 			}
 			return err
