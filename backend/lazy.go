@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"sync"
@@ -18,8 +19,9 @@ type lazy struct {
 
 // Lazy returns a store that is opened by open at its first use, once: a session
 // that never asks it pays nothing. A request made while the store is being
-// opened waits for that, but no longer than for its own context; an error of
-// open is the error of every request.
+// opened waits for that, but no longer than for its own context. An error of
+// open is the error of every request, with ErrDenied: opening asks no network,
+// so it would fail again.
 func Lazy(open func(context.Context) (Store, error)) Store {
 	return &lazy{open: open, opened: make(chan struct{})}
 }
@@ -35,7 +37,10 @@ func (l *lazy) get(ctx context.Context) (Store, error) {
 	})
 	select {
 	case <-l.opened:
-		return l.store, l.err
+		if l.err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrDenied, l.err)
+		}
+		return l.store, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

@@ -47,7 +47,7 @@ func (s *retried) do(ctx context.Context, try func() error) error {
 		}
 		if backoff > 0 {
 			if cause := sleep(ctx, backoff/2+rand.N(backoff/2+1)); cause != nil {
-				return fmt.Errorf("%w, while waiting to try again after: %v", cause, err)
+				return fmt.Errorf("%w, while waiting to try again after: %w", cause, err)
 			}
 		}
 		backoff *= 2

@@ -39,7 +39,7 @@ func newBudget(ctx context.Context, limit time.Duration) *budget {
 	b.mu.Lock() // the timer may fire before it is in its place
 	defer b.mu.Unlock()
 	b.timer = time.AfterFunc(limit, b.check)
-	b.timer.Stop() // nobody waits yet
+	b.arm() // a budget of nothing is spent now
 	return b
 }
 

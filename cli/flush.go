@@ -75,7 +75,7 @@ func (p *program) flushCommand() *cli.Command {
 
 // progress returns a bar, on stderr where that is a terminal and nowhere else.
 func (p *program) progress(what string) *progressbar.ProgressBar {
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if term.IsTerminal(int(p.stderr.Fd())) {
 		out = p.stderr
 	}

@@ -98,8 +98,8 @@ func openLocal(dir string, log *slog.Logger) (*localdisk.Dir, error) {
 func (p *program) printStats(s settings, stats *cache.Stats) {
 	switch s.stats {
 	case statsText:
-		fmt.Fprintf(p.stderr, "larder: %s\n", stats.Summary())
+		_, _ = fmt.Fprintf(p.stderr, "larder: %s\n", stats.Summary())
 	case statsJSON:
-		_ = writeJSON(p.stderr, stats.Summary()) // stderr is all there is
+		_ = writeJSON(p.stderr, stats.Summary())
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v3"
 
@@ -59,11 +60,11 @@ func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
 		return err
 	}
 	defer file.Close()
-	args := append(p.args[:len(p.args):len(p.args)], "--dir="+local.Path(), "linger")
+	args := slices.Concat(p.args, []string{"--dir=" + local.Path(), "linger"})
 	if trim {
 		args = append(args, "--trim")
 	}
-	cmd := exec.Command(exe, args...)
+	cmd := exec.CommandContext(context.Background(), exe, args...)
 	cmd.Dir = filepath.VolumeName(exe) + string(filepath.Separator)
 	cmd.Stdout, cmd.Stderr = file, file
 	detach(cmd)
@@ -95,7 +96,7 @@ func (p *program) lingerCommand() *cli.Command {
 			log := newLog(p.stderr, s.log)
 			err := p.lingerUploads(ctx, s, local, log)
 			if cmd.Bool("trim") {
-				_, errTrim := trim(s, local)
+				_, _, errTrim := trim(s, local)
 				err = errors.Join(err, errTrim)
 			}
 			return err

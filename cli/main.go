@@ -60,10 +60,10 @@ func (e *usageError) Unwrap() error { return e.err }
 // complain prints err for people, a line for each of those joined in it.
 func (p *program) complain(err error, hint string) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(p.stderr, "error: %s\n", strings.TrimSuffix(line, "\n"))
+		_, _ = fmt.Fprintf(p.stderr, "error: %s\n", strings.TrimSuffix(line, "\n"))
 	}
 	if hint != "" {
-		fmt.Fprintf(p.stderr, "hint: %s\n", hint)
+		_, _ = fmt.Fprintf(p.stderr, "hint: %s\n", hint)
 	}
 }
 
@@ -141,11 +141,8 @@ func (p *program) root(ctx context.Context, cmd *cli.Command) error {
 func (p *program) action(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
 	configured := p.configured(run)
 	return func(ctx context.Context, cmd *cli.Command) error {
-		if cmd.Args().Present() {
-			return &usageError{
-				fmt.Errorf("larder %s takes no arguments, but got %q", cmd.Name, cmd.Args().First()),
-				"larder " + cmd.Name + " --help lists its options",
-			}
+		if err := wantNoArguments(cmd); err != nil {
+			return err
 		}
 		return configured(ctx, cmd)
 	}
@@ -161,6 +158,16 @@ func (p *program) configured(run func(context.Context, *cli.Command, settings) e
 		ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 		defer stop()
 		return run(ctx, cmd, s)
+	}
+}
+
+func wantNoArguments(cmd *cli.Command) error {
+	if !cmd.Args().Present() {
+		return nil
+	}
+	return &usageError{
+		fmt.Errorf("larder %s takes no arguments, but got %q", cmd.Name, cmd.Args().First()),
+		"larder " + cmd.Name + " --help lists its options",
 	}
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v3"
@@ -16,10 +17,19 @@ type removed struct {
 	Files     int   `json:"files"`
 	Bytes     int64 `json:"bytes"`
 	BytesLeft int64 `json:"bytes_left"`
+	InUse     bool  `json:"in_use"` // something stays for sessions under way
 }
 
 func (r removed) String() string {
-	return fmt.Sprintf("removed %d files, %s; %s left", r.Files, humanize.IBytes(uint64(r.Bytes)), humanize.IBytes(uint64(r.BytesLeft)))
+	text := fmt.Sprintf("removed %d files, %s; %s left", r.Files, humanize.IBytes(uint64(r.Bytes)), humanize.IBytes(uint64(r.BytesLeft)))
+	if r.InUse {
+		text += " for sessions under way"
+	}
+	return text
+}
+
+func newRemoved(t localdisk.Trimmed, since time.Time) removed {
+	return removed{t.Files, t.Bytes, t.BytesLeft, t.BytesLeft > 0 && !since.IsZero()}
 }
 
 func (p *program) pruneCommand() *cli.Command {
@@ -30,22 +40,23 @@ func (p *program) pruneCommand() *cli.Command {
 			"stays. Nothing in the remote is touched.",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: p.action(func(_ context.Context, cmd *cli.Command, s settings) error {
-			trimmed, err := trim(s, localdisk.New(s.dir))
+			trimmed, since, err := trim(s, localdisk.New(s.dir))
 			if err != nil {
 				return err
 			}
-			return p.print(cmd, removed(trimmed))
+			return p.print(cmd, newRemoved(trimmed, since))
 		}),
 	}
 }
 
-// trim applies the settings' limits to the local tier.
-func trim(s settings, local *localdisk.Dir) (localdisk.Trimmed, error) {
-	since, err := cache.LiveSince(local.Path())
-	if err != nil {
-		return localdisk.Trimmed{}, err
+// trim applies the settings' limits to the local tier, and returns since when
+// sessions are under way there.
+func trim(s settings, local *localdisk.Dir) (trimmed localdisk.Trimmed, since time.Time, err error) {
+	if since, err = cache.LiveSince(local.Path()); err != nil {
+		return trimmed, since, err
 	}
-	return local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
+	trimmed, err = local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
+	return trimmed, since, err
 }
 
 func (p *program) cleanCommand() *cli.Command {
@@ -81,7 +92,7 @@ func (p *program) cleanCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(cmd, removed(trimmed))
+			return p.print(cmd, newRemoved(trimmed, since))
 		}),
 	}
 }

@@ -66,7 +66,7 @@ func promoteCredentials() {
 		name, value, _ := strings.Cut(pair, "=")
 		plain, ours := strings.CutPrefix(name, "LARDER_")
 		if ours && (strings.HasPrefix(plain, "AWS_") || plain == "GOOGLE_APPLICATION_CREDENTIALS") {
-			os.Setenv(plain, value)
+			_ = os.Setenv(plain, value) // fails only for names that can't be in Environ
 		}
 	}
 }

@@ -31,6 +31,9 @@ func (p *program) versionCommand() *cli.Command {
 		Usage: "print the version",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: func(_ context.Context, cmd *cli.Command) error {
+			if err := wantNoArguments(cmd); err != nil {
+				return err
+			}
 			b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				b.Version = info.Main.Version

@@ -10,8 +10,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// window bounds what a decoder must keep in memory for one body.
-const window = 4 << 20
+// window bounds what a coder keeps in memory for one body, in bytes. One of
+// 4 MiB, zstd's own at this level, makes a build's bodies 0.1 % smaller and a
+// helper that downloads them, two at a time, 20 MiB larger.
+const window = 512 << 10
 
 var encoders = sync.Pool{New: func() any {
 	enc, err := zstd.NewWriter(nil,

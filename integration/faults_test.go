@@ -278,6 +278,10 @@ func TestMisbehavingServer(t *testing.T) {
 			w.Header().Set("Content-Length", "100000")
 		},
 		"zeros for ever": func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
 			for zeros := make([]byte, 32<<10); r.Context().Err() == nil; {
 				w.Write(zeros)
 			}

@@ -96,7 +96,7 @@ func newMachine(t testing.TB, work, remote string, settings ...string) *machine 
 
 // result is what one command came to.
 type result struct {
-	stdout, stderr string // stderr without the stats
+	stdout, stderr string // without the stats
 	status         int
 	took           time.Duration
 	stats          cache.Summary // added up over its sessions
@@ -134,16 +134,25 @@ func (m *machine) await(cmd *exec.Cmd) result {
 	case err != nil:
 		m.t.Fatalf("%v: %v", cmd.Args, err)
 	}
-	for line := range strings.Lines(stderr.String()) {
+	// go test -cover runs a go command of its own, and prints both its outputs.
+	r.stdout = r.count(r.stdout)
+	r.stderr = r.count(stderr.String())
+	return r
+}
+
+// count adds up the stats in output and returns output without them.
+func (r *result) count(output string) string {
+	var rest strings.Builder
+	for line := range strings.Lines(output) {
 		var s cache.Summary
 		if !strings.HasPrefix(line, `{"gets":`) || json.Unmarshal([]byte(line), &s) != nil {
-			r.stderr += line
+			rest.WriteString(line)
 			continue
 		}
 		r.sessions++
 		r.stats = add(r.stats, s)
 	}
-	return r
+	return rest.String()
 }
 
 // must runs a command on m and fails the test unless it succeeds.

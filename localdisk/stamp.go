@@ -21,8 +21,9 @@ const (
 var errNotDue = errors.New("trimmed recently")
 
 // TrimDue reports whether d was not trimmed for a day, and if so claims the
-// trim: of any number of processes, one is told true. It is false where there
-// is no directory, and where the claim cannot be written, with the error.
+// trim: of any number of processes, one is told true. The first day begins with
+// the first call. It is false where there is no directory, and where the claim
+// cannot be written, with the error.
 //
 // Go commands that use the directory trim it too, by age, on their own stamp.
 func (d *Dir) TrimDue() (bool, error) {
@@ -34,17 +35,18 @@ func (d *Dir) TrimDue() (bool, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, wrap("claim trim of", d, err)
 	}
-	now := d.now()
+	now, first := d.now(), false
 	err = lockedfile.Transform(filepath.Join(folder, "trim.txt"), func(stamp []byte) ([]byte, error) {
 		if trimmedRecently(stamp, now) {
 			return nil, errNotDue
 		}
+		first = len(stamp) == 0
 		return fmt.Appendln(nil, now.Unix()), nil
 	})
 	if errors.Is(err, errNotDue) {
 		return false, nil
 	}
-	return err == nil, wrap("claim trim of", d, err)
+	return err == nil && !first, wrap("claim trim of", d, err)
 }
 
 // trimmedRecently reads a stamp. What is no number or lies in the future, by

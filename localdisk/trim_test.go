@@ -263,7 +263,7 @@ func TestTrimDue(t *testing.T) {
 		after time.Duration
 		due   bool
 	}{
-		{"first", 0, true},
+		{"first", 0, false},
 		{"again", 0, false},
 		{"23 hours later", 23 * time.Hour, false},
 		{"25 hours later", 25 * time.Hour, true},

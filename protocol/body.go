@@ -95,8 +95,8 @@ func (b *body) decode() {
 // nothing more to read, and the request wants no answer. Whether the body was
 // intact is for fault to say.
 func (b *body) finish() error {
-	io.Copy(io.Discard, b)
-	io.Copy(io.Discard, &b.letters) // from where decoding gave up
+	_, _ = io.Copy(io.Discard, b)
+	_, _ = io.Copy(io.Discard, &b.letters) // from where decoding gave up
 	if b.letters.end == io.EOF {
 		return nil
 	}
@@ -141,9 +141,9 @@ func (l *letters) Read(p []byte) (int, error) {
 	n := copy(p, text)
 	switch {
 	case n > 0:
-		l.in.Discard(n)
+		_, _ = l.in.Discard(n) // they are in the buffer
 	case next == '"':
-		l.in.Discard(1)
+		_, _ = l.in.Discard(1)
 		l.end = io.EOF
 	default:
 		l.end = errAbandoned

@@ -302,8 +302,8 @@ func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(
 	if err != nil || name == "." {
 		return err
 	}
-	key, err := url.QueryUnescape(filepath.ToSlash(name))
-	if err != nil || strings.HasPrefix(entry.Name(), "@") {
+	key, ok := keyOf(name)
+	if !ok {
 		return nil // not ours, or not yet an object
 	}
 	if entry.IsDir() {
@@ -326,6 +326,12 @@ func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(
 		return fs.SkipAll
 	}
 	return nil
+}
+
+// keyOf returns the key whose object lies in the file name.
+func keyOf(name string) (string, bool) {
+	key, err := url.QueryUnescape(filepath.ToSlash(name))
+	return key, err == nil && !strings.HasPrefix(filepath.Base(name), "@")
 }
 
 func (s *store) Close() error { return nil }

@@ -1,0 +1,229 @@
+package integration
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/testserver"
+)
+
+// wantWhole checks that every body in m's local tier is what its name says,
+// and that every object in s is an intact entry object; it returns their number.
+func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
+	t.Helper()
+	local := localdisk.New(m.dir)
+	walkFiles(t, m.dir, func(path string) {
+		id, suffix, _ := strings.Cut(filepath.Base(path), "-")
+		var sum [sha256.Size]byte
+		if n, err := hex.Decode(sum[:], []byte(id)); err != nil || n != len(sum) {
+			return
+		}
+		switch suffix {
+		case "a":
+			if _, _, err := local.Get(sum); err != nil {
+				t.Errorf("local tier: %v", err)
+			}
+		case "d":
+			if sha256.Sum256(readFile(t, path)) != sum {
+				t.Errorf("local tier: %s is something else", path)
+			}
+		}
+	})
+	if _, err := os.Stat(s.folder); errors.Is(err, os.ErrNotExist) {
+		return 0
+	}
+	walkFiles(t, s.folder, func(path string) {
+		if err := checkObject(path); err != nil {
+			t.Errorf("store: %s: %v", path, err)
+		}
+		objects++
+	})
+	return objects
+}
+
+func checkObject(path string) error {
+	var action protocol.ActionID
+	if _, err := hex.Decode(action[:], []byte(filepath.Base(path))); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	body, err := entry.Open(f, action, 1<<30)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, body); err != nil {
+		return err
+	}
+	if protocol.OutputID(hash.Sum(nil)) != body.Header.Output {
+		return errors.New("not what its header says")
+	}
+	return nil
+}
+
+// pending returns how many uploads m has still to do.
+func (m *machine) pending() int {
+	m.t.Helper()
+	n, err := cache.Pending(localdisk.New(m.dir))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return n
+}
+
+// wantNoSessions checks that m holds nothing of sessions that are over.
+func (m *machine) wantNoSessions() {
+	m.t.Helper()
+	left, err := os.ReadDir(filepath.Join(m.dir, "larder", "sessions"))
+	if err != nil || len(left) > 0 {
+		m.t.Errorf("sessions left: %v, %v", left, err)
+	}
+}
+
+// TestLinger: a build whose output is read through a pipe, as by tee or CI,
+// ends when the build does, and not when its uploads do.
+func TestLinger(t *testing.T) {
+	c := newChained(t, 200)
+	s := s3Store(t)
+	link := testserver.Proxy(t, s.endpoint)
+	link.Hang() // no upload ends beside the build, however slow it is
+	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger", "LARDER_BUDGET=0", "LARDER_TIMEOUT="+hopeless.String())
+
+	// The pipe, and this test with it, ends when nobody has its other end.
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	r := m.await(m.command(ctx, "go", "build", "."))
+	if r.status != 0 || r.stderr != "" {
+		t.Fatalf("exit status %d\n%s", r.status, r.stderr)
+	}
+	left := m.pending()
+	if left < 500 {
+		t.Fatalf("%d uploads to go: this test shows nothing", left)
+	}
+	link.Heal()
+	link.Latency(50 * time.Millisecond)
+	r = m.must(larder, "flush")
+	if objects := s.wantWhole(t, m); objects != left || m.pending() != 0 {
+		t.Errorf("flush left %d uploads, of %d; there are %d objects\n%s%s", m.pending(), left, objects, r.stdout, r.stderr)
+	}
+	m.wantNoSessions()
+	s.wantFull(t, c)
+}
+
+// TestWait: with LARDER_CLOSE=wait nothing is left to do when the go command
+// returns.
+func TestWait(t *testing.T) {
+	c := newChained(t, 50)
+	s := s3Store(t)
+	link := testserver.Proxy(t, s.endpoint)
+	link.Latency(50 * time.Millisecond)
+	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE_TIMEOUT=5m", "LARDER_BUDGET=0")
+	r := c.build(m)
+	objects := s.wantWhole(t, m)
+	if r.stderr != "" || m.pending() != 0 || objects < 2*c.packages || int64(objects) != r.stats.Uploads {
+		t.Errorf("%d to do, %d objects, %+v\n%s", m.pending(), objects, r.stats, r.stderr)
+	}
+	m.wantNoSessions()
+}
+
+// TestEndOfInput: commands that never say close upload what they put all the
+// same, and so do those that fail.
+func TestEndOfInput(t *testing.T) {
+	c := newChained(t, 5)
+	s := s3Store(t)
+	broken := newChained(t, 5)
+	broken.write(t, "main.go", "package main\n\nimport \"example.com/chained/p003\"\n\nfunc main() { p003.Len() + nonsense }\n")
+	unloadable := newChained(t, 5)
+	unloadable.write(t, "main.go", "package main\n\nimport \"example.com/chained/nowhere\"\n\nfunc main() { nowhere.Len() }\n")
+	for name, test := range map[string]struct {
+		in      *chained
+		command string
+		status  int
+		uploads int
+	}{
+		"list":                    {c, "list -export ./...", 0, 2 * c.packages},
+		"list of what is broken":  {broken, "list -e -export ./...", 0, 2 * (c.packages - 1)},
+		"build of what is broken": {broken, "build ./...", 1, 2 * (c.packages - 1)},
+		"vet of what is broken":   {broken, "vet ./...", 1, 2 * (c.packages - 1)},
+		"nothing that loads":      {unloadable, "build ./...", 1, 0},
+	} {
+		for _, mode := range []string{"wait", "linger"} {
+			t.Run(name+"/"+mode, func(t *testing.T) {
+				if err := os.RemoveAll(s.folder); err != nil {
+					t.Fatal(err)
+				}
+				m := s.machine(t, test.in, s.endpoint, "LARDER_CLOSE="+mode)
+				r := m.try("go", strings.Fields(test.command)...)
+				if r.status != test.status || r.sessions == 0 || strings.Contains(r.stderr, "larder: ") {
+					t.Errorf("exit status %d, %d sessions\n%s", r.status, r.sessions, r.stderr)
+				}
+				// No go command waits for a helper that it did not close.
+				m.must(larder, "flush")
+				if objects := s.wantWhole(t, m); objects < test.uploads {
+					t.Errorf("%d objects, want %d or more", objects, test.uploads)
+				}
+				m.wantNoSessions()
+			})
+		}
+	}
+}
+
+// TestOptionsInGOCACHEPROG: an option may have the name of a command as its value.
+func TestOptionsInGOCACHEPROG(t *testing.T) {
+	c := newChained(t, 3)
+	s := s3Store(t)
+	m := s.machine(t, c, s.endpoint, "LARDER_CLOSE=")
+	for _, args := range []string{"--close linger", "--close=wait", "--stats 1 --close linger"} {
+		m.env = append(m.env, "GOCACHEPROG="+larder+" "+args)
+		r := c.build(m)
+		if r.sessions+strings.Count(r.stderr, " gets: ") != 1 {
+			t.Errorf("%s:\n%s", args, r.stderr)
+		}
+	}
+}
+
+// TestNoDirectory: where LARDER_DIR can be none, the build goes on in a
+// temporary one, and the remote serves.
+func TestNoDirectory(t *testing.T) {
+	c := newChained(t, 5)
+	s := s3Store(t)
+	s.fill(t, c)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		settings []string
+		hits     int
+	}{
+		"a file":       {[]string{"LARDER_DIR=" + file}, 2 * c.packages},
+		"under a file": {[]string{"LARDER_DIR=" + filepath.Join(file, "x")}, 2 * c.packages},
+		"no home":      {[]string{"LARDER_DIR=", "HOME=", "XDG_CACHE_HOME=", goPath(t)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Without the standard library in a tier, only packages are built.
+			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, append(test.settings, "TMPDIR="+t.TempDir())...)...)
+			r := m.must("go", "build", "./p003")
+			if !strings.HasPrefix(r.stderr, "larder: ") || r.stats.RemoteHits < int64(min(test.hits, 2*4)) {
+				t.Errorf("%+v\n%s", r.stats, r.stderr)
+			}
+		})
+	}
+}

@@ -1,0 +1,98 @@
+package integration
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/testserver"
+)
+
+// TestMatrix reaches every goal on one machine, and then with no compile
+// action, and the go command's own outcome, on others that begin with nothing
+// but the remote.
+func TestMatrix(t *testing.T) {
+	s3, gcs := testserver.S3(t), testserver.GCS(t)
+	s3.Bucket(t, "bucket")
+	gcs.Bucket(t, "bucket")
+	p := newPantry(t)
+	plain := plainOutcomes(p.plain(t), goals())
+	for _, remote := range []struct {
+		name, url string
+		settings  []string
+	}{
+		{"s3", s3.URL("bucket", "/team"), s3.Environ()},
+		{"gcs", gcs.URL("bucket", ""), nil},
+		{"directory", directory(t), nil},
+	} {
+		t.Run(remote.name, func(t *testing.T) {
+			testMachines(t, plain, func(t *testing.T) *machine {
+				return p.machine(t, remote.url, remote.settings...)
+			})
+		})
+	}
+}
+
+// TestVersions is a part of the matrix for go commands other than the one that
+// runs the tests: the oldest that has helpers, and the newest.
+func TestVersions(t *testing.T) {
+	for _, version := range []string{"go1.24.13", "go1.27.2"} {
+		t.Run(version, func(t *testing.T) {
+			p, remote := newPantry(t), directory(t)
+			alone := p.plain(t)
+			alone.version = version
+			if out := alone.must("go", "version").stdout; !strings.Contains(out, version+" ") {
+				t.Fatalf("%s is %s", version, out)
+			}
+			testMachines(t, plainOutcomes(alone, someGoals()), func(t *testing.T) *machine {
+				m := p.machine(t, remote)
+				m.version = version
+				return m
+			})
+		})
+	}
+}
+
+// reached is a goal and what it comes to without larder, once that is cached.
+type reached struct {
+	goal
+	plain outcome
+}
+
+// plainOutcomes reaches goals on m, which has no larder and nothing cached.
+func plainOutcomes(m *machine, goals []goal) []reached {
+	m.t.Helper()
+	// What the other machines must not show is seen here.
+	tools := strings.Join(m.must("go", "build", "-x", "./...").compiles(), "\n")
+	for _, tool := range []string{"/compile", "/asm", "/cgo"} {
+		if !strings.Contains(strings.ReplaceAll(tools, ".exe", ""), tool+" ") {
+			m.t.Fatalf("a cold build shows no %s:\n%s", tool, tools)
+		}
+	}
+	var all []reached
+	for _, g := range goals {
+		m.reach(g)
+		all = append(all, reached{g, m.reach(g)})
+	}
+	return all
+}
+
+// testMachines reaches goals on machines that share a remote.
+func testMachines(t *testing.T, goals []reached, newMachine func(*testing.T) *machine) {
+	first := newMachine(t)
+	for _, g := range goals {
+		wantSame(t, first.reach(g.goal).timeless(), g.plain.timeless())
+	}
+	for _, g := range goals {
+		t.Run(g.name, func(t *testing.T) {
+			out := newMachine(t).reach(g.goal, "-x")
+			wantSame(t, out, g.plain)
+			wantNoCompiles(t, out.result)
+			if out.stats.RemoteHits == 0 {
+				t.Errorf("nothing came from the remote: %s", out.stats)
+			}
+			if strings.HasPrefix(g.args, "test") && !strings.Contains(out.stdout, "\t(cached)") {
+				t.Errorf("the tests ran again:\n%s", out.stdout)
+			}
+		})
+	}
+}

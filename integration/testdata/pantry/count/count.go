@@ -1,0 +1,2 @@
+// Package count adds in assembly where it knows how.
+package count

@@ -1,0 +1,3 @@
+module pantry.example
+
+go 1.24

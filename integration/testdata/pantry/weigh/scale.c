@@ -1,0 +1,3 @@
+#include "scale.h"
+
+int scale(int n, int grams) { return n * grams; }
