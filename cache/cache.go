@@ -115,7 +115,7 @@ func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(pr
 		return
 	}
 	if c.remote == nil || c.budget.spent() {
-		reply(c.miss(action, err))
+		reply(protocol.Entry{}, c.miss(action, err))
 		return
 	}
 	c.lookups.Go(func() { c.getRemote(ctx, action, reply) })
@@ -135,20 +135,20 @@ func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply f
 		return
 	}
 	if c.budget.spent() {
-		reply(c.miss(action, err))
+		reply(protocol.Entry{}, c.miss(action, err))
 		return
 	}
 	if c.cold.is() {
 		// The lookup goes on, only to learn whether the next are worth
 		// waiting for.
-		reply(c.miss(action, errCold))
+		reply(protocol.Entry{}, c.miss(action, errCold))
 		c.cold.note(c.remote.has(ctx, action))
 		return
 	}
 	found, err = c.lookup(ctx, action)
 	c.cold.note(err == nil)
 	if err != nil {
-		reply(c.miss(action, err))
+		reply(protocol.Entry{}, c.miss(action, err))
 		return
 	}
 	c.stats.RemoteHits.Add(1)
@@ -210,12 +210,13 @@ func (c *Cache) used(action protocol.ActionID, cost time.Duration) {
 	}
 }
 
-func (c *Cache) miss(action protocol.ActionID, reason error) (protocol.Entry, error) {
+// miss counts a miss and returns it, with its reason.
+func (c *Cache) miss(action protocol.ActionID, reason error) error {
 	c.stats.Misses.Add(1)
 	if c.uploads != nil {
 		c.costs.missed(action, c.now())
 	}
-	return protocol.Entry{}, fmt.Errorf("%w: %w", protocol.ErrMiss, reason)
+	return fmt.Errorf("%w: %w", protocol.ErrMiss, reason)
 }
 
 // lookup asks the remote, once for all that ask for the same action at the same

@@ -91,7 +91,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	payload := m.appendPayload(nil)
+	payload := m.payload()
 	if len(payload) > MaxManifest {
 		return nil, fmt.Errorf("a manifest of %d bytes is over the limit of %d", len(payload), MaxManifest)
 	}
@@ -102,7 +102,8 @@ func (m *Manifest) Encode() ([]byte, error) {
 	object := make([]byte, headerSize, headerSize+len(payload)/2)
 	object = enc.EncodeAll(payload, object)
 
-	h := append(object[:0], magic...)
+	h := object[:0] // which it fills
+	h = append(h, magic...)
 	h = append(h, version)
 	h = binary.BigEndian.AppendUint64(h, uint64(len(payload)))
 	h = binary.BigEndian.AppendUint64(h, uint64(len(object)-headerSize))
@@ -113,8 +114,8 @@ func (m *Manifest) Encode() ([]byte, error) {
 	return object, nil
 }
 
-func (m *Manifest) appendPayload(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
+func (m *Manifest) payload() []byte {
+	b := binary.AppendUvarint(nil, uint64(len(m.Packs)))
 	for _, p := range m.Packs {
 		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
 		b = append(b, p.Scope...)
