@@ -38,7 +38,7 @@ func (p *program) helper(s settings, wrong error) error {
 			log.Error(fmt.Sprintf("LARDER_RECORD: %v", err))
 		} else {
 			defer record.Close()
-			in.Reader = io.TeeReader(p.stdin, record)
+			in.Reader = io.TeeReader(p.stdin, &recorder{record, log})
 		}
 	}
 
@@ -79,6 +79,23 @@ func (p *program) helper(s settings, wrong error) error {
 // input is the session's input; where it is recorded too is known only after
 // the handshake.
 type input struct{ io.Reader }
+
+// recorder writes what it can: a disk that is full must not end the session.
+type recorder struct {
+	file *os.File // nil once a write has failed
+	log  *slog.Logger
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.file == nil {
+		return len(b), nil
+	}
+	if _, err := r.file.Write(b); err != nil {
+		r.log.Error(fmt.Sprintf("LARDER_RECORD: %v; the rest of the session is not recorded", err))
+		r.file = nil
+	}
+	return len(b), nil
+}
 
 // openLocal returns the local tier in dir. Where there can be none, a session
 // still needs a place for what the go command puts: a temporary one.

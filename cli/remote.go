@@ -17,7 +17,7 @@ const (
 	attempts        = 3
 	backoff         = 100 * time.Millisecond
 	faultsToBreak   = 5
-	breakerCooldown = 30 * time.Second
+	breakerCooldown = 5 * time.Second
 )
 
 // mainScope is the scope that is read and written.
