@@ -1,11 +1,14 @@
 // Package cache is the engine: it answers a session's requests from the local
 // tier and the remote, and brings what the session puts to the remote.
 //
-// A get goes to the local tier; what is not there is fetched from the remote
-// into the local tier and answered from there. A put goes to the local tier and
-// is answered; its upload is noted in the session's journal and done in the
-// background. Close ends the session, and [Flush] does what sessions have left,
-// in whichever process.
+// At the start of a session the manifest of its profile says what the build will
+// ask for, and a prefetch brings that to the local tier in a few large requests.
+// A get goes to the local tier; what is not there is waited for, if the manifest
+// promises it, or else looked up in the remote, brought into the local tier and
+// answered from there. A put goes to the local tier and is answered; its upload
+// is noted in the session's journal and done in the background. Close ends the
+// session and publishes what it used, for the next ones; and [Flush] does what
+// sessions have left, in whichever process.
 //
 // The remote can make a session slower by its budget and no more, and can make
 // it fail in no way: whatever goes wrong there is a miss, or an upload that
@@ -14,7 +17,11 @@
 // The package owns the keys under the user's prefix
 //
 //	v1/<scope>/a/<xx>/<action id>     entry object
+//	v1/<scope>/p/<xx>/<pack id>       pack
+//	v1/<scope>/m/<module>/<profile>   manifest
+//	v1/<scope>/m/<module>/@latest     name of the profile that was published last
 //
-// and the folder larder/sessions in the local tier's directory, with the
-// journals; session and journal say how they look.
+// with module and profile escaped as in a URL's query,
+// and the folders larder/sessions and larder/manifests in the local tier's
+// directory; session, journal and manifests say how they look.
 package cache
