@@ -40,7 +40,7 @@ func newBenched(t *testing.T) *benched {
 		}
 		c.write(t, filepath.Join(name, name+".go"), source)
 	}
-	c.write(t, "left.out_test.go", "package benched\n")
+	c.write(t, filepath.Join("p05", "p05_test.go"), "package p05\n")
 	b := &benched{work: c.dir, edited: filepath.Join("p05", "p05.go"), temp: t.TempDir(), remote: t.TempDir()}
 	if err := os.WriteFile(filepath.Join(b.remote, "other"), []byte("somebody else's"), 0o600); err != nil {
 		t.Fatal(err)
@@ -53,7 +53,14 @@ func newBenched(t *testing.T) *benched {
 	if err := os.Chtimes(path, then, then); err != nil {
 		t.Fatal(err)
 	}
-	b.env = environ("TMPDIR="+b.temp, "TMP="+b.temp, "TEMP="+b.temp, "LARDER_DIR="+filepath.Join(t.TempDir(), "never"),
+	// The go command's configuration names a helper, against which an empty
+	// variable does nothing.
+	config := filepath.Join(t.TempDir(), "goenv")
+	if err := os.WriteFile(config, []byte("GOCACHEPROG=/missing/helper\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.env = environ("GOENV="+config,
+		"TMPDIR="+b.temp, "TMP="+b.temp, "TEMP="+b.temp, "LARDER_DIR="+filepath.Join(t.TempDir(), "never"),
 		"LARDER_REMOTE=file:///"+strings.TrimPrefix(filepath.ToSlash(b.remote), "/"))
 	return b
 }
@@ -170,8 +177,10 @@ func TestBenchUsage(t *testing.T) {
 		{"bandwidth", []string{"--bandwidth", "wide", "--", "go", "build"}, "want a size"},
 		{"a missing file", []string{"--edit", "missing.go", "--", "go", "build"}, "missing.go"},
 		{"a folder", []string{"--edit", "p05", "--", "go", "build"}, "want a file of Go source"},
-		{"a file of a test", []string{"--edit", "left.out_test.go", "--", "go", "build", "./p05"}, "not part of the build"},
+		{"a file of a test", []string{"--edit", filepath.Join("p05", "p05_test.go"), "--", "go", "build", "./p05"}, "not part of the build"},
 		{"a file of another package", []string{"--edit", b.edited, "--", "go", "build", "./p04"}, "not part of the build"},
+		{"a remote that must not be written", []string{"--readonly=true", "--", "go", "build"}, "LARDER_READONLY"},
+		{"an overlay besides", []string{"--edit", b.edited, "--", "go", "build", "-overlay=x"}, "-overlay"},
 		{"no folder for the chart", []string{"--plot", "missing/chart.svg", "--", "go", "build"}, "there is no folder"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
