@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"io"
 	"os"
@@ -21,8 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // so many milliseconds.
 func report() *Report {
 	const mib = 1 << 20
-	var samples [][]sample
-	for _, runs := range [][]sample{
+	samples := [][]sample{
 		{{94_300 * time.Millisecond, backend.Counts{}}, {94_100 * time.Millisecond, backend.Counts{}}, {95_000 * time.Millisecond, backend.Counts{}}},
 		{{96_000 * time.Millisecond, backend.Counts{Requests: 2100, BytesOut: 188 * mib}}},
 		{{400 * time.Millisecond, backend.Counts{}}, {420 * time.Millisecond, backend.Counts{}}},
@@ -33,8 +33,6 @@ func report() *Report {
 		{{2_200 * time.Millisecond, backend.Counts{Requests: 1, BytesIn: 92 * mib}}},
 		{{3_900 * time.Millisecond, backend.Counts{}}},
 		{{5_900 * time.Millisecond, backend.Counts{Requests: 31, BytesIn: 94 * mib, BytesOut: 1500}}},
-	} {
-		samples = append(samples, runs)
 	}
 	return &Report{
 		Command: "go build ./...", Remote: "s3://bucket/prefix", Latency: 20 * time.Millisecond, Bandwidth: 10 * mib, Repeat: 3,
@@ -93,7 +91,7 @@ func TestPlot(t *testing.T) {
 	var text string
 	for d := xml.NewDecoder(&svg); ; {
 		token, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/bench"
+	"github.com/larderbuild/larder/testserver"
 )
 
 // benched is a module that imports nothing of the standard library, and all
@@ -154,6 +156,28 @@ func TestBench(t *testing.T) {
 	// What was edited, and the seven packages that import it, are new.
 	if edited := results["larder remote warm, edited"]; edited.BytesOut <= warm.BytesOut {
 		t.Errorf("after an edit %d bytes are uploaded, before %d", edited.BytesOut, warm.BytesOut)
+	}
+}
+
+// TestBenchServer checks that a bucket is as empty after larder bench as it was
+// before.
+func TestBenchServer(t *testing.T) {
+	server := testserver.S3(t)
+	server.Setenv(t)
+	server.Bucket(t, "bucket")
+	b := newBenched(t)
+	b.env = append(b.env, append(server.Environ(), "LARDER_REMOTE="+server.URL("bucket", "/prefix"))...)
+	out, err := b.command(t.Context(), "-n", "2", "--", "go", "build", "./...").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "larder remote warm") {
+		t.Fatalf("larder bench: %v\n%s", err, out)
+	}
+	store, err := open.Store(t.Context(), server.URL("bucket", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for obj, err := range store.List(t.Context(), "") {
+		t.Errorf("left behind: %s, %v", obj.Key, err)
 	}
 }
 

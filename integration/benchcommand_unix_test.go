@@ -61,7 +61,7 @@ func TestBenchInterrupted(t *testing.T) {
 			}
 			b.checkClean(t, before)
 			if _, err := os.Stat("/proc/self/environ"); err == nil {
-				b.awaitProcesses(t, ctx)
+				b.awaitProcesses(ctx, t)
 			}
 		})
 	}
@@ -69,7 +69,7 @@ func TestBenchInterrupted(t *testing.T) {
 
 // awaitProcesses waits for the processes whose temporary files go to b.temp,
 // and fails the test if they stay.
-func (b *benched) awaitProcesses(t *testing.T, ctx context.Context) {
+func (b *benched) awaitProcesses(ctx context.Context, t *testing.T) {
 	t.Helper()
 	for {
 		left := 0
