@@ -52,7 +52,7 @@ func Run(ctx context.Context, cfg Config) (results []Result, err error) {
 	b := &bench{Config: cfg, root: root, warned: make(map[string]bool)}
 	scenarios := slices.DeleteFunc(scenarios(), func(sc scenario) bool { return sc.edit && cfg.Edit == "" })
 	total := cfg.Repeat * len(scenarios)
-	cfg.Begin("as you do", 0, total)
+	cfg.Begin("with your own cache", 0, total)
 	if err := b.prepare(ctx); err != nil {
 		return nil, err
 	}

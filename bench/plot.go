@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -12,10 +11,11 @@ import (
 // Sizes of the chart in pixels.
 const (
 	barWidth     = 60
-	barSpacing   = 40
-	chartHeight  = 420
-	chartMargin  = 60 // with the ticks' texts
-	labelsHeight = 90
+	barSpacing   = 44
+	chartMargin  = 20
+	chartHeight  = 400
+	titleHeight  = 40
+	labelsHeight = 60
 )
 
 // Plot writes the report as a bar chart, in SVG.
@@ -30,7 +30,7 @@ func (r *Report) Plot(w io.Writer) error {
 			color = drawing.ColorFromHex("00add8") // the gopher's
 		}
 		bars = append(bars, chart.Value{
-			Label: result.Scenario + " " + seconds(result.Median),
+			Label: result.Scenario + "\n" + seconds(result.Median),
 			Value: took,
 			Style: chart.Style{FillColor: color, StrokeColor: color},
 		})
@@ -40,13 +40,13 @@ func (r *Report) Plot(w io.Writer) error {
 		TitleStyle: chart.Style{FontSize: 11},
 		Width:      2*chartMargin + len(bars)*(barWidth+barSpacing),
 		Height:     chartHeight,
-		Background: chart.Style{Padding: chart.Box{Top: 40, Left: 10, Right: chartMargin, Bottom: labelsHeight}},
+		Background: chart.Style{Padding: chart.Box{Top: titleHeight, Left: chartMargin, Right: chartMargin, Bottom: labelsHeight}},
 		BarWidth:   barWidth,
 		BarSpacing: barSpacing,
 		XAxis:      chart.Style{FontSize: 8, TextWrap: chart.TextWrapWord},
-		YAxis: chart.YAxis{
-			Range:          &chart.ContinuousRange{Max: longest},
-			ValueFormatter: func(v any) string { return fmt.Sprintf("%.1f s", v) },
+		YAxis: chart.YAxis{ // the labels say it
+			Style: chart.Hidden(),
+			Range: &chart.ContinuousRange{Max: longest},
 		},
 		Bars: bars,
 	}

@@ -78,24 +78,27 @@ func median[T ~int64](values []T) T {
 
 // String returns the report as a table.
 func (r *Report) String() string {
-	var b strings.Builder
-	fmt.Fprintln(&b, r.title())
-	fmt.Fprintln(&b)
+	var table strings.Builder
 	names := len("scenario")
 	for _, result := range r.Results {
 		names = max(names, len(result.Scenario))
 	}
-	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
+	const gap = 3
+	w := tabwriter.NewWriter(&table, 0, 0, gap, ' ', tabwriter.AlignRight)
 	row := func(name string, columns ...string) {
 		fmt.Fprintf(w, "%-*s\t%s\t\n", names, name, strings.Join(columns, "\t"))
 	}
 	row("scenario", "time", "to native warm", "to no cache", "requests", "in", "out")
 	for _, result := range r.Results {
-		row(result.Scenario, seconds(result.Median), ratio(result.ToNativeWarm), ratio(result.ToNoCache),
+		row(result.Scenario, seconds(result.Median), times(result.ToNativeWarm), percent(result.ToNoCache),
 			fmt.Sprint(result.Requests), humanize.IBytes(uint64(result.BytesIn)), humanize.IBytes(uint64(result.BytesOut)))
 	}
 	_ = w.Flush() // a strings.Builder takes everything
-	return strings.TrimSuffix(b.String(), "\n")
+	text := r.title() + "\n"
+	for line := range strings.Lines(table.String()) {
+		text += "\n" + strings.TrimSuffix(line[gap:], "\n")
+	}
+	return text
 }
 
 // title says what was measured.
@@ -112,14 +115,11 @@ func (r *Report) title() string {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
 
-// ratio has three digits that count, where it needs them.
-func ratio(x float64) string {
-	switch {
-	case x >= 10:
+func times(x float64) string {
+	if x >= 10 {
 		return fmt.Sprintf("%.0f×", x)
-	case x >= 0.1:
-		return fmt.Sprintf("%.2f×", x)
-	default:
-		return fmt.Sprintf("%.4f×", x)
 	}
+	return fmt.Sprintf("%.2f×", x)
 }
+
+func percent(x float64) string { return fmt.Sprintf("%.1f %%", 100*x) }

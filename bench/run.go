@@ -113,7 +113,7 @@ func (r *round) larderBuild(ctx context.Context, dir string, settings ...string)
 		return s, fmt.Errorf("%s did not use the cache", strings.Join(r.Command, " "))
 	}
 
-	fast := append(env, "LARDER_BENCH_LATENCY=", "LARDER_BENCH_BANDWIDTH=")
+	fast := slices.Concat(env, []string{"LARDER_BENCH_LATENCY=", "LARDER_BENCH_BANDWIDTH="})
 	_, stdout, _, err := r.run(ctx, fast, []string{r.Helper, "flush", "--json"})
 	if err != nil {
 		return s, err

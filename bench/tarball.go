@@ -73,7 +73,7 @@ func fetchTarball(ctx context.Context, store backend.Store, dir string) error {
 	defer z.Close()
 	for t := tar.NewReader(z); ; {
 		header, err := t.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -88,6 +88,9 @@ func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64)
 // done.
 func (p *prefetch) run(ctx context.Context, m *manifests) {
 	found, err := m.load(ctx)
+	if errors.Is(err, pack.ErrCorrupt) {
+		p.stats.Corrupt.Add(1)
+	}
 	if err != nil && ctx.Err() == nil {
 		p.remote.complain("fetch the manifest", m.remote.key(m.profile.key()), err)
 	}

@@ -74,14 +74,14 @@ func (p *program) flushCommand() *cli.Command {
 }
 
 // progress returns a bar, on stderr where that is a terminal and nowhere else.
-func (p *program) progress(what string) *progressbar.ProgressBar {
+func (p *program) progress(what string, options ...progressbar.Option) *progressbar.ProgressBar {
 	out := io.Discard
 	if term.IsTerminal(int(p.stderr.Fd())) {
 		out = p.stderr
 	}
-	return progressbar.NewOptions(0,
+	return progressbar.NewOptions(0, append(options,
 		progressbar.OptionSetWriter(out),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowCount(),
-		progressbar.OptionClearOnFinish())
+		progressbar.OptionClearOnFinish())...)
 }

@@ -84,6 +84,8 @@ func (p *program) command() *cli.Command {
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
 		Action:          p.root,
 		Commands: []*cli.Command{
+			p.restoreCommand(),
+			p.saveCommand(),
 			p.flushCommand(),
 			p.pruneCommand(),
 			p.cleanCommand(),

@@ -116,7 +116,7 @@ func BenchmarkRemoteWarm(b *testing.B) {
 		for range pairs {
 			plain = append(plain, native(first, w).took)
 			r := w.build(newMachine(b, w.dir, server.URL("bucket", ""), settings...))
-			if r.stats.RemoteHits == 0 {
+			if r.fromRemote() == 0 {
 				b.Fatalf("no hit: %+v", r.stats)
 			}
 			helped = append(helped, r.took)

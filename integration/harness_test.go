@@ -103,6 +103,9 @@ type result struct {
 	sessions       int
 }
 
+// fromRemote returns how many hits the remote gave, one way or the other.
+func (r result) fromRemote() int64 { return r.stats.PrefetchHits + r.stats.RemoteHits }
+
 // command prepares a command on m that ends with ctx at the latest.
 func (m *machine) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)

@@ -221,7 +221,7 @@ func TestNoDirectory(t *testing.T) {
 			// Without the standard library in a tier, only packages are built.
 			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, append(test.settings, "TMPDIR="+t.TempDir())...)...)
 			r := m.must("go", "build", "./p003")
-			if !strings.HasPrefix(r.stderr, "larder: ") || r.stats.RemoteHits < int64(min(test.hits, 2*4)) {
+			if !strings.HasPrefix(r.stderr, "larder: ") || r.fromRemote() < int64(min(test.hits, 2*4)) {
 				t.Errorf("%+v\n%s", r.stats, r.stderr)
 			}
 		})

@@ -87,7 +87,7 @@ func testMachines(t *testing.T, goals []reached, newMachine func(*testing.T) *ma
 			out := newMachine(t).reach(g.goal, "-x")
 			wantSame(t, out, g.plain)
 			wantNoCompiles(t, out.result)
-			if out.stats.RemoteHits == 0 {
+			if out.fromRemote() == 0 {
 				t.Errorf("nothing came from the remote: %s", out.stats)
 			}
 			if strings.HasPrefix(g.args, "test") && !strings.Contains(out.stdout, "\t(cached)") {
