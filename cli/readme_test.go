@@ -41,6 +41,9 @@ func markdown(options []option) string {
 	var b strings.Builder
 	b.WriteString("\n| Variable | Default | |\n|---|---|---|\n")
 	for _, o := range options {
+		if o.hidden {
+			continue
+		}
 		def := o.def()
 		if def != "" && o.fallback == nil {
 			def = "`" + def + "`"
