@@ -322,7 +322,7 @@ func TestDamagedObjects(t *testing.T) {
 	s := s3Store(t)
 	s.fill(t, c)
 	for name, damage := range map[string]func([]byte) []byte{
-		"a byte of the header": func(b []byte) []byte { b[10] ^= 1; return b },
+		"a byte of the header": func(b []byte) []byte { b[5] ^= 1; return b },
 		"a byte of the body":   func(b []byte) []byte { b[len(b)-5] ^= 1; return b },
 		"the last byte gone":   func(b []byte) []byte { return b[:len(b)-1] },
 		"half gone":            func(b []byte) []byte { return b[:len(b)/2] },
