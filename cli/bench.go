@@ -85,7 +85,7 @@ func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err 
 	switch {
 	case errors.Is(err, bench.ErrNotBuilt):
 		return &usageError{fmt.Errorf("--edit: %w", err), "it takes a file that " + command + " compiles"}
-	case ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("interrupted: %w", err)
 	case err != nil:
 		return err
