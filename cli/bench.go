@@ -75,9 +75,9 @@ func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err 
 	cfg.Helper, cfg.Remote, cfg.Edit = helper, remote, edit
 	bar := p.progress("")
 	cfg.Begin = func(what string, done, total int) {
+		bar.ChangeMax(total) // first: a bar of 0 steps is one that has ended
+		_ = bar.Set(done)    // a bar that can't be drawn is no harm
 		bar.Describe(what)
-		bar.ChangeMax(total)
-		_ = bar.Set(done) // a bar that can't be drawn is no harm
 	}
 	results, err := bench.Run(ctx, cfg)
 	_ = bar.Clear()
