@@ -55,7 +55,6 @@ func (p *program) benchCommand() *cli.Command {
 func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	command := cmd.Args().Slice()
 	edit, err := checkBench(cmd, &s)
 	if err != nil {
 		return &usageError{err, "for example: larder bench -- go build ./..."}
@@ -72,14 +71,48 @@ func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err 
 		}
 		defer func() { err = errors.Join(err, removeIfDir(remote)) }()
 	}
-	log := newLog(p.stderr, slog.LevelWarn)
+	cfg := p.benchConfig(cmd, s)
+	cfg.Helper, cfg.Remote, cfg.Edit = helper, remote, edit
 	bar := p.progress("")
-	results, err := bench.Run(ctx, bench.Config{
-		Command: command,
-		Environ: slices.Concat(p.environ, environ(cmd),
-			[]string{"LARDER_BENCH_LATENCY=" + s.latency.String(), fmt.Sprintf("LARDER_BENCH_BANDWIDTH=%d", s.bandwidth)}),
-		Helper: helper,
-		Remote: remote,
+	cfg.Begin = func(what string, done, total int) {
+		bar.ChangeMax(total) // first: a bar of 0 steps is one that has ended
+		_ = bar.Set(done)    // a bar that can't be drawn is no harm
+		bar.Describe(what)
+	}
+	results, err := bench.Run(ctx, cfg)
+	_ = bar.Clear()
+	command := strings.Join(cfg.Command, " ")
+	switch {
+	case errors.Is(err, bench.ErrNotBuilt):
+		return &usageError{fmt.Errorf("--edit: %w", err), "it takes a file that " + command + " compiles"}
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %w", err)
+	case err != nil:
+		return err
+	}
+	report := &bench.Report{
+		Command: command, Remote: shown,
+		Latency: s.latency, Bandwidth: s.bandwidth, Repeat: cfg.Repeat, Results: results,
+	}
+	if err := p.print(cmd, report); err != nil {
+		return err
+	}
+	if path := cmd.String("plot"); path != "" {
+		return plot(path, report)
+	}
+	return nil
+}
+
+// benchConfig returns how s has cmd's arguments measured.
+func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
+	log := newLog(p.stderr, slog.LevelWarn)
+	return bench.Config{
+		Command: cmd.Args().Slice(),
+		Environ: slices.Concat(p.environ, environ(cmd), []string{
+			"LARDER_BENCH_LATENCY=" + s.latency.String(),
+			fmt.Sprintf("LARDER_BENCH_BANDWIDTH=%d", s.bandwidth),
+		}),
+		Repeat: cmd.Int("n"),
 		Open: func(url string, counters *backend.Counters) backend.Store {
 			return openRemote(url, s, counters, log)
 		},
@@ -93,35 +126,8 @@ func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err 
 			}
 			return err
 		},
-		Edit:   edit,
-		Repeat: cmd.Int("n"),
-		Begin: func(what string, done, total int) {
-			bar.Describe(what)
-			bar.ChangeMax(total)
-			_ = bar.Set(done) // a bar that can't be drawn is no harm
-		},
 		Warn: func(line string) { fmt.Fprintln(p.stderr, line) },
-	})
-	_ = bar.Clear()
-	switch {
-	case errors.Is(err, bench.ErrNotBuilt):
-		return &usageError{fmt.Errorf("--edit: %w", err), "it takes a file that " + strings.Join(command, " ") + " compiles"}
-	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted: %w", err)
-	case err != nil:
-		return err
 	}
-	report := &bench.Report{
-		Command: strings.Join(command, " "), Remote: shown,
-		Latency: s.latency, Bandwidth: s.bandwidth, Repeat: cmd.Int("n"), Results: results,
-	}
-	if err := p.print(cmd, report); err != nil {
-		return err
-	}
-	if path := cmd.String("plot"); path != "" {
-		return plot(path, report)
-	}
-	return nil
 }
 
 // checkBench checks what is to be measured, completes s, and returns the

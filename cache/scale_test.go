@@ -1,0 +1,156 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// scales are the numbers of entries at which manifests are measured.
+var scales = []int{10_000, 100_000}
+
+// scaled returns a manifest of n entries, of which two in five lie in packs, as
+// in a real one, and the uses of a build that used all of them.
+func scaled(n int) (published, []use) {
+	m := &pack.Manifest{}
+	for i := range 4 {
+		m.Packs = append(m.Packs, pack.Pack{Scope: "main", ID: pack.ID{byte(i)}, Size: 1 << 50, Own: true})
+	}
+	var offsets [4]int64
+	var uses []use
+	today := pack.DayOf(time.Now())
+	for i := range n {
+		e := pack.Entry{
+			Action: protocol.ActionID(sha256.Sum256(fmt.Append(nil, "action ", i))),
+			Output: protocol.OutputID(sha256.Sum256(fmt.Append(nil, "output ", i))),
+			Time:   time.Unix(1_790_000_000, int64(i)),
+			Used:   today,
+		}
+		if i%5 < 2 {
+			e.Size, e.Pack, e.Length = 600_000, i%4, entry.HeaderSize+150_000
+			e.Offset = offsets[e.Pack]
+			offsets[e.Pack] += e.Length
+		} else {
+			e.Inline = []byte(strings.Repeat("vet facts ", i%50))
+			e.Size = int64(len(e.Inline))
+		}
+		m.Entries = append(m.Entries, e)
+		uses = append(uses, use{action: e.Action})
+	}
+	for i := range m.Packs {
+		m.Packs[i].Size = offsets[i]
+	}
+	return published{Manifest: m, version: "1"}, uses
+}
+
+func scaledManifests(b *testing.B, local *localdisk.Dir, found published) (*manifests, []byte) {
+	b.Helper()
+	object, err := found.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &remote{store: backendtest.Memory(), scope: "main", log: slog.New(slog.DiscardHandler)}
+	m := newManifests(r, Target{Remote: "test:", Scope: "main", Profile: Profile{"example.com/pantry", "scaled"}}, local.Path())
+	if err := m.publish(b.Context(), published{}, found.Manifest); err != nil {
+		b.Fatal(err)
+	}
+	return m, object
+}
+
+// BenchmarkStartUp measures what a session does before it asks for the first
+// pack: fetch the manifest, hold it against an empty local tier, and plan. Kept
+// is what it holds in memory for each entry from then on.
+func BenchmarkStartUp(b *testing.B) {
+	for _, n := range scales {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			local := localdisk.New(b.TempDir())
+			found, _ := scaled(n)
+			m, object := scaledManifests(b, local, found)
+			b.ReportAllocs()
+			before := heap()
+			var p *prefetch
+			for b.Loop() {
+				p = newPrefetch(local, m.remote, new(Stats), 1<<30)
+				found, err := m.fetch(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				p.plan(found, true)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
+			b.ReportMetric(float64(heap()-before)/float64(n), "kept-B/entry")
+			b.ReportMetric(float64(len(object))/float64(n), "manifest-B/entry")
+			runtime.KeepAlive(p)
+		})
+	}
+}
+
+// BenchmarkPromote measures gets for what is at the end of the queue.
+func BenchmarkPromote(b *testing.B) {
+	for _, n := range scales {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			found, _ := scaled(n)
+			p := newPrefetch(localdisk.New(b.TempDir()), nil, new(Stats), 1<<30)
+			p.plan(found, true)
+			for i := 0; b.Loop(); i++ {
+				p.look(n - 1 - i%n)
+			}
+		})
+	}
+}
+
+// BenchmarkPublish measures what a session does to publish its uses, of which
+// one in a hundred is new: look at the entries, draft, pack, encode and store.
+func BenchmarkPublish(b *testing.B) {
+	for _, n := range scales {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			dir := b.TempDir()
+			local := localdisk.New(dir)
+			found, uses := scaled(n)
+			m, _ := scaledManifests(b, local, found)
+			body := strings.Repeat("a vet entry ", 20)
+			output := protocol.OutputID(sha256.Sum256([]byte(body)))
+			for i := range found.Entries {
+				e := &found.Entries[i]
+				e.Output, e.Size, e.Inline = output, int64(len(body)), []byte(body) // for the disk's sake
+				e.Pack, e.Offset, e.Length = 0, 0, 0
+				if i%100 == 0 {
+					e.Output[0]++ // differs from what is there
+				}
+				if _, err := local.Put(localdisk.Entry{Action: e.Action, Output: output, Size: e.Size, Time: e.Time}, strings.NewReader(body)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				old, err := m.fetch(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				old.Entries, old.Packs = found.Entries, nil
+				if err := newPublisher(local, m, 1<<30, dir, time.Now()).publish(b.Context(), old, uses); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
+		})
+	}
+}
+
+// heap returns the bytes in use.
+func heap() int64 {
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
