@@ -91,7 +91,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	payload := m.appendPayload(nil)
+	payload := m.appendPayload(make([]byte, 0, m.payloadSize()))
 	if len(payload) > MaxManifest {
 		return nil, fmt.Errorf("a manifest of %d bytes is over the limit of %d", len(payload), MaxManifest)
 	}
@@ -111,6 +111,15 @@ func (m *Manifest) Encode() ([]byte, error) {
 	h = h[:headerSize-4] // unsigned: the key ID and the signature stay zero
 	binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
 	return object, nil
+}
+
+// payloadSize returns about the size of m's payload.
+func (m *Manifest) payloadSize() int {
+	size := 64 * len(m.Packs)
+	for i := range m.Entries {
+		size += minEntry + 24 + len(m.Entries[i].Inline)
+	}
+	return size
 }
 
 func (m *Manifest) appendPayload(b []byte) []byte {
