@@ -14,7 +14,12 @@
 // The package owns the keys under the user's prefix
 //
 //	v1/<scope>/a/<xx>/<action id>     entry object
+//	v1/<scope>/p/<xx>/<pack id>       pack
+//	v1/<scope>/m/<module>/<profile>   manifest, both names escaped as in a URL's query
+//	v1/<scope>/m/<module>/@latest     name of the profile that was published last
 //
-// and the folder larder/sessions in the local tier's directory, with the
-// journals; session and journal say how they look.
+// and two folders in the local tier's directory: larder/sessions, with the
+// journals (session and journal say how they look), and larder/manifests, with
+// copies of manifests, the locks under which they are prefetched, and the marks
+// that [Restore] leaves for [Save].
 package cache
