@@ -285,6 +285,21 @@ func TestHangingPack(t *testing.T) {
 	}
 }
 
+// A session may be over before its manifest is there.
+func TestCloseBeforeManifest(t *testing.T) {
+	for range 20 {
+		slow := faultyAt(backendtest.Memory(), "/m/", backendtest.Fault{Delay: time.Millisecond})
+		m := newMachine(t, t.TempDir(), slow, under(profile))
+		m.put(t, "pantry", big("pantry"))
+		if m.Close(time.Minute) {
+			t.Fatal("something is left")
+		}
+		if n := len(manifest(t, slow, profile).Entries); n != 1 {
+			t.Fatalf("%d entries", n)
+		}
+	}
+}
+
 // Sessions at the same time on one machine fetch everything once.
 func TestTwoSessionsOnOneMachine(t *testing.T) {
 	store := backendtest.Memory()

@@ -156,6 +156,7 @@ func (p *publisher) draft(old published, uses []use) *draft {
 	for i := range old.Entries {
 		known[old.Entries[i].Action] = &old.Entries[i]
 	}
+	d.next.Entries = make([]pack.Entry, 0, max(len(uses), len(old.Entries)))
 	lend := old.version == "" // a profile's first: the packs are another one's
 	keep := func(e pack.Entry) {
 		if e.InPack() {
@@ -365,7 +366,7 @@ func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error 
 // may be the go command's own, which checks little.
 func intact(body *os.File, e *pack.Entry) bool {
 	sum := sha256.New()
-	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, 64<<10))
+	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
 	if err == nil {
 		_, err = body.Seek(0, io.SeekStart)
 	}
@@ -393,7 +394,8 @@ func (d *draft) move(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
 // tidy removes the entries that gone names, and packs that nothing lies in.
 func (d *draft) tidy(gone map[int]bool) {
 	old := d.next
-	d.next, d.packs = pack.Manifest{}, make(map[pack.ID]int)
+	d.next = pack.Manifest{Entries: make([]pack.Entry, 0, len(old.Entries))}
+	d.packs = make(map[pack.ID]int)
 	for i, e := range old.Entries {
 		if gone[i] {
 			continue

@@ -99,13 +99,17 @@ func TestChunks(t *testing.T) {
 		want    []int
 		chunks  []Chunk
 	}{
-		"nothing":           {nil, nil, nil},
-		"inline alone":      {[]Entry{inline, inline}, []int{0, 1}, nil},
-		"back to back":      {[]Entry{in(0, 0, k), inline, in(0, k, k)}, []int{0, 1, 2}, []Chunk{{0, 0, 2 * k, []int{0, 2}}}},
-		"a small gap":       {[]Entry{in(0, 0, k), in(0, k, k), in(0, 2*k, k)}, []int{0, 2}, []Chunk{{0, 0, 3 * k, []int{0, 2}}}},
-		"a large gap":       {[]Entry{in(0, 0, k), in(0, 130*k, k)}, []int{0, 1}, []Chunk{{0, 0, k, []int{0}}, {0, 130 * k, k, []int{1}}}},
-		"another pack":      {[]Entry{in(0, 0, k), in(1, k, k)}, []int{0, 1}, []Chunk{{0, 0, k, []int{0}}, {1, k, k, []int{1}}}},
-		"in another order":  {[]Entry{in(0, k, k), in(0, 0, k)}, []int{0, 1}, []Chunk{{0, k, k, []int{0}}, {0, 0, k, []int{1}}}},
+		"nothing":          {nil, nil, nil},
+		"inline alone":     {[]Entry{inline, inline}, []int{0, 1}, nil},
+		"back to back":     {[]Entry{in(0, 0, k), inline, in(0, k, k)}, []int{0, 1, 2}, []Chunk{{0, 0, 2 * k, []int{0, 2}}}},
+		"a small gap":      {[]Entry{in(0, 0, k), in(0, k, k), in(0, 2*k, k)}, []int{0, 2}, []Chunk{{0, 0, 3 * k, []int{0, 2}}}},
+		"a large gap":      {[]Entry{in(0, 0, k), in(0, 130*k, k)}, []int{0, 1}, []Chunk{{0, 0, k, []int{0}}, {0, 130 * k, k, []int{1}}}},
+		"another pack":     {[]Entry{in(0, 0, k), in(1, k, k)}, []int{0, 1}, []Chunk{{0, 0, k, []int{0}}, {1, k, k, []int{1}}}},
+		"in another order": {[]Entry{in(0, k, k), in(0, 0, k)}, []int{0, 1}, []Chunk{{0, 0, 2 * k, []int{1, 0}}}},
+		"by turns": {
+			[]Entry{in(1, 0, k), in(0, 0, k), in(1, k, k), in(0, k, k)}, []int{0, 1, 2, 3},
+			[]Chunk{{1, 0, 2 * k, []int{0, 2}}, {0, 0, 2 * k, []int{1, 3}}},
+		},
 		"one that is large": {[]Entry{in(0, 0, 9*m), in(0, 9*m, k)}, []int{0, 1}, []Chunk{{0, 0, 9 * m, []int{0}}, {0, 9 * m, k, []int{1}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
