@@ -18,14 +18,6 @@
 //
 //	v1/<scope>/a/<xx>/<action id>     entry object
 //	v1/<scope>/p/<xx>/<pack id>       pack
-<<<<<<< HEAD
-//	v1/<scope>/m/<module>/<profile>   manifest
-//	v1/<scope>/m/<module>/@latest     name of the profile that was published last
-//
-// with module and profile escaped as in a URL's query,
-// and the folders larder/sessions and larder/manifests in the local tier's
-// directory; session, journal and manifests say how they look.
-=======
 //	v1/<scope>/m/<module>/<profile>   manifest, both names escaped as in a URL's query
 //	v1/<scope>/m/<module>/@latest     name of the profile that was published last
 //
@@ -33,5 +25,4 @@
 // journals (session and journal say how they look), and larder/manifests, with
 // copies of manifests, the locks under which they are prefetched, and the marks
 // that [Restore] leaves for [Save].
->>>>>>> prefetch
 package cache

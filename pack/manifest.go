@@ -91,11 +91,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-<<<<<<< HEAD
 	payload := m.payload()
-=======
-	payload := m.appendPayload(make([]byte, 0, m.payloadSize()))
->>>>>>> prefetch
 	if len(payload) > MaxManifest {
 		return nil, fmt.Errorf("a manifest of %d bytes is over the limit of %d", len(payload), MaxManifest)
 	}
@@ -118,22 +114,14 @@ func (m *Manifest) Encode() ([]byte, error) {
 	return object, nil
 }
 
-<<<<<<< HEAD
+// payload returns the payload before its compression.
 func (m *Manifest) payload() []byte {
-	b := binary.AppendUvarint(nil, uint64(len(m.Packs)))
-=======
-// payloadSize returns about the size of m's payload.
-func (m *Manifest) payloadSize() int {
 	size := 64 * len(m.Packs)
 	for i := range m.Entries {
 		size += minEntry + 24 + len(m.Entries[i].Inline)
 	}
-	return size
-}
-
-func (m *Manifest) appendPayload(b []byte) []byte {
+	b := make([]byte, 0, size) // about
 	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
->>>>>>> prefetch
 	for _, p := range m.Packs {
 		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
 		b = append(b, p.Scope...)
