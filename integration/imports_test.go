@@ -13,7 +13,8 @@ import (
 // or testserver, which are for tests.
 var mayImport = map[string][]string{
 	"":                    {"cli"},
-	"cli":                 {"cache", "localdisk", "protocol", "backend", "backend/open"},
+	"cli":                 {"bench", "cache", "localdisk", "protocol", "backend", "backend/dir", "backend/open"},
+	"bench":               {"cache", "backend"},
 	"cache":               {"localdisk", "pack", "entry", "protocol", "backend"},
 	"localdisk":           {"protocol"},
 	"pack":                {"entry", "protocol"},

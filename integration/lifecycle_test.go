@@ -15,12 +15,13 @@ import (
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/testserver"
 )
 
 // wantWhole checks that every body in m's local tier is what its name says,
-// and that every object in s is an intact entry object; it returns their number.
+// and that every object in s is intact; it returns the number of entry objects.
 func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 	t.Helper()
 	local := localdisk.New(m.dir)
@@ -45,15 +46,27 @@ func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 		return 0
 	}
 	walkFiles(t, s.folder, func(path string) {
-		if err := checkObject(path); err != nil {
+		kind, name, _ := strings.Cut(strings.TrimPrefix(path[strings.Index(path, "/v1/main/"):], "/v1/main/"), "/")
+		var err error
+		switch {
+		case kind == "p":
+			if sum := sha256.Sum256(readFile(t, path)); hex.EncodeToString(sum[:]) != filepath.Base(name) {
+				err = errors.New("a pack of another name")
+			}
+		case kind == "m" && filepath.Base(name) != "@latest":
+			_, err = pack.Decode(readFile(t, path))
+		case kind == "a":
+			err = checkEntry(path)
+			objects++
+		}
+		if err != nil {
 			t.Errorf("store: %s: %v", path, err)
 		}
-		objects++
 	})
 	return objects
 }
 
-func checkObject(path string) error {
+func checkEntry(path string) error {
 	var action protocol.ActionID
 	if _, err := hex.Decode(action[:], []byte(filepath.Base(path))); err != nil {
 		return err
