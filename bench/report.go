@@ -86,7 +86,7 @@ func (r *Report) String() string {
 	const gap = 3
 	w := tabwriter.NewWriter(&table, 0, 0, gap, ' ', tabwriter.AlignRight)
 	row := func(name string, columns ...string) {
-		fmt.Fprintf(w, "%-*s\t%s\t\n", names, name, strings.Join(columns, "\t"))
+		_, _ = fmt.Fprintf(w, "%-*s\t%s\t\n", names, name, strings.Join(columns, "\t"))
 	}
 	row("scenario", "time", "to native warm", "to no cache", "requests", "in", "out")
 	for _, result := range r.Results {

@@ -284,8 +284,8 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		c.history.put(jb)
 	}
 	// A module index is made anew for every checkout: nobody would ask for
-	// this one.
-	if index.found() {
+	// this one. And after each link the go command puts what is there already.
+	if index.found() || c.prefetch != nil && c.prefetch.holds(put.ActionID, put.OutputID) {
 		return path, nil
 	}
 	if err := c.uploads.add(jb); err != nil {

@@ -433,6 +433,21 @@ func (p *prefetch) hit(action protocol.ActionID) (time.Duration, bool) {
 	return p.found.Entries[i].Cost, p.states[i] == brought
 }
 
+// holds reports whether the manifest names output for action, as far as is
+// known intact.
+func (p *prefetch) holds(action protocol.ActionID, output protocol.OutputID) bool {
+	if _, known := p.peek(); !known {
+		return false
+	}
+	i, promised := p.index[action]
+	if !promised || p.found.Entries[i].Output != output {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.states[i] != forfeited
+}
+
 // supersede says that the build has put action itself: what the manifest
 // promises for it must not take its place.
 func (p *prefetch) supersede(action protocol.ActionID) {

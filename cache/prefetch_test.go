@@ -139,6 +139,26 @@ func TestChangedPackage(t *testing.T) {
 	}
 }
 
+// What a build puts again as it was is no news.
+func TestSamePutAgain(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store, under(profile))
+	build(t, a, packages...)
+	a.Close(time.Minute)
+
+	recorded, requests := traced(store)
+	b := newMachine(t, t.TempDir(), recorded, under(profile))
+	rebuild(t, b, packages...)
+	b.put(t, "fmt stdout", "")
+	b.put(t, "net", big("net"))
+	if b.Close(time.Minute) {
+		t.Fatal("something is left")
+	}
+	if got := requests(); len(got) != 2 {
+		t.Errorf("requests:\n%s", strings.Join(got, "\n"))
+	}
+}
+
 // Module indexes travel with other news and make none.
 func TestModuleIndexes(t *testing.T) {
 	store := backendtest.Memory()

@@ -112,7 +112,7 @@ func (p *publisher) publish(ctx context.Context, old published, uses []use) erro
 		select {
 		case <-time.After(rand.N(pause)):
 		case <-ctx.Done():
-			return fmt.Errorf("publish: %w, after: %v", context.Cause(ctx), err)
+			return fmt.Errorf("publish: %w, after: %w", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, maxPause)
 		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {

@@ -126,7 +126,7 @@ func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
 			}
 			return err
 		},
-		Warn: func(line string) { fmt.Fprintln(p.stderr, line) },
+		Warn: func(line string) { _, _ = fmt.Fprintln(p.stderr, line) },
 	}
 }
 

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -60,7 +61,10 @@ func (p *program) helper(s settings, wrong error) error {
 		cfg.Store = openRemote(s.remote, s, &stats.Remote, log)
 	}
 	c := cache.New(cfg)
-	if err := conn.Serve(context.Background(), c); err != nil {
+	switch err := conn.Serve(context.Background(), c); {
+	case errors.Is(err, syscall.EPIPE):
+		log.Info("the go command is gone", "err", err)
+	case err != nil:
 		log.Error(fmt.Sprintf("the session ends early: %v", err))
 	}
 

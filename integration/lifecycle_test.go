@@ -46,7 +46,8 @@ func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 		return 0
 	}
 	walkFiles(t, s.folder, func(path string) {
-		kind, name, _ := strings.Cut(strings.TrimPrefix(path[strings.Index(path, "/v1/main/"):], "/v1/main/"), "/")
+		_, key, _ := strings.Cut(filepath.ToSlash(path), "/v1/main/")
+		kind, name, _ := strings.Cut(key, "/")
 		var err error
 		switch {
 		case kind == "p":
