@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -374,34 +373,6 @@ func (c *Cache) publisher() *publisher {
 	return newPublisher(c.local, c.manifests, c.maxObject, c.session.dir, c.now())
 }
 
-// costs remembers when actions were missed, to tell at their put what building
-// them took.
-type costs struct {
-	mu    sync.Mutex
-	times map[protocol.ActionID]time.Time
-}
-
-func (c *costs) missed(action protocol.ActionID, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.times == nil {
-		c.times = make(map[protocol.ActionID]time.Time)
-	}
-	c.times[action] = now
-}
-
-// since returns the time since action was missed, or 0 if it was not.
-func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	missed, ok := c.times[action]
-	if !ok {
-		return 0
-	}
-	delete(c.times, action)
-	return max(0, now.Sub(missed))
-}
-
 // prefix is written a body and tells whether it begins with want.
 type prefix struct {
 	want []byte
@@ -414,25 +385,3 @@ func (p *prefix) Write(b []byte) (int, error) {
 }
 
 func (p *prefix) found() bool { return bytes.Equal(p.seen, p.want) }
-
-// errCold is the reason of a miss that was answered without waiting.
-var errCold = errors.New("the remote had none of those asked for before")
-
-// coldLookups is how many lookups in a row come to nothing before the next are
-// no longer waited for.
-const coldLookups = 64
-
-// coldness tells whether lookups are worth waiting for: a build whose packages
-// nobody has built pays for a few round trips, not for one for each of them.
-type coldness struct{ misses atomic.Int64 }
-
-func (c *coldness) is() bool { return c.misses.Load() >= coldLookups }
-
-// note takes the outcome of a lookup.
-func (c *coldness) note(hit bool) {
-	if hit {
-		c.misses.Store(0)
-	} else {
-		c.misses.Add(1)
-	}
-}

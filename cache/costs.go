@@ -1,0 +1,36 @@
+package cache
+
+import (
+	"sync"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// costs remembers when actions were missed, to tell at their put what building
+// them took.
+type costs struct {
+	mu    sync.Mutex
+	times map[protocol.ActionID]time.Time
+}
+
+func (c *costs) missed(action protocol.ActionID, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.times == nil {
+		c.times = make(map[protocol.ActionID]time.Time)
+	}
+	c.times[action] = now
+}
+
+// since returns the time since action was missed, or 0 if it was not.
+func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missed, ok := c.times[action]
+	if !ok {
+		return 0
+	}
+	delete(c.times, action)
+	return max(0, now.Sub(missed))
+}

@@ -1,0 +1,287 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// draft is a manifest in the making.
+type draft struct {
+	*publisher
+	next   pack.Manifest
+	packs  map[pack.ID]int // index in next.Packs
+	fresh  []int           // entries of next that lie in no pack yet
+	needed bool            // next differs from the old one in a way worth writing
+
+	used, news int // entries of the uses, and those of them that were added
+}
+
+// draft merges uses into old: what was used stands first, in the order of its
+// use, then what others used within the last week.
+func (p *publisher) draft(old published, uses []use) *draft {
+	d := &draft{publisher: p, packs: make(map[pack.ID]int)}
+	known := make(map[protocol.ActionID]*pack.Entry, len(old.Entries))
+	for i := range old.Entries {
+		known[old.Entries[i].Action] = &old.Entries[i]
+	}
+	d.next.Entries = make([]pack.Entry, 0, max(len(uses), len(old.Entries)))
+	lend := old.version == "" // a profile's first: the packs are another one's
+	keep := func(e pack.Entry) {
+		if e.InPack() {
+			from := old.Packs[e.Pack]
+			from.Own = from.Own && !lend
+			e.Pack = d.packIndex(from)
+		}
+		d.next.Entries = append(d.next.Entries, e)
+	}
+
+	var indexes []pack.Entry // fresh module indexes
+	var lacking bool         // there is something fresh besides
+	for _, u := range uses {
+		e, _, err := p.local.Get(u.action)
+		if err != nil || e.Size > p.maxObject {
+			continue
+		}
+		d.used++
+		if k := known[u.action]; k != nil && k.Output == e.Output && !u.misplaced {
+			delete(known, u.action)
+			d.needed = d.needed || k.Used != p.today || lend
+			kept := *k
+			kept.Used = p.today
+			keep(kept)
+			continue
+		}
+		delete(known, u.action)
+		fresh := pack.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time, Cost: u.cost, Used: p.today}
+		if p.isModuleIndex(e) {
+			indexes = append(indexes, fresh)
+			continue
+		}
+		lacking = true
+		d.add(fresh)
+	}
+	if lacking {
+		d.needed = true
+		for _, e := range indexes {
+			d.add(e)
+		}
+	}
+	for i := range old.Entries {
+		if e := &old.Entries[i]; known[e.Action] != nil && e.Used+expiry >= p.today {
+			keep(*e)
+		}
+	}
+	d.compact()
+	return d
+}
+
+// add takes in an entry that the old manifest lacks.
+func (d *draft) add(e pack.Entry) {
+	d.news++
+	if at, ok := d.packed[e.Action]; ok && at.output == e.Output {
+		e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
+	} else {
+		d.fresh = append(d.fresh, len(d.next.Entries))
+	}
+	d.next.Entries = append(d.next.Entries, e)
+}
+
+// packIndex returns the index of from in the packs of next.
+func (d *draft) packIndex(from pack.Pack) int {
+	i, ok := d.packs[from.ID]
+	if !ok {
+		i = len(d.next.Packs)
+		d.packs[from.ID] = i
+		d.next.Packs = append(d.next.Packs, from)
+	}
+	return i
+}
+
+// isModuleIndex reports whether e's body is a module index. One of a main
+// module is made anew for every checkout, so nobody waits for it: it travels
+// with others, and causes no pack.
+func (p *publisher) isModuleIndex(e localdisk.Entry) bool {
+	_, path, err := p.local.Get(e.Action)
+	if err != nil {
+		return false
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := make([]byte, len(moduleIndex))
+	_, err = io.ReadFull(f, head)
+	return err == nil && bytes.Equal(head, moduleIndex)
+}
+
+// compact has the entries of the profile's own packs packed again, as one, if
+// they are too many or too much in them is of no use any more.
+func (d *draft) compact() {
+	var packs int
+	var size, used int64
+	for _, p := range d.next.Packs {
+		if p.Own {
+			packs++
+			size += p.Size
+		}
+	}
+	fresh := make(map[int]bool, len(d.fresh))
+	for _, i := range d.fresh {
+		fresh[i] = true
+	}
+	var own []int
+	for i := range d.next.Entries {
+		e := &d.next.Entries[i]
+		if e.InPack() && !fresh[i] && d.next.Packs[e.Pack].Own {
+			own = append(own, i)
+			used += e.Length
+		}
+	}
+	if packs < maxPacks && size-used <= size/3 {
+		return
+	}
+	d.fresh = append(d.fresh, own...)
+	slices.Sort(d.fresh) // in the order of their use
+}
+
+// pack writes the fresh entries into a new pack, or into next itself.
+func (d *draft) pack(ctx context.Context) error {
+	if len(d.fresh) == 0 {
+		return nil
+	}
+	file, err := os.CreateTemp(d.temp, uploadPrefix+"*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+
+	d.planned(len(d.fresh))
+	w := pack.NewWriter(file)
+	gone := make(map[int]bool)
+	var packed []int
+	for _, i := range d.fresh {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		e := &d.next.Entries[i]
+		err := d.place(ctx, w, e)
+		d.done()
+		switch {
+		case errors.Is(err, errUnplaced):
+			gone[i] = true
+		case err != nil:
+			return err
+		case e.InPack():
+			packed = append(packed, i)
+		}
+	}
+	if len(packed) > 0 {
+		id, size, sum, err := w.Finish()
+		if err != nil {
+			return err
+		}
+		made := pack.Pack{Scope: d.manifests.remote.scope, ID: id, Size: size, Own: true}
+		if _, err := d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum}); err != nil {
+			return err
+		}
+		for _, i := range packed {
+			e := &d.next.Entries[i]
+			e.Pack = d.packIndex(made)
+			d.packed[e.Action] = place{e.Output, made, e.Offset, e.Length}
+		}
+	}
+	d.tidy(gone)
+	return nil
+}
+
+// errUnplaced says that an entry's body is to be had nowhere.
+var errUnplaced = errors.New("gone")
+
+// place writes the body of e, which is in no pack or is to be moved, into e
+// itself or to w.
+func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
+	local, path, err := d.local.Get(e.Action)
+	if err != nil || local.Output != e.Output {
+		if e.Length == 0 {
+			return errUnplaced
+		}
+		return d.move(ctx, w, e)
+	}
+	body, err := os.Open(path)
+	if err != nil {
+		return errUnplaced
+	}
+	defer body.Close()
+	if !intact(body, e) {
+		if e.Length == 0 {
+			return errUnplaced
+		}
+		return d.move(ctx, w, e)
+	}
+	if !e.InPack() {
+		e.Inline, err = io.ReadAll(body)
+		return err
+	}
+	e.Offset, e.Length, err = w.Add(entry.Header{
+		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
+	}, &cancellable{body, ctx})
+	return err
+}
+
+// intact reports whether body is e's, and leaves it at its start. The local tier
+// may be the go command's own, which checks little.
+func intact(body *os.File, e *pack.Entry) bool {
+	sum := sha256.New()
+	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	return err == nil && protocol.OutputID(sum.Sum(nil)) == e.Output
+}
+
+// move copies the entry object of e from its old pack to w.
+func (d *draft) move(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
+	from := packKey(d.next.Packs[e.Pack])
+	object, _, err := d.manifests.remote.store.Get(ctx, from, backend.Range{Offset: e.Offset, Length: e.Length})
+	if errors.Is(err, backend.ErrNotFound) {
+		return errUnplaced
+	}
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	length := e.Length
+	if e.Offset, e.Length, err = w.Copy(object); err == nil && e.Length != length {
+		return errUnplaced // what it is instead is for its readers to refuse
+	}
+	return err
+}
+
+// tidy removes the entries that gone names, and packs that nothing lies in.
+func (d *draft) tidy(gone map[int]bool) {
+	old := d.next
+	d.next = pack.Manifest{Entries: make([]pack.Entry, 0, len(old.Entries))}
+	d.packs = make(map[pack.ID]int)
+	for i, e := range old.Entries {
+		if gone[i] {
+			continue
+		}
+		if e.InPack() {
+			e.Pack = d.packIndex(old.Packs[e.Pack])
+		}
+		d.next.Entries = append(d.next.Entries, e)
+	}
+}

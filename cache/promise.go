@@ -1,0 +1,140 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// errNotPromised says that the manifest does not name an action.
+var errNotPromised = errors.New("not in the manifest")
+
+// await waits until action is in the local tier and returns what it cost to
+// build. The error wraps errNotPromised if the manifest does not name it.
+func (p *prefetch) await(ctx context.Context, action protocol.ActionID) (time.Duration, error) {
+	select {
+	case <-p.loaded:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	i, promised := p.index[action]
+	if !promised {
+		return 0, errNotPromised
+	}
+	e := &p.found.Entries[i]
+	if !e.InPack() && p.claim(i) {
+		err := p.putInline(e)
+		p.installed(i, err)
+		return e.Cost, err
+	}
+	for {
+		s, settled := p.look(i)
+		switch s {
+		case here, brought:
+			return e.Cost, nil
+		case forfeited:
+			return 0, errNotPromised
+		}
+		var poll <-chan time.Time
+		if settled == nil { // another process fetches it
+			if _, _, err := p.local.Get(action); err == nil {
+				return e.Cost, nil
+			}
+			poll = time.After(followInterval)
+		}
+		select {
+		case <-settled:
+		case <-poll:
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// look returns the state of entry i and, if this process is to bring it, what
+// is closed when the state has changed; it is then brought next.
+func (p *prefetch) look(i int) (state, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.states[i]
+	if s == here || s == brought || s == forfeited || !p.leading {
+		return s, nil
+	}
+	p.promote(i)
+	if p.waiting[i] == nil {
+		p.waiting[i] = make(chan struct{})
+	}
+	return s, p.waiting[i]
+}
+
+// hit reports whether a local hit for action is owed to the prefetch, and what
+// it cost to build.
+func (p *prefetch) hit(action protocol.ActionID) (time.Duration, bool) {
+	if _, known := p.peek(); !known {
+		return 0, false
+	}
+	i, promised := p.index[action]
+	if !promised {
+		return 0, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found.Entries[i].Cost, p.states[i] == brought
+}
+
+// holds reports whether the manifest names output for action, as far as is
+// known intact.
+func (p *prefetch) holds(action protocol.ActionID, output protocol.OutputID) bool {
+	if _, known := p.peek(); !known {
+		return false
+	}
+	i, promised := p.index[action]
+	if !promised || p.found.Entries[i].Output != output {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.states[i] != forfeited
+}
+
+// supersede says that the build has put action itself: what the manifest
+// promises for it must not take its place.
+func (p *prefetch) supersede(action protocol.ActionID) {
+	if _, known := p.peek(); !known {
+		return
+	}
+	i, promised := p.index[action]
+	if !promised {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.states[i] == absent || p.states[i] == brought {
+		p.states[i] = here
+	}
+}
+
+// peek returns the manifest that was found, if it is known yet.
+func (p *prefetch) peek() (published, bool) {
+	select {
+	case <-p.loaded:
+		return p.found, true
+	default:
+		return published{Manifest: new(pack.Manifest)}, false
+	}
+}
+
+// misplaced reports whether the manifest names action but its entry could not
+// be brought.
+func (p *prefetch) misplaced(action protocol.ActionID) bool {
+	if _, known := p.peek(); !known {
+		return false
+	}
+	i, promised := p.index[action]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return promised && p.states[i] == forfeited
+}
