@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderbuild/larder/bench"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/testserver"
 )
@@ -95,36 +96,31 @@ func BenchmarkLocalWarm(b *testing.B) {
 	}
 }
 
-// BenchmarkRemoteWarm builds on a machine with an empty local tier what another
-// has built, from a server that is 20 ms away, in turns with a native build
-// that is warm.
-func BenchmarkRemoteWarm(b *testing.B) {
-	server := testserver.S3(b)
-	server.Bucket(b, "bucket")
-	w := workload{dir: b.TempDir(), packages: []string{"net/http"}}
-	settings := append(server.Environ(), "LARDER_CLOSE_TIMEOUT=10m")
-
-	first := newMachine(b, w.dir, server.URL("bucket", ""), settings...)
-	w.build(first)
-	link := testserver.Proxy(b, server.Endpoint)
-	link.Latency(20 * time.Millisecond)
-	server.Endpoint = link.Endpoint
-
-	var plain, helped []time.Duration
-	var requests int64
-	for b.Loop() {
-		for range pairs {
-			plain = append(plain, native(first, w).took)
-			r := w.build(newMachine(b, w.dir, server.URL("bucket", ""), settings...))
-			if r.fromRemote() == 0 {
-				b.Fatalf("no hit: %+v", r.stats)
+// BenchmarkRemote is larder bench of versitygw, over servers that are 20 ms
+// away: what each scenario takes, as times the native build that is warm.
+func BenchmarkRemote(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) store{"s3": s3Store, "gcs": gcsStore} {
+		b.Run(name, func(b *testing.B) {
+			s, w := open(b), versitygw(b)
+			link := testserver.Proxy(b, s.endpoint)
+			link.Latency(20 * time.Millisecond)
+			m := newMachine(b, w.dir, s.url(link.Endpoint), s.env...)
+			command := append([]string{"bench", "--json", "--", "go", "build"}, w.packages...)
+			var report bench.Report
+			for b.Loop() {
+				r := m.must(larder, command...)
+				if err := json.Unmarshal([]byte(r.stdout), &report); err != nil {
+					b.Fatal(err)
+				}
 			}
-			helped = append(helped, r.took)
-			requests = r.stats.RemoteRequests
-		}
+			b.ReportMetric(0, "ns/op")
+			for _, r := range report.Results {
+				unit := strings.NewReplacer(" ", "-", ",", "").Replace(r.Scenario)
+				b.ReportMetric(r.ToNativeWarm, "x-"+unit)
+				b.ReportMetric(float64(r.Requests), "requests-"+unit)
+			}
+		})
 	}
-	report(b, plain, helped)
-	b.ReportMetric(float64(requests), "requests")
 }
 
 // report gives the medians of builds without and with larder, and how many

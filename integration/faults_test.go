@@ -68,7 +68,7 @@ type store struct {
 	folder   string // holds the objects as files; "" where they are not
 }
 
-func s3Store(t *testing.T) store {
+func s3Store(t testing.TB) store {
 	t.Helper()
 	server := testserver.S3(t)
 	server.Bucket(t, "bucket")
@@ -84,7 +84,7 @@ func s3Store(t *testing.T) store {
 	}
 }
 
-func gcsStore(t *testing.T) store {
+func gcsStore(t testing.TB) store {
 	t.Helper()
 	server := testserver.GCS(t)
 	server.Bucket(t, "bucket")
@@ -174,6 +174,47 @@ func TestSlowLink(t *testing.T) {
 	r.wantOneLine(t)
 	if r.stats.Misses < 10 {
 		t.Errorf("lookups went on beyond the budget: %+v", r.stats)
+	}
+}
+
+// TestPacksThatDoNotCome: the manifest promises what then comes by the drop, or
+// not at all. The build waits for the budget, and builds.
+func TestPacksThatDoNotCome(t *testing.T) {
+	c := newChained(t, 20)
+	s := s3Store(t)
+	s.fill(t, c)
+	const budget = time.Second
+	for name, interval := range map[string]time.Duration{"1 KB a second": time.Second, "nothing": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			endpoint := newGate(t, s.endpoint, nil, func(r *http.Response) error {
+				if strings.Contains(r.Request.URL.Path, "/p/") {
+					r.Body = &trickle{r.Body, r.Request.Context(), interval}
+				}
+				return nil
+			})
+			m := s.machine(t, c, endpoint, "LARDER_BUDGET="+budget.String(), "LARDER_CLOSE=linger")
+			r := c.buildInTime(m, c.withoutCacheAnd(budget))
+			r.wantOneLine(t)
+			if r.stats.Misses < 10 {
+				t.Errorf("packs that do not come gave hits: %+v", r.stats)
+			}
+		})
+	}
+}
+
+// trickle is a body of which 1 KB comes after each interval.
+type trickle struct {
+	io.ReadCloser
+	ctx      context.Context
+	interval time.Duration
+}
+
+func (r *trickle) Read(b []byte) (int, error) {
+	select {
+	case <-time.After(r.interval):
+		return r.ReadCloser.Read(b[:min(len(b), 1000)])
+	case <-r.ctx.Done():
+		return 0, r.ctx.Err()
 	}
 }
 
