@@ -168,11 +168,13 @@ func TestSlowLink(t *testing.T) {
 	if patient.stderr != "" || patient.fromRemote() < int64(c.packages) {
 		t.Errorf("a slow remote within the budget: %+v\n%s", patient.stats, patient.stderr)
 	}
-	const budget = time.Second
+	// Enough for the manifest, and not for what it promises: that is given up
+	// for those who wait for it, and found by those who ask when it is there.
+	const budget = 250 * time.Millisecond
 	m := s.machine(t, c, link.Endpoint, "LARDER_BUDGET="+budget.String(), "LARDER_CLOSE=linger")
 	r := c.buildInTime(m, c.withoutCacheAnd(budget))
 	r.wantOneLine(t)
-	if r.stats.Misses < 10 {
+	if r.stats.Misses < 2 { // the link, and whoever waited
 		t.Errorf("lookups went on beyond the budget: %+v", r.stats)
 	}
 }
