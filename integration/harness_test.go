@@ -125,10 +125,25 @@ func (m *machine) try(name string, args ...string) result {
 
 func (m *machine) await(cmd *exec.Cmd) result {
 	m.t.Helper()
+	return m.start(cmd)()
+}
+
+// start starts a command, and returns what waits for its end.
+func (m *machine) start(cmd *exec.Cmd) (wait func() result) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
-	err := cmd.Run()
+	err := cmd.Start()
+	return func() result {
+		if err == nil {
+			err = cmd.Wait()
+		}
+		return m.outcome(cmd, err, start, &stdout, &stderr)
+	}
+}
+
+func (m *machine) outcome(cmd *exec.Cmd, err error, start time.Time, stdout, stderr *bytes.Buffer) result {
+	m.t.Helper()
 	r := result{stdout: stdout.String(), took: time.Since(start)}
 	var exit *exec.ExitError
 	switch {

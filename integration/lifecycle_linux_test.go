@@ -164,10 +164,12 @@ func testKill(t *testing.T, c *chained, s store, mode, when string, at int) {
 		close(k.open)
 	}
 	m := s.machine(t, c, newGate(t, s.endpoint, k.request, k.answer), "LARDER_CLOSE="+closing, "LARDER_BUDGET=0")
+	k.mu.Lock()
 	k.kill = func() {
 		m.kill()
 		close(killed)
 	}
+	k.mu.Unlock()
 
 	// Before it has said close, the go command does not outlive its helper.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -295,7 +297,8 @@ func TestGoCommandStopped(t *testing.T) {
 				cmd := m.command(ctx, "go", "build", ".")
 				cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 				done := make(chan result, 1)
-				go func() { done <- m.await(cmd) }()
+				wait := m.start(cmd)
+				go func() { done <- wait() }()
 				m.waitFor(func() bool { return seen() >= after || len(done) > 0 })
 				if err := stop(cmd); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, syscall.ESRCH) {
 					t.Error(err)

@@ -84,7 +84,9 @@ func TestRestoreAndSave(t *testing.T) {
 	if got := b.build(); len(got) == 0 || len(got) > 4 {
 		t.Errorf("compiled %d after a change: %q", len(got), got)
 	}
-	if c := b.counts("save"); !c.Published || c.New == 0 || c.New > 20 || c.Requests != 3 {
+	// With it may go the indexes of the module's packages, which the go
+	// command makes once the files are no longer new.
+	if c := b.counts("save"); !c.Published || c.New == 0 || c.New > c.Used/2 || c.Requests != 3 {
 		t.Errorf("saved after a change: %+v", c)
 	}
 
