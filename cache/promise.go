@@ -73,10 +73,7 @@ func (p *prefetch) look(i int) (state, <-chan struct{}) {
 // hit reports whether a local hit for action is owed to the prefetch, and what
 // it cost to build.
 func (p *prefetch) hit(action protocol.ActionID) (time.Duration, bool) {
-	if _, known := p.peek(); !known {
-		return 0, false
-	}
-	i, promised := p.index[action]
+	i, promised := p.find(action)
 	if !promised {
 		return 0, false
 	}
@@ -88,10 +85,7 @@ func (p *prefetch) hit(action protocol.ActionID) (time.Duration, bool) {
 // holds reports whether the manifest names output for action, as far as is
 // known intact.
 func (p *prefetch) holds(action protocol.ActionID, output protocol.OutputID) bool {
-	if _, known := p.peek(); !known {
-		return false
-	}
-	i, promised := p.index[action]
+	i, promised := p.find(action)
 	if !promised || p.found.Entries[i].Output != output {
 		return false
 	}
@@ -103,10 +97,7 @@ func (p *prefetch) holds(action protocol.ActionID, output protocol.OutputID) boo
 // supersede says that the build has put action itself: what the manifest
 // promises for it must not take its place.
 func (p *prefetch) supersede(action protocol.ActionID) {
-	if _, known := p.peek(); !known {
-		return
-	}
-	i, promised := p.index[action]
+	i, promised := p.find(action)
 	if !promised {
 		return
 	}
@@ -115,6 +106,16 @@ func (p *prefetch) supersede(action protocol.ActionID) {
 	if p.states[i] == absent || p.states[i] == brought {
 		p.states[i] = here
 	}
+}
+
+// find returns the index of action's entry, if the manifest is known yet and
+// names it.
+func (p *prefetch) find(action protocol.ActionID) (i int, promised bool) {
+	if _, known := p.peek(); !known {
+		return 0, false
+	}
+	i, promised = p.index[action]
+	return i, promised
 }
 
 // peek returns the manifest that was found, if it is known yet.
@@ -130,10 +131,7 @@ func (p *prefetch) peek() (published, bool) {
 // misplaced reports whether the manifest names action but its entry could not
 // be brought.
 func (p *prefetch) misplaced(action protocol.ActionID) bool {
-	if _, known := p.peek(); !known {
-		return false
-	}
-	i, promised := p.index[action]
+	i, promised := p.find(action)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return promised && p.states[i] == forfeited
