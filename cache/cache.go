@@ -23,6 +23,7 @@ type Config struct {
 	Store     backend.Store // nil: no remote. The Cache closes it.
 	Target    Target        // where Store is, for the journal; and the scope and profile that are used
 	Upload    bool          // whether puts go to the remote
+	Later     bool          // uploads leave the build alone, and wait for Close or Flush
 	Budget    time.Duration // what waiting for the remote may cost the build
 	MaxObject int64         // bodies over it stay local, in bytes
 	Stats     *Stats
@@ -53,10 +54,11 @@ type Cache struct {
 	session *session // nil where the local tier can't be written
 
 	// What follows is nil where nothing is uploaded.
-	journal *journal
-	uploads *uploader
-	costs   costs
-	history history
+	journal   *journal
+	uploads   *uploader
+	uploading sync.Once
+	costs     costs
+	history   history
 
 	background context.Context // of the uploads and of the prefetch
 	stop       context.CancelFunc
@@ -83,7 +85,10 @@ func New(cfg Config) *Cache {
 	c.remote = &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
 	c.budget = newBudget(c.background, cfg.Budget)
 	if cfg.Upload && c.session != nil {
-		c.startUploads(cfg.Target)
+		c.prepareUploads(cfg.Target)
+	}
+	if c.uploads != nil && !cfg.Later {
+		c.startUploads()
 	}
 	if cfg.Target.Profile != (Profile{}) {
 		c.manifests = newManifests(c.remote, cfg.Target, c.local.Path())
@@ -93,14 +98,18 @@ func New(cfg Config) *Cache {
 	return c
 }
 
-func (c *Cache) startUploads(target Target) {
+func (c *Cache) prepareUploads(target Target) {
 	var err error
 	if c.journal, err = createJournal(c.session.journal(), target); err != nil {
 		c.log.Warn(fmt.Sprintf("make the journal: %v; nothing is uploaded", err))
 		return
 	}
 	c.uploads = newUploader(c.local, c.remote, c.session, c.journal, c.stats)
-	c.running.Go(func() { c.uploads.run(c.background) })
+}
+
+// startUploads begins with the uploads, unless that was done before.
+func (c *Cache) startUploads() {
+	c.uploading.Do(func() { c.running.Go(func() { c.uploads.run(c.background) }) })
 }
 
 // Get answers from the local tier at once, and otherwise from the remote, from
@@ -137,11 +146,11 @@ func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply f
 		reply(protocol.Entry{}, c.miss(action, err))
 		return
 	}
-	if c.cold.is() {
-		// The lookup goes on, only to learn whether the next are worth
-		// waiting for.
+	if c.cold.is(c.isNew()) {
 		reply(protocol.Entry{}, c.miss(action, errCold))
-		c.cold.note(c.remote.has(ctx, action))
+		if c.cold.probe() {
+			c.cold.note(c.remote.has(ctx, action))
+		}
 		return
 	}
 	found, err = c.lookup(ctx, action)
@@ -173,6 +182,15 @@ func (c *Cache) await(ctx context.Context, action protocol.ActionID) (protocol.E
 		c.hitLocal(action)
 	}
 	return found, err
+}
+
+// isNew reports whether the remote is known to have no manifest of the module.
+func (c *Cache) isNew() bool {
+	if c.prefetch == nil {
+		return false
+	}
+	found, known := c.prefetch.peek()
+	return known && len(found.Entries) == 0
 }
 
 // hitLocal counts a hit that the local tier has answered, for whoever brought
@@ -303,6 +321,7 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 	}
 	uses := c.usesToPublish()
 	if c.uploads != nil && wait > 0 {
+		c.startUploads()
 		c.uploads.hurry()
 		ctx, cancel := context.WithTimeout(c.background, wait)
 		_ = c.uploads.wait(ctx) // what is not done in time is left

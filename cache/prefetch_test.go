@@ -356,8 +356,15 @@ func TestTwoSessionsOnOneMachine(t *testing.T) {
 	}
 }
 
-// A build of what nobody has built waits for a few lookups, not for all.
+// A build of what nobody has built waits for a few lookups, not for all: for
+// very few where the remote has no manifest of the module, either.
 func TestColdBuild(t *testing.T) {
+	t.Run("without a profile", func(t *testing.T) { testColdBuild(t, 64) })
+	t.Run("of a new module", func(t *testing.T) { testColdBuild(t, 2+8, under(profile)) })
+}
+
+// testColdBuild expects no more than the first requests to be waited for.
+func testColdBuild(t *testing.T, first int, options ...func(*cache.Config)) {
 	release := make(chan struct{})
 	asked := 0
 	var mu sync.Mutex
@@ -367,15 +374,20 @@ func TestColdBuild(t *testing.T) {
 		asked++
 		n := asked
 		mu.Unlock()
-		if n > 64 {
+		if n > first {
 			<-release
 		}
 		return backendtest.Fault{}
 	})
-	m := newMachine(t, t.TempDir(), slow)
+	m := newMachine(t, t.TempDir(), slow, options...)
 	for i := range 200 {
 		m.wantMiss(t, fmt.Sprint(i)) // would never end if it waited
 	}
+	mu.Lock()
+	if asked > first+200/8 {
+		t.Errorf("%d of 200 gets looked up", asked)
+	}
+	mu.Unlock()
 	close(release)
 
 	// The first hit in the background makes lookups worth waiting for again.

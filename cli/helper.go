@@ -52,6 +52,7 @@ func (p *program) helper(s settings, wrong error) error {
 		Local:     local,
 		Target:    s.target(),
 		Upload:    !s.readOnly,
+		Later:     s.close == closeLinger,
 		Budget:    s.budget,
 		MaxObject: s.maxObject,
 		Stats:     stats,

@@ -117,7 +117,7 @@ func options() []option {
 		flag:     "close",
 		fallback: defaultClose,
 		shown:    "wait where CI is set, otherwise linger",
-		usage:    "uploads left when the build is done: linger lets the build end and does them in the background, wait does them first",
+		usage:    "when uploads are done: linger does them in the background once the build has ended, wait does them during the build and waits for the rest",
 		set: func(s *settings, v string) error {
 			s.close = v
 			return oneOf(v, closeLinger, closeWait)
