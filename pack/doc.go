@@ -4,7 +4,8 @@
 //
 // A pack is entry objects (package entry) back to back, in the order in which a
 // build first asked for them, and nothing else. Its ID is the SHA-256 of its
-// bytes; it never changes.
+// bytes; it never changes. Archives stand behind everything else, as a build that
+// reads no more than their heads does without them.
 //
 // A manifest is a header of fixed size, then a payload, compressed with zstd.
 // Integers of the header are big-endian.
@@ -12,7 +13,7 @@
 //	offset  size  field
 //	     0     8  magic: "larder\r\n"
 //	     8     1  'm'
-//	     9     1  version: 1
+//	     9     1  version: 2
 //	    10     8  size of the decompressed payload in bytes
 //	    18     8  size of the compressed payload in bytes
 //	    26    32  SHA-256 of the compressed payload
@@ -28,6 +29,9 @@
 //	    ID, 32 bytes
 //	    size in bytes
 //	    1 if this profile wrote it, or 0
+//	number of linkers, and for each
+//	    SHA-256 of its command line, 32 bytes
+//	    day of the last use, days since the epoch
 //	number of entries, and for each
 //	    action ID, 32 bytes
 //	    output ID, 32 bytes
@@ -36,7 +40,8 @@
 //	    build cost in nanoseconds
 //	    day of the last use, days since the epoch
 //	    1 + index of its pack, or 0
-//	    in a pack: offset and length of its entry object in bytes
+//	    in a pack: offset and length of its entry object in bytes, length of
+//	        the body's head (0 where it is no archive), head
 //	    otherwise: the body
 //
 // Entries stand in the order in which a build first asked for them. Bodies of

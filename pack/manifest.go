@@ -29,7 +29,7 @@ const (
 	window     = 8 << 20 // bytes that a decoder may need in any case
 	headerSize = 134
 	magic      = "larder\r\nm"
-	version    = 1
+	version    = 2
 )
 
 // ErrCorrupt says that bytes are not an intact manifest that this version can
@@ -66,6 +66,10 @@ type Entry struct {
 	// Otherwise the entry object is these bytes of a pack.
 	Pack           int // index in Manifest.Packs
 	Offset, Length int64
+
+	// Head is the head of the body where that is an archive; see [Head]. It
+	// shares memory with the manifest, too.
+	Head []byte
 }
 
 // InPack reports whether the entry lies in a pack.
@@ -77,9 +81,17 @@ type Day uint32
 // DayOf returns the day that t lies in.
 func DayOf(t time.Time) Day { return Day(max(0, t.Unix()) / (24 * 60 * 60)) }
 
+// Linker is a go command that links whatever it finds in the cache, so that it
+// needs the bytes of archives even where nothing has changed.
+type Linker struct {
+	Command [sha256.Size]byte // digest of its command line
+	Used    Day
+}
+
 // Manifest says what a profile's last builds used.
 type Manifest struct {
 	Packs   []Pack
+	Linkers []Linker
 	Entries []Entry // in the order in which a build first asked for them
 }
 
@@ -116,9 +128,9 @@ func (m *Manifest) Encode() ([]byte, error) {
 
 // payload returns the payload before its compression.
 func (m *Manifest) payload() []byte {
-	size := 64 * len(m.Packs)
+	size := 64 * (len(m.Packs) + len(m.Linkers))
 	for i := range m.Entries {
-		size += minEntry + 24 + len(m.Entries[i].Inline)
+		size += minEntry + 24 + len(m.Entries[i].Inline) + len(m.Entries[i].Head)
 	}
 	b := make([]byte, 0, size) // about
 	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
@@ -132,6 +144,11 @@ func (m *Manifest) payload() []byte {
 		} else {
 			b = append(b, 0)
 		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Linkers)))
+	for _, l := range m.Linkers {
+		b = append(b, l.Command[:]...)
+		b = binary.AppendUvarint(b, uint64(l.Used))
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
 	for i := range m.Entries {
@@ -150,6 +167,8 @@ func (m *Manifest) payload() []byte {
 		b = binary.AppendUvarint(b, uint64(e.Pack)+1)
 		b = binary.AppendUvarint(b, uint64(e.Offset))
 		b = binary.AppendUvarint(b, uint64(e.Length))
+		b = binary.AppendUvarint(b, uint64(len(e.Head)))
+		b = append(b, e.Head...)
 	}
 	return b
 }
@@ -206,8 +225,9 @@ func decompress(object []byte) ([]byte, error) {
 
 // Smallest encodings, by which counts are checked before memory is taken.
 const (
-	minPack  = 1 + 32 + 1 + 1
-	minEntry = 32 + 32 + 5
+	minPack   = 1 + 32 + 1 + 1
+	minLinker = 32 + 1
+	minEntry  = 32 + 32 + 5
 )
 
 func parsePayload(b []byte) (*Manifest, error) {
@@ -220,6 +240,10 @@ func parsePayload(b []byte) (*Manifest, error) {
 			Size:  p.number(math.MaxInt64),
 			Own:   p.number(1) == 1,
 		}
+	}
+	m.Linkers = make([]Linker, p.count(minLinker))
+	for i := range m.Linkers {
+		m.Linkers[i] = Linker{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
 	}
 	m.Entries = make([]Entry, p.count(minEntry))
 	for i := range m.Entries {
@@ -242,6 +266,9 @@ func parsePayload(b []byte) (*Manifest, error) {
 			e.Pack = int(where - 1)
 			e.Offset = p.number(math.MaxInt64)
 			e.Length = p.number(math.MaxInt64)
+			if n := p.number(MaxHead); n > 0 {
+				e.Head = p.bytes(n)
+			}
 		}
 	}
 	if p.err == nil && len(p.b) > 0 {
@@ -311,6 +338,8 @@ func (m *Manifest) check() error {
 		switch {
 		case e.Size < 0 || e.Cost < 0 || e.Time.UnixNano() < 0:
 			return fmt.Errorf("%w: action %s has a negative size or time", ErrCorrupt, e.Action)
+		case len(e.Head) > 0 && (!e.InPack() || len(Head(e.Head)) != len(e.Head)):
+			return fmt.Errorf("%w: action %s has a head that is no archive's", ErrCorrupt, e.Action)
 		case !e.InPack():
 			if int64(len(e.Inline)) != e.Size {
 				return fmt.Errorf("%w: action %s has %d bytes of its body's %d", ErrCorrupt, e.Action, len(e.Inline), e.Size)

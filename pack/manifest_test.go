@@ -24,12 +24,17 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden file")
 
+const archiveHead = "!<arch>\n" +
+	"__.PKGDEF       0           0     0     644     7955      `\n" +
+	"go object linux amd64 go1.26.8 GOAMD64=v1 X:regabiwrappers\n" +
+	"build id \"b41e5c45250e25c9fd5e/9f9a1de7857ea0d41224\"\n"
+
 // sample returns a manifest with n entries in two packs and inline.
 func sample(n int) *Manifest {
 	m := &Manifest{Packs: []Pack{
 		{Scope: "main", ID: sha256.Sum256([]byte("first")), Size: 1 << 40},
 		{Scope: "pr-12", ID: sha256.Sum256([]byte("second")), Size: 1 << 40, Own: true},
-	}}
+	}, Linkers: []Linker{{Command: sha256.Sum256([]byte("build")), Used: 20_002}}}
 	var offset int64
 	for i := range n {
 		e := Entry{
@@ -46,6 +51,9 @@ func sample(n int) *Manifest {
 		case 3:
 			e.Size, e.Pack, e.Offset, e.Length = 5000+int64(i), i/4%2, offset, entry.HeaderSize+int64(i)
 			offset += e.Length
+			if i%8 == 7 {
+				e.Head = []byte(archiveHead)
+			}
 		}
 		e.Output = protocol.OutputID(sha256.Sum256(e.Inline))
 		if !e.InPack() {
@@ -99,7 +107,7 @@ func TestRoundTrip(t *testing.T) {
 // The golden file pins the format. zstd's own output may change with the
 // library, so it is only read.
 func TestGolden(t *testing.T) {
-	file := filepath.Join("testdata", "manifest-v1.golden")
+	file := filepath.Join("testdata", "manifest-v2.golden")
 	if *update {
 		if err := os.WriteFile(file, encode(t, sample(8)), 0o644); err != nil {
 			t.Fatal(err)
@@ -156,10 +164,14 @@ func TestHostileManifests(t *testing.T) {
 		"overlap":               {change(func(m *Manifest) { m.Entries[7].Pack, m.Entries[7].Offset = 0, m.Entries[3].Offset+1 }), "overlap"},
 		"negative offset":       {change(func(m *Manifest) { m.Entries[3].Offset = -1 }), "too large"},
 		"negative size":         {change(func(m *Manifest) { m.Entries[3].Size = -1 << 63 }), "too large"},
-		"a million announced":   {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
+		"a head that is none":   {change(func(m *Manifest) { m.Entries[7].Head = []byte("go object") }), "head"},
+		"a head and more":       {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
+		"an endless head":       {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
+		"a million announced":   {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
+		"linkers announced":     {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
 		"packs announced":       {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
 		"a longer number":       {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
-		"something behind":      {seal([]byte{0, 0, 7}), "behind"},
+		"something behind":      {seal([]byte{0, 0, 0, 7}), "behind"},
 		"nothing":               {seal(nil), "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {
