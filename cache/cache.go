@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -26,8 +28,28 @@ type Config struct {
 	Later     bool          // uploads leave the build alone, and wait for Close or Flush
 	Budget    time.Duration // what waiting for the remote may cost the build
 	MaxObject int64         // bodies over it stay local, in bytes
+	Lazy      *Lazy         // nil: archives are brought whether they are read or not
 	Stats     *Stats
 	Log       *slog.Logger // warnings are for the one who builds
+
+	// Linker is the digest of a command line whose misses that no put follows
+	// are links, or zero where they may be something else.
+	Linker [sha256.Size]byte
+}
+
+// Lazy is for a session whose go command, as long as every get is a hit, reads
+// no more of an archive than its head.
+type Lazy struct {
+	// Rebuild has the go command build, without the remote, what the local
+	// tier lacks. It is called, once at most, where the bytes of archives that
+	// were given out can't be had otherwise.
+	Rebuild func(context.Context) error
+
+	// Abandon ends the go command, for a reason, where that did not help.
+	Abandon func(error)
+
+	// Later has Flush bring what the session did without.
+	Later bool
 }
 
 // Cache answers one session's requests from the local tier and the remote. It
@@ -35,6 +57,7 @@ type Config struct {
 type Cache struct {
 	local     *localdisk.Dir
 	maxObject int64
+	target    Target
 	stats     *Stats
 	log       *slog.Logger
 	now       func() time.Time
@@ -50,11 +73,12 @@ type Cache struct {
 	// What follows is nil without a profile.
 	manifests *manifests
 	prefetch  *prefetch
+	lazy      *lazyFiles // nil, too, where the session is not lazy
 
 	session *session // nil where the local tier can't be written
+	journal *journal // nil, too, as long as nothing is to be left to Flush
 
 	// What follows is nil where nothing is uploaded.
-	journal   *journal
 	uploads   *uploader
 	uploading sync.Once
 	costs     costs
@@ -70,6 +94,7 @@ func New(cfg Config) *Cache {
 	c := &Cache{
 		local:     cfg.Local,
 		maxObject: cfg.MaxObject,
+		target:    cfg.Target,
 		stats:     cfg.Stats,
 		log:       cfg.Log,
 		now:       time.Now,
@@ -85,7 +110,7 @@ func New(cfg Config) *Cache {
 	c.remote = &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
 	c.budget = newBudget(c.background, cfg.Budget)
 	if cfg.Upload && c.session != nil {
-		c.prepareUploads(cfg.Target)
+		c.prepareUploads()
 	}
 	if c.uploads != nil && !cfg.Later {
 		c.startUploads()
@@ -93,18 +118,26 @@ func New(cfg Config) *Cache {
 	if cfg.Target.Profile != (Profile{}) {
 		c.manifests = newManifests(c.remote, cfg.Target, c.local.Path())
 		c.prefetch = newPrefetch(c.local, c.remote, c.stats, c.maxObject)
+		if cfg.Lazy != nil && c.session != nil {
+			c.lazy = newLazyFiles(*cfg.Lazy, c.session.lazy(), c.stats)
+		}
+		c.prefetch.lazy, c.prefetch.linker = c.lazy, cfg.Linker
 		c.running.Go(func() { c.prefetch.run(c.background, c.manifests) })
 	}
 	return c
 }
 
-func (c *Cache) prepareUploads(target Target) {
-	var err error
-	if c.journal, err = createJournal(c.session.journal(), target); err != nil {
+func (c *Cache) prepareUploads() {
+	if err := c.createJournal(); err != nil {
 		c.log.Warn(fmt.Sprintf("make the journal: %v; nothing is uploaded", err))
 		return
 	}
 	c.uploads = newUploader(c.local, c.remote, c.session, c.journal, c.stats)
+}
+
+func (c *Cache) createJournal() (err error) {
+	c.journal, err = createJournal(c.session.journal(), c.target)
+	return err
 }
 
 // startUploads begins with the uploads, unless that was done before.
@@ -122,7 +155,7 @@ func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(pr
 		reply(found, nil)
 		return
 	}
-	if c.remote == nil || c.budget.spent() {
+	if c.remote == nil || c.budget.spent() && !c.lazy.any() {
 		reply(protocol.Entry{}, c.miss(action, err))
 		return
 	}
@@ -143,11 +176,11 @@ func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply f
 		return
 	}
 	if c.budget.spent() {
-		reply(protocol.Entry{}, c.miss(action, err))
+		c.replyMiss(ctx, action, err, reply)
 		return
 	}
 	if c.cold.is(c.isNew()) {
-		reply(protocol.Entry{}, c.miss(action, errCold))
+		c.replyMiss(ctx, action, errCold, reply)
 		if c.cold.probe() {
 			c.cold.note(c.remote.has(ctx, action))
 		}
@@ -156,32 +189,60 @@ func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply f
 	found, err = c.lookup(ctx, action)
 	c.cold.note(err == nil)
 	if err != nil {
-		reply(protocol.Entry{}, c.miss(action, err))
+		c.replyMiss(ctx, action, err, reply)
 		return
 	}
 	c.stats.RemoteHits.Add(1)
 	reply(found, nil)
 }
 
-// await returns action's entry once the prefetch has brought it.
-func (c *Cache) await(ctx context.Context, action protocol.ActionID) (protocol.Entry, error) {
+// await returns action's entry as the manifest promises it: lazily, or once the
+// prefetch has brought it.
+func (c *Cache) await(ctx context.Context, action protocol.ActionID) (found protocol.Entry, err error) {
 	if c.prefetch == nil {
-		return protocol.Entry{}, errNotPromised
+		return found, errNotPromised
 	}
-	ctx, cancel := c.withinBudget(ctx)
-	defer cancel()
-	c.budget.begin()
-	cost, err := c.prefetch.await(ctx, action)
-	c.budget.end(cost)
-	if err != nil {
-		c.explain(ctx, c.remote.entryKey(action), err)
-		return protocol.Entry{}, err
-	}
-	found, err := c.getLocal(action)
-	if err == nil {
-		c.hitLocal(action)
-	}
+	err = c.ask(ctx, c.remote.entryKey(action), func(ctx context.Context) (saved time.Duration, err error) {
+		e, err := c.prefetch.promise(ctx, action)
+		if err != nil {
+			return 0, err
+		}
+		if path, ok := c.lazy.give(e); ok {
+			found = c.hitLazily(e, path)
+			return e.Cost, nil
+		}
+		if err := c.prefetch.await(ctx, e); err != nil {
+			return 0, err
+		}
+		if found, err = c.getLocal(action); err == nil {
+			c.hitLocal(action)
+		}
+		return e.Cost, err
+	})
 	return found, err
+}
+
+// ask runs f, which asks the remote about key, for no longer than the budget
+// allows. What f returns is what it saved the build.
+func (c *Cache) ask(ctx context.Context, key string, f func(context.Context) (saved time.Duration, err error)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.budget.ctx, func() { cancel(context.Cause(c.budget.ctx)) })()
+	c.budget.begin()
+	saved, err := f(ctx)
+	c.budget.end(saved)
+	if err != nil {
+		c.explain(ctx, key, err)
+	}
+	return err
+}
+
+// hitLazily counts a hit that is answered before its bytes are here.
+func (c *Cache) hitLazily(e *pack.Entry, path string) protocol.Entry {
+	c.stats.PrefetchHits.Add(1)
+	c.stats.SavedNanos.Add(int64(e.Cost))
+	c.used(e.Action, e.Cost)
+	return protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}
 }
 
 // isNew reports whether the remote is known to have no manifest of the module.
@@ -210,16 +271,6 @@ func (c *Cache) hitLocal(action protocol.ActionID) {
 	c.used(action, cost)
 }
 
-// withinBudget returns ctx, but done, with errBudget, once the budget is spent.
-func (c *Cache) withinBudget(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	unhook := context.AfterFunc(c.budget.ctx, func() { cancel(context.Cause(c.budget.ctx)) })
-	return ctx, func() {
-		unhook()
-		cancel(nil)
-	}
-}
-
 // used notes, for the manifest, that the build used action.
 func (c *Cache) used(action protocol.ActionID, cost time.Duration) {
 	if c.uploads != nil && c.prefetch != nil {
@@ -240,18 +291,16 @@ func (c *Cache) miss(action protocol.ActionID, reason error) error {
 // time, and for no longer than the budget allows.
 func (c *Cache) lookup(ctx context.Context, action protocol.ActionID) (protocol.Entry, error) {
 	found, err, _ := c.flights.Do(string(action[:]), func() (any, error) {
-		ctx, cancel := c.withinBudget(ctx)
-		defer cancel()
-		c.budget.begin()
-		found, cost, err := c.remote.fetch(ctx, c.local, action, c.maxObject)
-		c.budget.end(cost)
-		if err != nil {
-			c.explain(ctx, c.remote.entryKey(action), err)
-			return found, err
-		}
-		c.stats.SavedNanos.Add(int64(cost))
-		c.used(action, cost)
-		return found, nil
+		var found protocol.Entry
+		err := c.ask(ctx, c.remote.entryKey(action), func(ctx context.Context) (saved time.Duration, err error) {
+			found, saved, err = c.remote.fetch(ctx, c.local, action, c.maxObject)
+			if err == nil {
+				c.stats.SavedNanos.Add(int64(saved))
+				c.used(action, saved)
+			}
+			return saved, err
+		})
+		return found, err
 	})
 	if err != nil {
 		return protocol.Entry{}, err
@@ -309,87 +358,6 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		c.log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
 	return path, nil
-}
-
-// Close ends the session, after the build's last request. It spends at most
-// wait on finishing the uploads and on publishing what the session used, and
-// reports whether something is left to Flush.
-func (c *Cache) Close(wait time.Duration) (left bool) {
-	if c.remote != nil {
-		c.lookups.Wait()
-		c.budget.cancel(nil)
-	}
-	uses := c.usesToPublish()
-	if c.uploads != nil && wait > 0 {
-		c.startUploads()
-		c.uploads.hurry()
-		ctx, cancel := context.WithTimeout(c.background, wait)
-		_ = c.uploads.wait(ctx) // what is not done in time is left
-		if len(uses) > 0 && c.publish(ctx, uses) == nil {
-			uses = nil
-		}
-		cancel()
-	}
-	c.stop()
-	c.running.Wait()
-	if c.uploads != nil {
-		left = c.uploads.left() > 0 || len(uses) > 0
-		err := c.journal.addUses(uses)
-		if err = errors.Join(err, c.journal.close(left)); err != nil {
-			c.log.Info("close the journal", "err", err)
-		}
-	}
-	if c.session != nil {
-		c.session.close()
-	}
-	if c.remote != nil {
-		if err := c.remote.store.Close(); err != nil {
-			c.log.Info("close the remote", "err", err)
-		}
-	}
-	return left
-}
-
-// usesToPublish returns what the session used, if the manifest lacks any of it.
-func (c *Cache) usesToPublish() []use {
-	uses := c.history.all()
-	if len(uses) == 0 {
-		return nil
-	}
-	found, known := c.prefetch.peek()
-	if !known && c.stats.Puts.Load() == 0 {
-		return nil // nothing new, and no manifest to hold the rest against
-	}
-	var index map[protocol.ActionID]int
-	if known {
-		index = c.prefetch.index
-	}
-	for i := range uses {
-		uses[i].misplaced = c.prefetch.misplaced(uses[i].action)
-	}
-	if !c.publisher().needed(found, uses, index) {
-		return nil
-	}
-	return uses
-}
-
-func (c *Cache) publish(ctx context.Context, uses []use) error {
-	found, known := c.prefetch.peek()
-	if !known {
-		var err error
-		if found, err = c.manifests.fetch(ctx); err != nil && found.Manifest == nil {
-			return err
-		}
-	}
-	err := c.publisher().publish(ctx, found, uses)
-	if err != nil && ctx.Err() == nil {
-		c.remote.complain("publish", c.remote.key(c.manifests.profile.key()), err)
-	}
-	return err
-}
-
-func (c *Cache) publisher() *publisher {
-	return newPublisher(c.local, c.manifests, c.maxObject, c.session.dir, c.now())
 }
 
 // prefix is written a body and tells whether it begins with want.

@@ -23,6 +23,13 @@ func (c *costs) missed(action protocol.ActionID, now time.Time) {
 	c.times[action] = now
 }
 
+// unanswered reports whether something was missed and not put.
+func (c *costs) unanswered() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.times) > 0
+}
+
 // since returns the time since action was missed, or 0 if it was not.
 func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
 	c.mu.Lock()

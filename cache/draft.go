@@ -11,7 +11,6 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/entry"
-	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
@@ -27,15 +26,16 @@ type draft struct {
 	used, news int // entries of the uses, and those of them that were added
 }
 
-// draft merges uses into old: what was used stands first, in the order of its
-// use, then what others used within the last week.
-func (p *publisher) draft(old published, uses []use) *draft {
+// draft merges r into old: what was used stands first, in the order of its use,
+// then what others used within the last week.
+func (p *publisher) draft(old published, r record) *draft {
 	d := &draft{publisher: p, packs: make(map[pack.ID]int)}
 	known := make(map[protocol.ActionID]*pack.Entry, len(old.Entries))
 	for i := range old.Entries {
 		known[old.Entries[i].Action] = &old.Entries[i]
 	}
-	d.next.Entries = make([]pack.Entry, 0, max(len(uses), len(old.Entries)))
+	d.next.Entries = make([]pack.Entry, 0, max(len(r.uses), len(old.Entries)))
+	d.link(old, r)
 	lend := old.version == "" // a profile's first: the packs are another one's
 	keep := func(e pack.Entry) {
 		if e.InPack() {
@@ -48,13 +48,17 @@ func (p *publisher) draft(old published, uses []use) *draft {
 
 	var indexes []pack.Entry // fresh module indexes
 	var lacking bool         // there is something fresh besides
-	for _, u := range uses {
-		e, _, err := p.local.Get(u.action)
+	for _, u := range r.uses {
+		k := known[u.action]
+		e, path, err := p.local.Get(u.action)
+		if err != nil && k != nil && !u.fresh && !u.misplaced {
+			e, err = localEntry(k), nil // given out lazily, say
+		}
 		if err != nil || e.Size > p.maxObject {
 			continue
 		}
 		d.used++
-		if k := known[u.action]; k != nil && k.Output == e.Output && !u.misplaced {
+		if k != nil && k.Output == e.Output && !u.misplaced {
 			delete(known, u.action)
 			d.needed = d.needed || k.Used != p.today || lend
 			kept := *k
@@ -64,9 +68,13 @@ func (p *publisher) draft(old published, uses []use) *draft {
 		}
 		delete(known, u.action)
 		fresh := pack.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time, Cost: u.cost, Used: p.today}
-		if p.isModuleIndex(e) {
+		begin := beginning(path)
+		if isModuleIndex(begin) {
 			indexes = append(indexes, fresh)
 			continue
+		}
+		if fresh.InPack() {
+			fresh.Head = pack.Head(begin)
 		}
 		lacking = true
 		d.add(fresh)
@@ -108,23 +116,36 @@ func (d *draft) packIndex(from pack.Pack) int {
 	return i
 }
 
-// isModuleIndex reports whether e's body is a module index. One of a main
-// module is made anew for every checkout, so nobody waits for it: it travels
-// with others, and causes no pack.
-func (p *publisher) isModuleIndex(e localdisk.Entry) bool {
-	_, path, err := p.local.Get(e.Action)
-	if err != nil {
-		return false
+// link keeps the linkers of old that were used within the last week, and adds
+// that of r.
+func (d *draft) link(old published, r record) {
+	d.needed = d.newLinker(old, r)
+	for _, l := range old.Linkers {
+		if l.Command != r.linker && l.Used+expiry >= d.today {
+			d.next.Linkers = append(d.next.Linkers, l)
+		}
 	}
+	if r.linker != (record{}).linker {
+		d.next.Linkers = append(d.next.Linkers, pack.Linker{Command: r.linker, Used: d.today})
+	}
+}
+
+// beginning returns as much of the body at path as tells what it is.
+func beginning(path string) []byte {
 	f, err := os.Open(path)
 	if err != nil {
-		return false
+		return nil
 	}
 	defer f.Close()
-	head := make([]byte, len(moduleIndex))
-	_, err = io.ReadFull(f, head)
-	return err == nil && bytes.Equal(head, moduleIndex)
+	begin := make([]byte, pack.MaxHead)
+	n, _ := io.ReadFull(f, begin) // a shorter one is whole
+	return begin[:n]
 }
+
+// isModuleIndex reports whether a body that begins so is a module index. One of a
+// main module is made anew for every checkout, so nobody waits for it: it travels
+// with others, and causes no pack.
+func isModuleIndex(begin []byte) bool { return bytes.HasPrefix(begin, moduleIndex) }
 
 // compact has the entries of the profile's own packs packed again, as one, if
 // they are too many or too much in them is of no use any more.
@@ -156,7 +177,8 @@ func (d *draft) compact() {
 	slices.Sort(d.fresh) // in the order of their use
 }
 
-// pack writes the fresh entries into a new pack, or into next itself.
+// pack writes the fresh entries into a new pack, archives behind the others, or
+// into next itself.
 func (d *draft) pack(ctx context.Context) error {
 	if len(d.fresh) == 0 {
 		return nil
@@ -172,7 +194,15 @@ func (d *draft) pack(ctx context.Context) error {
 	w := pack.NewWriter(file)
 	gone := make(map[int]bool)
 	var packed []int
+	var others, archives []int
 	for _, i := range d.fresh {
+		if d.next.Entries[i].Head != nil {
+			archives = append(archives, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	for _, i := range append(others, archives...) {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
@@ -273,7 +303,7 @@ func (d *draft) move(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
 // tidy removes the entries that gone names, and packs that nothing lies in.
 func (d *draft) tidy(gone map[int]bool) {
 	old := d.next
-	d.next = pack.Manifest{Entries: make([]pack.Entry, 0, len(old.Entries))}
+	d.next = pack.Manifest{Linkers: old.Linkers, Entries: make([]pack.Entry, 0, len(old.Entries))}
 	d.packs = make(map[pack.ID]int)
 	for i, e := range old.Entries {
 		if gone[i] {

@@ -64,16 +64,27 @@ func (w *witness) Read(b []byte) (int, error) {
 
 // install puts the entry object of e into the local tier.
 func (p *prefetch) install(e *pack.Entry, object io.Reader) error {
-	body, err := entry.Open(object, e.Action, p.maxObject)
+	body, err := openPromised(object, e, p.maxObject)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
+	return p.put(localEntry(e), body)
+}
+
+// openPromised returns the body of an entry object, which is to be the one that
+// the manifest promises as e. The caller closes it.
+func openPromised(object io.Reader, e *pack.Entry, limit int64) (*entry.Reader, error) {
+	body, err := entry.Open(object, e.Action, limit)
+	if err != nil {
+		return nil, err
+	}
 	h := body.Header
 	if h.Output != e.Output || h.BodySize != e.Size || !h.Time.Equal(e.Time) {
-		return fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
+		body.Close()
+		return nil, fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
 	}
-	return p.put(localEntry(e), body)
+	return body, nil
 }
 
 func localEntry(e *pack.Entry) localdisk.Entry {

@@ -22,7 +22,10 @@ type FlushConfig struct {
 	Stats *Stats
 	Log   *slog.Logger
 
-	MaxObject int64 // bodies over it are in no pack, in bytes
+	MaxObject int64 // larger bodies are neither packed nor brought, in bytes
+
+	ReadOnly bool // journals that have something to write stay as they are
+	Fill     bool // bring to the local tier what sessions did without
 
 	// Found and Done, where not nil, are told of uploads that were found to
 	// be done, and of each that has ended well or badly. Done is called from
@@ -85,13 +88,14 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 		return err
 	}
 	s.sweep()
-	left := todo.any()
+	left := todo.writes()
 	defer func() {
 		if err := journal.close(left); err != nil {
 			cfg.Log.Info("close a journal", "err", err)
 		}
 	}()
-	if !left || cfg.Only != nil && !cfg.Only.samePlace(todo.target) {
+	fill := todo.fill && cfg.Fill
+	if !left && !fill || left && cfg.ReadOnly || cfg.Only != nil && !cfg.Only.samePlace(todo.target) {
 		return nil
 	}
 	store, err := cfg.Open(todo.target)
@@ -102,8 +106,12 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	r := &remote{store: store, scope: todo.target.Scope, log: cfg.Log}
 
 	undone, errUploads := flushUploads(ctx, cfg, r, s, journal, todo.uploads)
-	errPublish := flushUses(ctx, cfg, r, s, todo)
+	errPublish := flushRecord(ctx, cfg, r, s, todo)
 	left = undone || errPublish != nil
+	if fill {
+		p := newPrefetch(cfg.Local, r, cfg.Stats, cfg.MaxObject)
+		p.run(ctx, newManifests(r, todo.target, cfg.Local.Path()))
+	}
 	return errors.Join(errUploads, errPublish)
 }
 
@@ -140,9 +148,9 @@ func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j
 	return false, nil
 }
 
-// flushUses publishes what a session used.
-func flushUses(ctx context.Context, cfg FlushConfig, r *remote, s *session, todo pending) error {
-	if len(todo.uses) == 0 {
+// flushRecord publishes what a session used.
+func flushRecord(ctx context.Context, cfg FlushConfig, r *remote, s *session, todo pending) error {
+	if len(todo.record.uses) == 0 {
 		return nil
 	}
 	m := newManifests(r, todo.target, cfg.Local.Path())
@@ -150,7 +158,7 @@ func flushUses(ctx context.Context, cfg FlushConfig, r *remote, s *session, todo
 	if err != nil && found.Manifest == nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	return newPublisher(cfg.Local, m, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found, todo.uses)
+	return newPublisher(cfg.Local, m, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found, todo.record)
 }
 
 // Pending returns how many uploads the journals under the local tier's
@@ -187,7 +195,7 @@ func Abandoned(local *localdisk.Dir, target Target) (bool, error) {
 		}
 		todo, err := readJournal(s.journal())
 		s.close()
-		if err == nil && todo.target.samePlace(target) && todo.any() {
+		if err == nil && todo.target.samePlace(target) && (todo.writes() || todo.fill) {
 			return true, nil
 		}
 	}

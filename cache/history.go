@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"crypto/sha256"
 	"sync"
 	"time"
 
@@ -17,6 +18,12 @@ type use struct {
 	// misplaced says that what the manifest names for the action could not
 	// be fetched or was no good.
 	misplaced bool
+}
+
+// record is what a session tells the next ones, by way of the manifest.
+type record struct {
+	uses   []use
+	linker [sha256.Size]byte // digest of its command line, if that links; or zero
 }
 
 // history is what a session used, in the order in which it first asked.

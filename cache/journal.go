@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -39,11 +40,15 @@ func (t Target) samePlace(other Target) bool {
 //	- <action ID>
 //	= <action ID> <build cost in nanoseconds>
 //	! <action ID> <build cost in nanoseconds>
+//	links <SHA-256 of the command line>
+//	fill
 //
 // "+" is written before a put is answered, "-" when its upload is done. "=" and
 // "!" are written at the end of a session whose uses are still to be published:
 // they are its uses in their order, "!" where what the manifest names for the
-// action was no good. A last line without its line break was being written when
+// action was no good; "links" stands with them where the command links. "fill"
+// says that what the session's manifest names is to be brought to the local tier.
+// A last line without its line break was being written when
 // the process died: it is passed over. An action that is put and uploaded again
 // and again has several of both.
 type journal struct {
@@ -56,6 +61,8 @@ type journal struct {
 
 const (
 	journalMagic  = "larder journal v1"
+	linksPrefix   = "links "
+	fillLine      = "fill"
 	journalHeader = 5 // lines
 )
 
@@ -69,10 +76,12 @@ type job struct {
 type pending struct {
 	target  Target
 	uploads []job
-	uses    []use // to be published; none: nothing is
+	record  record // to be published; without uses nothing is
+	fill    bool
 }
 
-func (p pending) any() bool { return len(p.uploads) > 0 || len(p.uses) > 0 }
+// writes reports whether something is to be written to the remote.
+func (p pending) writes() bool { return len(p.uploads) > 0 || len(p.record.uses) > 0 }
 
 // createJournal makes the journal at path.
 func createJournal(path string, target Target) (*journal, error) {
@@ -123,6 +132,16 @@ func readJournal(path string) (pending, error) {
 			header = append(header, text)
 			continue
 		}
+		if text == fillLine {
+			todo.fill = true
+			continue
+		}
+		if digest, ok := strings.CutPrefix(text, linksPrefix); ok {
+			if sum, err := hex.DecodeString(digest); err == nil && len(sum) == len(todo.record.linker) {
+				todo.record.linker = [sha256.Size]byte(sum)
+			}
+			continue
+		}
 		kind, action, cost, ok := parseLine(text)
 		if !ok {
 			continue
@@ -136,7 +155,7 @@ func readJournal(path string) (pending, error) {
 		case "-":
 			delete(queued, action)
 		default:
-			todo.uses = append(todo.uses, use{action: action, cost: cost, misplaced: kind == "!"})
+			todo.record.uses = append(todo.record.uses, use{action: action, cost: cost, misplaced: kind == "!"})
 		}
 	}
 	if len(header) > 0 && header[0] != journalMagic {
@@ -182,10 +201,13 @@ func (j *journal) done(action protocol.ActionID) error {
 	return j.write(fmt.Sprintf("- %s\n", action))
 }
 
-// addUses notes that the session's uses are to be published.
-func (j *journal) addUses(uses []use) error {
+// addRecord notes what the session has still to publish.
+func (j *journal) addRecord(r record) error {
 	var b strings.Builder
-	for _, u := range uses {
+	if r.linker != (record{}).linker {
+		fmt.Fprintf(&b, "%s%x\n", linksPrefix, r.linker)
+	}
+	for _, u := range r.uses {
 		kind := "="
 		if u.misplaced {
 			kind = "!"
@@ -194,6 +216,9 @@ func (j *journal) addUses(uses []use) error {
 	}
 	return j.write(b.String())
 }
+
+// addFill notes that the session did without bytes that are to be brought.
+func (j *journal) addFill() error { return j.write(fillLine + "\n") }
 
 // write appends text in one piece.
 func (j *journal) write(text string) error {

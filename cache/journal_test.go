@@ -2,6 +2,8 @@ package cache
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,8 +36,11 @@ func TestJournal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	uses := []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}}
-	if err := j.addUses(uses); err != nil {
+	news := record{
+		uses:   []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}},
+		linker: sha256.Sum256([]byte("build")),
+	}
+	if err := errors.Join(j.addRecord(news), j.addFill()); err != nil {
 		t.Fatal(err)
 	}
 	if err := j.close(true); err != nil {
@@ -43,7 +48,7 @@ func TestJournal(t *testing.T) {
 	}
 
 	j, todo, err := openJournal(path)
-	if err != nil || todo.target != want || !slices.Equal(todo.uploads, []job{two, three}) || !slices.Equal(todo.uses, uses) {
+	if err != nil || todo.target != want || !slices.Equal(todo.uploads, []job{two, three}) || !reflect.DeepEqual(todo.record, news) || !todo.fill {
 		t.Fatalf("%+v, %v", todo, err)
 	}
 	if err := j.close(false); err != nil {
@@ -176,7 +181,10 @@ func FuzzJournal(f *testing.F) {
 		for _, jb := range todo.uploads {
 			j.add(jb)
 		}
-		j.addUses(todo.uses)
+		j.addRecord(todo.record)
+		if todo.fill {
+			j.addFill()
+		}
 		j.close(true)
 		if got, err := readJournal(again); err != nil || !reflect.DeepEqual(got, todo) {
 			t.Errorf("%+v became %+v, %v", todo, got, err)

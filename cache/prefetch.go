@@ -3,8 +3,10 @@ package cache
 import (
 	"container/list"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,17 +47,19 @@ type prefetch struct {
 	remote    *remote
 	stats     *Stats
 	maxObject int64
+	lazy      *lazyFiles // nil: archives are brought like everything else
+	linker    [sha256.Size]byte
 	put       func(localdisk.Entry, io.Reader) error // into local
 	planned   func(entries int, bytes int64)         // told what is to be brought, by whoever leads
 	done      func(bytes int64)                      // told of each entry that was, or could not be
 
-	loaded chan struct{} // closed when the following are set
+	loaded chan struct{} // closed by begin, which sets the following
 	found  published
 	index  map[protocol.ActionID]int
 
 	mu      sync.Mutex
-	leading bool // this process is the one that fetches
-	states  []state
+	leading bool                  // this process is the one that fetches
+	states  []state               // set by begin, too
 	waiting map[int]chan struct{} // closed when the entry is no longer on its way
 	queue   list.List             // of *chunk: what is still to be fetched
 	chunkOf []*list.Element       // by entry; nil where it is in no queued chunk
@@ -81,7 +85,8 @@ func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64)
 }
 
 // run loads the manifest and brings what it names, until all is here or ctx is
-// done.
+// done. The bytes of archives that can be given out lazily wait until they are
+// needed.
 func (p *prefetch) run(ctx context.Context, m *manifests) {
 	found, err := m.load(ctx)
 	if errors.Is(err, pack.ErrCorrupt) {
@@ -90,70 +95,110 @@ func (p *prefetch) run(ctx context.Context, m *manifests) {
 	if err != nil && ctx.Err() == nil {
 		p.remote.complain("fetch the manifest", m.remote.key(m.profile.key()), err)
 	}
-	p.bring(ctx, m, found)
+	p.begin(found)
+	if p.lazy == nil {
+		p.bring(ctx, m, everything)
+		return
+	}
+	p.bring(ctx, m, func(e *pack.Entry) bool { return e.Head == nil })
+	select {
+	case <-p.lazy.ended:
+		p.bring(ctx, m, everything)
+	case <-ctx.Done():
+	}
 }
 
-// bring brings what found names. Of several processes on one machine one
-// fetches, and the others find what it brings.
-func (p *prefetch) bring(ctx context.Context, m *manifests, found published) {
+// begin says what is to be brought.
+func (p *prefetch) begin(found published) {
 	if found.Manifest == nil {
 		found.Manifest = new(pack.Manifest)
 	}
+	if _, links := found.Linker(p.linker); links && p.lazy != nil {
+		p.lazy.end()
+	}
+	p.found = found
+	p.states = make([]state, len(found.Entries))
+	p.index = make(map[protocol.ActionID]int, len(found.Entries))
+	for i := range found.Entries {
+		p.index[found.Entries[i].Action] = i
+	}
+	close(p.loaded)
+}
+
+func everything(*pack.Entry) bool { return true }
+
+// bring brings those entries that are wanted. Of several processes on one machine
+// one fetches, and the others find what it brings.
+func (p *prefetch) bring(ctx context.Context, m *manifests, wanted func(*pack.Entry) bool) {
 	lock := flock.New(m.copy+".lock", flock.SetPermissions(0o600))
 	defer lock.Close()
 	taken, err := lock.TryLock()
 	leading := taken || err != nil // without locks each fetches for itself
-	complete := p.plan(found, leading)
-	close(p.loaded)
-	if complete {
+	if complete := p.plan(wanted, leading); complete {
 		return
 	}
 	if !leading {
 		if _, err := lock.TryLockContext(ctx, followInterval); err != nil {
 			return
 		}
-		p.plan(found, true) // without what has come meanwhile
+		p.plan(wanted, true) // without what has come meanwhile
 	}
 	p.lead(ctx)
 }
 
-// plan looks which entries the local tier lacks and, if leading, in which chunks
-// to fetch them. It reports whether there are none.
-func (p *prefetch) plan(found published, leading bool) (complete bool) {
-	states := make([]state, len(found.Entries))
-	index := make(map[protocol.ActionID]int, len(found.Entries))
-	var want []int
+// plan looks which of the wanted entries the local tier lacks and, if leading,
+// in which chunks to fetch them. It reports whether there are none.
+func (p *prefetch) plan(wanted func(*pack.Entry) bool, leading bool) (complete bool) {
+	p.mu.Lock()
+	states := slices.Clone(p.states)
+	p.mu.Unlock()
+	var lacking, archives, found []int
 	var bytes int64
-	for i := range found.Entries {
-		e := &found.Entries[i]
-		index[e.Action] = i
-		if _, _, err := p.local.Get(e.Action); err == nil {
-			states[i] = here
+	for i := range states {
+		e := &p.found.Entries[i]
+		if states[i] != absent || !wanted(e) {
 			continue
 		}
-		want = append(want, i)
+		if _, _, err := p.local.Get(e.Action); err == nil {
+			found = append(found, i)
+			continue
+		}
 		bytes += e.Size
+		if e.Head == nil {
+			lacking = append(lacking, i)
+		} else {
+			archives = append(archives, i)
+		}
 	}
+	lacking = append(lacking, archives...) // as they lie in the packs
 	if leading {
-		p.planned(len(want), bytes)
+		p.planned(len(lacking), bytes)
 	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.index == nil {
-		p.found, p.index = found, index
+	for _, i := range found {
+		if p.states[i] == absent {
+			p.states[i] = here
+		}
 	}
-	p.states, p.leading = states, leading
+	p.leading = leading
+	// Whoever waits looks again: what it waits for may be here, or be brought
+	// by another process now.
+	for i, wait := range p.waiting {
+		close(wait)
+		delete(p.waiting, i)
+	}
 	if leading {
-		p.chunkOf = make([]*list.Element, len(states))
-		for _, c := range found.Chunks(want) {
+		p.chunkOf = make([]*list.Element, len(p.states))
+		for _, c := range p.found.Chunks(lacking) {
 			queued := p.queue.PushBack(&chunk{Chunk: c})
 			for _, i := range c.Entries {
 				p.chunkOf[i] = queued
 			}
 		}
 	}
-	return len(want) == 0
+	return len(lacking) == 0
 }
 
 // lead brings everything.

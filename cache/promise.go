@@ -12,36 +12,45 @@ import (
 // errNotPromised says that the manifest does not name an action.
 var errNotPromised = errors.New("not in the manifest")
 
-// await waits until action is in the local tier and returns what it cost to
-// build. The error wraps errNotPromised if the manifest does not name it.
-func (p *prefetch) await(ctx context.Context, action protocol.ActionID) (time.Duration, error) {
+// promise returns what the manifest names for action, once it is loaded. The
+// error wraps errNotPromised if that is nothing.
+func (p *prefetch) promise(ctx context.Context, action protocol.ActionID) (*pack.Entry, error) {
 	select {
 	case <-p.loaded:
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	i, promised := p.index[action]
 	if !promised {
-		return 0, errNotPromised
+		return nil, errNotPromised
 	}
-	e := &p.found.Entries[i]
+	return &p.found.Entries[i], nil
+}
+
+// await waits until e, which the manifest promises, is in the local tier. The
+// error wraps errNotPromised if it can't be brought.
+func (p *prefetch) await(ctx context.Context, e *pack.Entry) error {
+	i := p.index[e.Action]
 	if !e.InPack() && p.claim(i) {
 		err := p.putInline(e)
 		p.installed(i, err)
-		return e.Cost, err
+		return err
+	}
+	if e.Head != nil && p.lazy != nil {
+		p.lazy.end()
 	}
 	for {
 		s, settled := p.look(i)
 		switch s {
 		case here, brought:
-			return e.Cost, nil
+			return nil
 		case forfeited:
-			return 0, errNotPromised
+			return errNotPromised
 		}
 		var poll <-chan time.Time
 		if settled == nil { // another process fetches it
-			if _, _, err := p.local.Get(action); err == nil {
-				return e.Cost, nil
+			if _, _, err := p.local.Get(e.Action); err == nil {
+				return nil
 			}
 			poll = time.After(followInterval)
 		}
@@ -49,7 +58,7 @@ func (p *prefetch) await(ctx context.Context, action protocol.ActionID) (time.Du
 		case <-settled:
 		case <-poll:
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 	}
 }

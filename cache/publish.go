@@ -70,8 +70,11 @@ func newPublisher(local *localdisk.Dir, m *manifests, maxObject int64, temp stri
 
 // needed reports whether publish would write anything. index finds the entries
 // of old by their action. It looks at the disk only for what may be new.
-func (p *publisher) needed(old published, uses []use, index map[protocol.ActionID]int) bool {
-	for _, u := range uses {
+func (p *publisher) needed(old published, r record, index map[protocol.ActionID]int) bool {
+	if p.newLinker(old, r) {
+		return true
+	}
+	for _, u := range r.uses {
 		i, known := index[u.action]
 		if known && !u.fresh && !u.misplaced {
 			if old.Entries[i].Used != p.today || old.version == "" {
@@ -79,24 +82,30 @@ func (p *publisher) needed(old published, uses []use, index map[protocol.ActionI
 			}
 			continue
 		}
-		e, _, err := p.local.Get(u.action)
+		e, path, err := p.local.Get(u.action)
 		if err != nil || e.Size > p.maxObject || known && !u.misplaced && old.Entries[i].Output == e.Output {
 			continue
 		}
-		if !p.isModuleIndex(e) {
+		if !isModuleIndex(beginning(path)) {
 			return true
 		}
 	}
 	return false
 }
 
-// publish brings the manifest up to date with uses. It writes nothing if the
-// manifest has all of them, from today. old is the manifest as the session
+// newLinker reports whether r has a linker that old does not have, from today.
+func (p *publisher) newLinker(old published, r record) bool {
+	l, known := old.Linker(r.linker)
+	return r.linker != (record{}).linker && (!known || l.Used != p.today)
+}
+
+// publish brings the manifest up to date with r. It writes nothing if the
+// manifest has all of it, from today. old is the manifest as the session
 // found it; if others have written one since, theirs is merged with ours.
-func (p *publisher) publish(ctx context.Context, old published, uses []use) error {
+func (p *publisher) publish(ctx context.Context, old published, r record) error {
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		err := p.try(ctx, old, uses)
+		err := p.try(ctx, old, r)
 		if !errors.Is(err, backend.ErrConflict) {
 			return err
 		}
@@ -115,8 +124,8 @@ func (p *publisher) publish(ctx context.Context, old published, uses []use) erro
 	}
 }
 
-func (p *publisher) try(ctx context.Context, old published, uses []use) error {
-	d := p.draft(old, uses)
+func (p *publisher) try(ctx context.Context, old published, r record) error {
+	d := p.draft(old, r)
 	p.saved = Saved{Used: d.used, New: d.news}
 	if !d.needed {
 		return nil

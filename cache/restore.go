@@ -71,7 +71,8 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 	if cfg.Done != nil {
 		p.done = cfg.Done
 	}
-	p.bring(ctx, m, found)
+	p.begin(found)
+	p.bring(ctx, m, everything)
 	counts, failed := p.outcome()
 	for _, action := range p.present() {
 		_ = cfg.Local.SetUsed(action, unused) // at worst it counts as used

@@ -80,7 +80,7 @@ func Save(ctx context.Context, cfg SaveConfig) (Saved, error) {
 	if cfg.Done != nil {
 		p.done = cfg.Done
 	}
-	if err := p.publish(ctx, found, uses); err != nil {
+	if err := p.publish(ctx, found, record{uses: uses}); err != nil {
 		return p.saved, err
 	}
 	if marked && len(restored.failed) > 0 {

@@ -85,7 +85,8 @@ func BenchmarkStartUp(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				p.plan(found, true)
+				p.begin(found)
+				p.plan(everything, true)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
 			b.ReportMetric(float64(heap()-before)/float64(n), "kept-B/entry")
@@ -101,7 +102,8 @@ func BenchmarkPromote(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			found, _ := scaled(n)
 			p := newPrefetch(localdisk.New(b.TempDir()), nil, new(Stats), 1<<30)
-			p.plan(found, true)
+			p.begin(found)
+			p.plan(everything, true)
 			for i := 0; b.Loop(); i++ {
 				p.look(n - 1 - i%n)
 			}
@@ -138,7 +140,7 @@ func BenchmarkPublish(b *testing.B) {
 					b.Fatal(err)
 				}
 				old.Entries, old.Packs = found.Entries, nil
-				if err := newPublisher(local, m, 1<<30, dir, time.Now()).publish(b.Context(), old, uses); err != nil {
+				if err := newPublisher(local, m, 1<<30, dir, time.Now()).publish(b.Context(), old, record{uses: uses}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -19,6 +19,8 @@ import (
 //	    lock      held by the process that owns the session
 //	    journal   what is still to be done; see journal
 //	    upload-*  entry objects and packs on their way out
+//	    lazy/     archives that were given out before their bytes were here, by
+//	              their output IDs
 //
 // A session whose lock is free belongs to a process that is gone. Whoever takes
 // the lock takes the session over.
@@ -120,10 +122,23 @@ func LiveSince(local string) (time.Time, error) {
 	return time.Time{}, nil
 }
 
+// sweepSessions removes what processes that are gone have left and nobody needs.
+func sweepSessions(local string) {
+	dirs, _ := sessions(local) // what can't be read is for a later session
+	for _, dir := range dirs {
+		if s, _ := takeSession(dir); s != nil {
+			s.close()
+		}
+	}
+}
+
 func (s *session) journal() string { return filepath.Join(s.dir, "journal") }
 
-// sweep removes the objects that a process which was killed left behind.
+func (s *session) lazy() string { return filepath.Join(s.dir, "lazy") }
+
+// sweep removes everything that is of use to its process alone.
 func (s *session) sweep() {
+	os.RemoveAll(s.lazy())
 	files, _ := os.ReadDir(s.dir) // what can't be read goes with the session
 	for _, f := range files {
 		if strings.HasPrefix(f.Name(), uploadPrefix) {
@@ -137,6 +152,8 @@ func (s *session) close() {
 	var left error
 	if _, err := os.Stat(s.journal()); errors.Is(err, fs.ErrNotExist) {
 		left = os.RemoveAll(s.dir)
+	} else {
+		s.sweep()
 	}
 	s.lock.Close()
 	if left != nil {

@@ -15,6 +15,8 @@ import (
 type Stats struct {
 	Gets, Misses                        atomic.Int64
 	LocalHits, PrefetchHits, RemoteHits atomic.Int64
+	Lazy, Filled                        atomic.Int64 // archives given out lazily, and of these those that were read after all
+	LazyBytes                           atomic.Int64 // of packs, that the others of these did without
 	Puts, Uploads, UploadErrors         atomic.Int64
 	Corrupt                             atomic.Int64 // objects of the remote that are not what they should be
 	SavedNanos                          atomic.Int64 // sum of the build costs of the remote hits
@@ -30,6 +32,9 @@ type Summary struct {
 	PrefetchHits   int64         `json:"prefetch_hits"`
 	RemoteHits     int64         `json:"remote_hits"`
 	Misses         int64         `json:"misses"`
+	Lazy           int64         `json:"lazy"`
+	Filled         int64         `json:"filled"`
+	LazyBytes      int64         `json:"lazy_bytes"`
 	Puts           int64         `json:"puts"`
 	Uploads        int64         `json:"uploads"`
 	UploadErrors   int64         `json:"upload_errors"`
@@ -49,6 +54,9 @@ func (s *Stats) Summary() Summary {
 		PrefetchHits:   s.PrefetchHits.Load(),
 		RemoteHits:     s.RemoteHits.Load(),
 		Misses:         s.Misses.Load(),
+		Lazy:           s.Lazy.Load(),
+		Filled:         s.Filled.Load(),
+		LazyBytes:      s.LazyBytes.Load(),
 		Puts:           s.Puts.Load(),
 		Uploads:        s.Uploads.Load(),
 		UploadErrors:   s.UploadErrors.Load(),
@@ -65,6 +73,9 @@ func (s Summary) String() string {
 	line := fmt.Sprintf("%d gets: %d local hits, %d prefetched, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
 		s.Gets, s.LocalHits, s.PrefetchHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
 		s.RemoteRequests, humanize.IBytes(uint64(s.RemoteBytesIn)), humanize.IBytes(uint64(s.RemoteBytesOut)), s.Saved.Round(10*time.Millisecond))
+	if s.Lazy > 0 {
+		line += fmt.Sprintf("; %d archives given out lazily, %d filled, %s not downloaded", s.Lazy, s.Filled, humanize.IBytes(uint64(s.LazyBytes)))
+	}
 	if s.Corrupt > 0 {
 		line += fmt.Sprintf("; %d corrupt objects", s.Corrupt)
 	}

@@ -95,6 +95,15 @@ type Manifest struct {
 	Entries []Entry // in the order in which a build first asked for them
 }
 
+// Linker returns the linker with the given command, if the manifest names it.
+func (m *Manifest) Linker(command [sha256.Size]byte) (Linker, bool) {
+	i := slices.IndexFunc(m.Linkers, func(l Linker) bool { return l.Command == command })
+	if i < 0 {
+		return Linker{}, false
+	}
+	return m.Linkers[i], true
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Encode returns the manifest's object. The manifest must be one that Decode

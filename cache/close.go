@@ -1,0 +1,111 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// Close ends the session, after the build's last request. It spends at most
+// wait on finishing the uploads and on publishing what the session used, and
+// reports whether something is left to Flush.
+func (c *Cache) Close(wait time.Duration) (left bool) {
+	if c.remote != nil {
+		c.lookups.Wait()
+		c.budget.cancel(nil)
+	}
+	news := c.news()
+	if c.uploads != nil && wait > 0 {
+		c.startUploads()
+		c.uploads.hurry()
+		ctx, cancel := context.WithTimeout(c.background, wait)
+		_ = c.uploads.wait(ctx) // what is not done in time is left
+		if len(news.uses) > 0 && c.publish(ctx, news) == nil {
+			news.uses = nil
+		}
+		cancel()
+	}
+	c.stop()
+	c.running.Wait()
+	if c.session != nil {
+		left = c.leave(news)
+		c.session.close()
+		sweepSessions(c.local.Path())
+	}
+	if c.remote != nil {
+		if err := c.remote.store.Close(); err != nil {
+			c.log.Info("close the remote", "err", err)
+		}
+	}
+	return left
+}
+
+// leave leaves to Flush what is still to be done, by way of the journal.
+func (c *Cache) leave(news record) (left bool) {
+	fill := c.lazy != nil && c.lazy.Later && c.stats.Lazy.Load() > c.stats.Filled.Load()
+	var err error
+	if fill && c.journal == nil { // nothing is uploaded
+		err = c.createJournal()
+	}
+	if c.journal == nil {
+		return false
+	}
+	if len(news.uses) > 0 {
+		err = errors.Join(err, c.journal.addRecord(news))
+	}
+	if fill {
+		err = errors.Join(err, c.journal.addFill())
+	}
+	left = fill || len(news.uses) > 0 || c.uploads != nil && c.uploads.left() > 0
+	if err = errors.Join(err, c.journal.close(left)); err != nil {
+		c.log.Info("close the journal", "err", err)
+	}
+	return left
+}
+
+// news returns what the session used, if the manifest lacks any of it.
+func (c *Cache) news() record {
+	r := record{uses: c.history.all()}
+	if len(r.uses) == 0 {
+		return record{}
+	}
+	found, known := c.prefetch.peek()
+	if !known && c.stats.Puts.Load() == 0 {
+		return record{} // nothing new, and no manifest to hold the rest against
+	}
+	if c.costs.unanswered() {
+		r.linker = c.prefetch.linker
+	}
+	var index map[protocol.ActionID]int
+	if known {
+		index = c.prefetch.index
+	}
+	for i := range r.uses {
+		r.uses[i].misplaced = c.prefetch.misplaced(r.uses[i].action)
+	}
+	if !c.publisher().needed(found, r, index) {
+		return record{}
+	}
+	return r
+}
+
+func (c *Cache) publish(ctx context.Context, news record) error {
+	found, known := c.prefetch.peek()
+	if !known {
+		var err error
+		if found, err = c.manifests.fetch(ctx); err != nil && found.Manifest == nil {
+			return err
+		}
+	}
+	err := c.publisher().publish(ctx, found, news)
+	if err != nil && ctx.Err() == nil {
+		c.remote.complain("publish", c.remote.key(c.manifests.profile.key()), err)
+	}
+	return err
+}
+
+func (c *Cache) publisher() *publisher {
+	return newPublisher(c.local, c.manifests, c.maxObject, c.session.dir, c.now())
+}

@@ -1,0 +1,141 @@
+package cache
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// lazyFiles are the archives that a session has given out before their bytes
+// are here: files of the true size that begin with the archive's head and are a
+// hole behind it. The go command reads no more of a hit; the tools that do read
+// on follow a get that misses, and no miss is answered before all of the files
+// are whole. They lie in the session's own directory, under no name by which
+// another process could take them for whole.
+type lazyFiles struct {
+	Lazy
+	dir   string
+	stats *Stats
+
+	// ended is closed once bytes are needed: then no more is given out.
+	ended chan struct{}
+
+	mu    sync.Mutex
+	given []*pack.Entry // in their order, each body once
+	paths map[protocol.OutputID]string
+
+	filling sync.Once // all of them
+	err     error     // of that
+}
+
+// newLazyFiles returns the lazy files of a session, in dir, which is made where
+// it is needed.
+func newLazyFiles(l Lazy, dir string, stats *Stats) *lazyFiles {
+	return &lazyFiles{
+		Lazy:  l,
+		dir:   dir,
+		stats: stats,
+		ended: make(chan struct{}),
+		paths: make(map[protocol.OutputID]string),
+	}
+}
+
+// give returns the path of e's lazy file, unless e is no archive, the session is
+// not lazy, or no longer, or the disk refuses.
+func (l *lazyFiles) give(e *pack.Entry) (path string, ok bool) {
+	if l == nil || e.Head == nil {
+		return "", false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over() {
+		return "", false
+	}
+	if path, ok := l.paths[e.Output]; ok {
+		return path, true
+	}
+	path = filepath.Join(l.dir, e.Output.String())
+	if l.create(path, e) != nil {
+		_ = os.Remove(path) // or the session's end does
+		return "", false
+	}
+	l.given = append(l.given, e)
+	l.paths[e.Output] = path
+	l.stats.Lazy.Add(1)
+	l.stats.LazyBytes.Add(e.Length)
+	return path, true
+}
+
+func (l *lazyFiles) create(path string, e *pack.Entry) error {
+	if len(l.given) == 0 {
+		if err := os.MkdirAll(l.dir, 0o700); err != nil {
+			return err
+		}
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(e.Head)
+	if err == nil {
+		err = f.Truncate(e.Size)
+	}
+	if errClose := f.Close(); err == nil {
+		err = errClose
+	}
+	return err
+}
+
+// errForged says that an archive is not the one whose head was given out.
+var errForged = errors.New("it does not begin as the manifest says")
+
+// fill makes the lazy file of e whole, with its body in the local tier.
+func (l *lazyFiles) fill(e *pack.Entry, local *localdisk.Dir) error {
+	path := l.paths[e.Output]
+	if err := local.Link(localEntry(e), path); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(beginning(path), e.Head) {
+		return fmt.Errorf("%s: %w", e.Output, errForged)
+	}
+	l.stats.Filled.Add(1)
+	l.stats.LazyBytes.Add(-e.Length)
+	return nil
+}
+
+// end says that bytes are needed, and returns what was given out until then.
+func (l *lazyFiles) end() []*pack.Entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over() {
+		close(l.ended)
+	}
+	return l.given
+}
+
+// over reports whether bytes are needed.
+func (l *lazyFiles) over() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// any reports whether something was given out.
+func (l *lazyFiles) any() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.given) > 0
+}

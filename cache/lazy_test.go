@@ -1,0 +1,327 @@
+package cache_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// archive is a body that begins as Go's compiler writes it, and is too large for
+// a manifest.
+func archive(name string) string { return head(name) + big(name) }
+
+func head(name string) string {
+	return "!<arch>\n" +
+		"__.PKGDEF       0           0     0     644     7955      `\n" +
+		"go object linux amd64 go1.26.8 X:none\n" +
+		"build id \"" + name + "/content\"\n"
+}
+
+// lazy makes a session lazy, whose last resorts fail the test.
+func lazy(t *testing.T) func(*cache.Config) {
+	return lazily(cache.Lazy{
+		Rebuild: func(context.Context) error { t.Error("built again"); return nil },
+		Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
+	})
+}
+
+func lazily(l cache.Lazy) func(*cache.Config) { return func(c *cache.Config) { c.Lazy = &l } }
+
+// compile puts archives of names, as a build from nothing would.
+func compile(t *testing.T, m *machine, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		m.wantMiss(t, name)
+		m.put(t, name, archive(name))
+		m.put(t, name+" vet", big(name+" vet"))
+		m.put(t, name+" stdout", "")
+	}
+}
+
+// compiled returns a store in which a build of packages was published.
+func compiled(t *testing.T) backend.Store {
+	t.Helper()
+	store := backendtest.Memory()
+	m := newMachine(t, t.TempDir(), store, under(profile))
+	compile(t, m, packages...)
+	if m.Close(time.Minute) {
+		t.Fatal("something is left")
+	}
+	return store
+}
+
+// wantLazy gets name, whose answer is to be its head and a hole.
+func wantLazy(t *testing.T, m *machine, name string) protocol.Entry {
+	t.Helper()
+	hole := strings.Repeat("\x00", len(archive(name))-len(head(name)))
+	return m.wantHit(t, name, head(name)+hole)
+}
+
+func wantWhole(t *testing.T, e protocol.Entry, name string) {
+	t.Helper()
+	if got, err := os.ReadFile(e.DiskPath); err != nil || string(got) != archive(name) {
+		t.Errorf("%s: %d bytes that begin with %q, %v", name, len(got), got[:min(len(got), 20)], err)
+	}
+}
+
+// wantNoSessions expects that no session has left anything in dir.
+func wantNoSessions(t *testing.T, dir string) {
+	t.Helper()
+	left, err := os.ReadDir(filepath.Join(dir, "larder", "sessions"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
+// A build that the manifest knows does without the bytes of archives.
+func TestLazy(t *testing.T) {
+	store, requests := traced(compiled(t))
+	m := newMachine(t, t.TempDir(), store, under(profile), lazy(t))
+	for _, name := range packages {
+		e := wantLazy(t, m, name)
+		if again := wantLazy(t, m, name); again != e {
+			t.Errorf("%+v, then %+v", e, again)
+		}
+		m.wantHit(t, name+" vet", big(name+" vet"))
+		m.wantHit(t, name+" stdout", "")
+	}
+	if m.Close(time.Minute) {
+		t.Error("something is left")
+	}
+	wantNoSessions(t, m.dir)
+	if got := requests(); len(got) != 2 {
+		t.Errorf("requests:\n%s", strings.Join(got, "\n"))
+	}
+	s := m.stats.Summary()
+	if s.Lazy != 4 || s.Filled != 0 || s.LazyBytes <= 0 || s.PrefetchHits != 16 || s.Misses != 0 || s.Saved <= 0 {
+		t.Errorf("stats: %+v", s)
+	}
+	if _, _, err := localdisk.New(m.dir).Get(actionID("fmt")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the local tier has an archive that was not brought: %v", err)
+	}
+}
+
+// No miss is answered before what was given out is whole, and from then on
+// everything is.
+func TestBarrier(t *testing.T) {
+	m := newMachine(t, t.TempDir(), compiled(t), under(profile), lazy(t))
+	m.wantMiss(t, "an index, before any archive")
+	first := wantLazy(t, m, "fmt")
+	second := wantLazy(t, m, "net")
+	m.wantMiss(t, "what was changed")
+	wantWhole(t, first, "fmt")
+	wantWhole(t, second, "net")
+	m.wantHit(t, "net/http", archive("net/http"))
+	m.wantHit(t, "fmt", archive("fmt"))
+	if s := m.stats.Summary(); s.Lazy != 2 || s.Filled != 2 || s.LazyBytes != 0 {
+		t.Errorf("stats: %+v", s)
+	}
+	m.put(t, "what was changed", archive("pantry 2"))
+	m.Close(time.Minute)
+	wantNoSessions(t, m.dir)
+}
+
+// Whatever can be taken from a remote after the manifest is taken, and no miss is
+// answered over a hole.
+func TestBarrierWithoutPacks(t *testing.T) {
+	remove := func(t *testing.T, store backend.Store, prefix string) {
+		t.Helper()
+		for object, err := range store.List(t.Context(), prefix) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := store.Delete(t.Context(), object.Key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	unavailable := errors.New("unavailable")
+	for name, test := range map[string]struct {
+		break_  func(*testing.T, backend.Store) backend.Store
+		rebuilt bool
+	}{
+		"packs are gone": {func(t *testing.T, s backend.Store) backend.Store {
+			remove(t, s, "v1/main/p/")
+			return s
+		}, false},
+		"everything but the manifest is gone": {func(t *testing.T, s backend.Store) backend.Store {
+			remove(t, s, "v1/main/p/")
+			remove(t, s, "v1/main/a/")
+			return s
+		}, true},
+		"reading fails": {func(t *testing.T, s backend.Store) backend.Store {
+			return backendtest.Faulty(s, func(op, key string) backendtest.Fault {
+				if strings.HasPrefix(key, "v1/main/m/") {
+					return backendtest.Fault{}
+				}
+				return backendtest.Fault{Err: unavailable}
+			})
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := test.break_(t, compiled(t))
+			dir := t.TempDir()
+			rebuilt := false
+			m := newMachine(t, dir, store, under(profile), lazily(cache.Lazy{
+				Rebuild: func(context.Context) error {
+					rebuilt = true
+					again := newMachine(t, dir, nil)
+					compile(t, again, packages...)
+					again.Close(0)
+					return nil
+				},
+				Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
+			}))
+			defer m.Close(0)
+			e := wantLazy(t, m, "fmt")
+			m.wantMiss(t, "what was changed")
+			wantWhole(t, e, "fmt")
+			if rebuilt != test.rebuilt {
+				t.Errorf("rebuilt: %v, want %v", rebuilt, test.rebuilt)
+			}
+		})
+	}
+}
+
+// Where bytes are to be had nowhere, the go command has to end: the miss gets no
+// answer, and neither does any other.
+func TestAbandon(t *testing.T) {
+	inner := compiled(t)
+	var broken atomic.Bool
+	store := backendtest.Faulty(inner, func(_, key string) backendtest.Fault {
+		if broken.Load() {
+			return backendtest.Fault{Err: errors.New("unavailable")}
+		}
+		return backendtest.Fault{}
+	})
+	abandoned := make(chan error, 2)
+	m := newMachine(t, t.TempDir(), store, under(profile), lazily(cache.Lazy{
+		Rebuild: func(context.Context) error { return errors.New("no go command") },
+		Abandon: func(err error) { abandoned <- err },
+	}))
+	m.wantHit(t, "fmt vet", big("fmt vet"))
+	broken.Store(true)
+	wantLazy(t, m, "fmt")
+	ctx, cancel := context.WithCancel(t.Context())
+	answers := make(chan error, 2)
+	for _, name := range []string{"what was changed", "and what else"} {
+		m.Get(ctx, actionID(name), func(_ protocol.Entry, err error) { answers <- err })
+	}
+	for range 2 {
+		if err := <-abandoned; err == nil {
+			t.Error("abandoned without a reason")
+		}
+	}
+	select {
+	case err := <-answers:
+		t.Errorf("answered: %v", err)
+	default:
+	}
+	cancel() // the go command is gone
+	<-answers
+	<-answers
+	m.Close(0)
+	wantNoSessions(t, m.dir)
+}
+
+// A manifest whose heads are not those of the archives makes no build compile
+// against something else than it was told.
+func TestForgedHead(t *testing.T) {
+	store := compiled(t)
+	forged := manifest(t, store, profile)
+	for i := range forged.Entries {
+		if e := &forged.Entries[i]; e.Head != nil {
+			e.Head = []byte(strings.Replace(string(e.Head), "/content", "/another", 1))
+		}
+	}
+	object, err := forged.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, store, "v1/main/m/example.com%2Fpantry/linux-amd64", object)
+
+	var reason error
+	ctx, cancel := context.WithCancel(t.Context())
+	m := newMachine(t, t.TempDir(), store, under(profile), lazily(cache.Lazy{
+		Rebuild: func(context.Context) error { return nil },
+		Abandon: func(err error) { reason = err; cancel() },
+	}))
+	defer m.Close(0)
+	m.wantHit(t, "fmt", strings.Replace(head("fmt"), "/content", "/another", 1)+strings.Repeat("\x00", len(big("fmt"))))
+	_, _, _ = m.get(ctx, "what was changed")
+	if reason == nil || !strings.Contains(reason.Error(), "begin") {
+		t.Errorf("abandoned: %v", reason)
+	}
+}
+
+// A command that links needs the bytes each time, and the manifest says so.
+func TestLinker(t *testing.T) {
+	store := compiled(t)
+	linker := func(c *cache.Config) { c.Linker = [32]byte{1} }
+	link := func(first string) {
+		t.Helper()
+		m := newMachine(t, t.TempDir(), store, under(profile), lazy(t), linker)
+		m.wantHit(t, "fmt", first)
+		m.wantMiss(t, "link pantry") // and no put
+		if m.Close(time.Minute) {
+			t.Error("something is left")
+		}
+	}
+	link(head("fmt") + strings.Repeat("\x00", len(big("fmt"))))
+	if m := manifest(t, store, profile); len(m.Linkers) != 1 || m.Linkers[0].Command != [32]byte{1} {
+		t.Fatalf("linkers: %+v", m.Linkers)
+	}
+	link(archive("fmt"))
+
+	// Another command does not.
+	m := newMachine(t, t.TempDir(), store, under(profile), lazy(t))
+	defer m.Close(0)
+	wantLazy(t, m, "fmt")
+}
+
+// What a session did without is brought later, for the next one.
+func TestFillLater(t *testing.T) {
+	for name, upload := range map[string]bool{"a writer": true, "a reader": false} {
+		t.Run(name, func(t *testing.T) {
+			store := compiled(t)
+			m := newMachine(t, t.TempDir(), store, under(profile), lazily(cache.Lazy{Later: true}),
+				func(c *cache.Config) { c.Upload = upload })
+			wantLazy(t, m, "fmt")
+			if !m.Close(0) {
+				t.Error("nothing is left")
+			}
+			stats := new(cache.Stats)
+			err := cache.Flush(t.Context(), cache.FlushConfig{
+				Local:     localdisk.New(m.dir),
+				Open:      func(cache.Target) (backend.Store, error) { return unclosed{store}, nil },
+				Stats:     stats,
+				Log:       slog.New(slog.DiscardHandler),
+				MaxObject: 1 << 30,
+				ReadOnly:  !upload,
+				Fill:      true,
+			})
+			if err != nil || stats.Uploads.Load() > 0 {
+				t.Errorf("%v, %d uploads", err, stats.Uploads.Load())
+			}
+			wantNoSessions(t, m.dir)
+			alone := newMachine(t, m.dir, nil)
+			defer alone.Close(0)
+			for _, name := range packages {
+				alone.wantHit(t, name, archive(name))
+			}
+		})
+	}
+}

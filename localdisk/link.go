@@ -1,0 +1,64 @@
+package localdisk
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// PutBody stores body as Put does, but names no action that put it.
+func (d *Dir) PutBody(e Entry, body io.Reader) error {
+	err := checkRange(e)
+	if err == nil {
+		err = d.putBody(e, d.bodyPath(e.Output), body)
+	}
+	if err != nil {
+		return fmt.Errorf("put the body of %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// Link makes path, outside of the cache but on its file system, one more name of
+// e's body, in one step and in place of what path named before. It makes a copy
+// where the file system has no links. It checks the body's size, not its hash.
+func (d *Dir) Link(e Entry, path string) error {
+	body := d.bodyPath(e.Output)
+	info, err := os.Stat(body)
+	if err != nil {
+		return fmt.Errorf("link the body of %s: %w", e.Action, err)
+	}
+	if !info.Mode().IsRegular() || info.Size() != e.Size {
+		return fmt.Errorf("link the body of %s: %w", e.Action, errBodySize)
+	}
+	temp := tempPath(filepath.Dir(path))
+	if os.Link(body, temp) != nil {
+		err = d.copyTo(temp, e, body)
+	}
+	if err == nil {
+		err = replace(temp, path, nil)
+	}
+	if err != nil {
+		_ = os.Remove(temp)
+		return fmt.Errorf("link the body of %s: %w", e.Action, err)
+	}
+	return nil
+}
+
+// copyTo copies the file at body, which is e's, to a new one at path.
+func (d *Dir) copyTo(path string, e Entry, body string) error {
+	from, err := os.Open(body)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	err = d.copyBody(to, e, from)
+	if errClose := to.Close(); err == nil {
+		err = errClose
+	}
+	return err
+}
