@@ -44,7 +44,7 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 
 // leave leaves to Flush what is still to be done, by way of the journal.
 func (c *Cache) leave(news record) (left bool) {
-	fill := c.lazy != nil && c.lazy.Later && c.stats.Lazy.Load() > c.stats.Filled.Load()
+	fill := c.lazy.sufficed() && c.lazy.Later
 	var err error
 	if fill && c.journal == nil { // nothing is uploaded
 		err = c.createJournal()

@@ -2,15 +2,10 @@ package cache
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	"errors"
 	"io"
 	"os"
 	"slices"
 
-	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
@@ -175,129 +170,6 @@ func (d *draft) compact() {
 	}
 	d.fresh = append(d.fresh, own...)
 	slices.Sort(d.fresh) // in the order of their use
-}
-
-// pack writes the fresh entries into a new pack, archives behind the others, or
-// into next itself.
-func (d *draft) pack(ctx context.Context) error {
-	if len(d.fresh) == 0 {
-		return nil
-	}
-	file, err := os.CreateTemp(d.temp, uploadPrefix+"*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-
-	d.planned(len(d.fresh))
-	w := pack.NewWriter(file)
-	gone := make(map[int]bool)
-	var packed []int
-	var others, archives []int
-	for _, i := range d.fresh {
-		if d.next.Entries[i].Head != nil {
-			archives = append(archives, i)
-		} else {
-			others = append(others, i)
-		}
-	}
-	for _, i := range append(others, archives...) {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		e := &d.next.Entries[i]
-		err := d.place(ctx, w, e)
-		d.done()
-		switch {
-		case errors.Is(err, errUnplaced):
-			gone[i] = true
-		case err != nil:
-			return err
-		case e.InPack():
-			packed = append(packed, i)
-		}
-	}
-	if len(packed) > 0 {
-		id, size, sum, err := w.Finish()
-		if err != nil {
-			return err
-		}
-		made := pack.Pack{Scope: d.manifests.remote.scope, ID: id, Size: size, Own: true}
-		if _, err := d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum}); err != nil {
-			return err
-		}
-		for _, i := range packed {
-			e := &d.next.Entries[i]
-			e.Pack = d.packIndex(made)
-			d.packed[e.Action] = place{e.Output, made, e.Offset, e.Length}
-		}
-	}
-	d.tidy(gone)
-	return nil
-}
-
-// errUnplaced says that an entry's body is to be had nowhere.
-var errUnplaced = errors.New("gone")
-
-// place writes the body of e, which is in no pack or is to be moved, into e
-// itself or to w.
-func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
-	local, path, err := d.local.Get(e.Action)
-	if err != nil || local.Output != e.Output {
-		if e.Length == 0 {
-			return errUnplaced
-		}
-		return d.move(ctx, w, e)
-	}
-	body, err := os.Open(path)
-	if err != nil {
-		return errUnplaced
-	}
-	defer body.Close()
-	if !intact(body, e) {
-		if e.Length == 0 {
-			return errUnplaced
-		}
-		return d.move(ctx, w, e)
-	}
-	if !e.InPack() {
-		e.Inline, err = io.ReadAll(body)
-		return err
-	}
-	e.Offset, e.Length, err = w.Add(entry.Header{
-		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
-	}, &cancellable{body, ctx})
-	return err
-}
-
-// intact reports whether body is e's, and leaves it at its start. The local tier
-// may be the go command's own, which checks little.
-func intact(body *os.File, e *pack.Entry) bool {
-	sum := sha256.New()
-	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
-	if err == nil {
-		_, err = body.Seek(0, io.SeekStart)
-	}
-	return err == nil && protocol.OutputID(sum.Sum(nil)) == e.Output
-}
-
-// move copies the entry object of e from its old pack to w.
-func (d *draft) move(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
-	from := packKey(d.next.Packs[e.Pack])
-	object, _, err := d.manifests.remote.store.Get(ctx, from, backend.Range{Offset: e.Offset, Length: e.Length})
-	if errors.Is(err, backend.ErrNotFound) {
-		return errUnplaced
-	}
-	if err != nil {
-		return err
-	}
-	defer object.Close()
-	length := e.Length
-	if e.Offset, e.Length, err = w.Copy(object); err == nil && e.Length != length {
-		return errUnplaced // what it is instead is for its readers to refuse
-	}
-	return err
 }
 
 // tidy removes the entries that gone names, and packs that nothing lies in.

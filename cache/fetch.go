@@ -144,14 +144,15 @@ func (p *prefetch) settle(i int, err error) {
 	}
 }
 
-// installInline installs the entries that came with the manifest, in order.
-func (p *prefetch) installInline(ctx context.Context) {
+// installInline installs those wanted entries that came with the manifest, in
+// their order.
+func (p *prefetch) installInline(ctx context.Context, wanted func(*pack.Entry) bool) {
 	for i := range p.found.Entries {
 		if ctx.Err() != nil {
 			return
 		}
 		e := &p.found.Entries[i]
-		if !e.InPack() && p.claim(i) {
+		if !e.InPack() && wanted(e) && p.claim(i) {
 			p.installed(i, p.putInline(e))
 		}
 	}

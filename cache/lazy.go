@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -13,12 +14,15 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// lazyFiles are the archives that a session has given out before their bytes
-// are here: files of the true size that begin with the archive's head and are a
-// hole behind it. The go command reads no more of a hit; the tools that do read
-// on follow a get that misses, and no miss is answered before all of the files
-// are whole. They lie in the session's own directory, under no name by which
-// another process could take them for whole.
+// lazyFiles are what a session gives out of a manifest alone. Of an archive that
+// is a file of the true size that begins with the archive's head and is a hole
+// behind it. The go command reads no more of a hit; the tools that do read on
+// follow a get that misses, and no miss is answered before all of the archives
+// are whole. Bodies that stand in the manifest are whole at once.
+//
+// The files lie in the session's own directory, under no name by which another
+// process could take them for more than they are. One directory, and a file for
+// each body, is also what file systems are fastest at.
 type lazyFiles struct {
 	Lazy
 	dir   string
@@ -28,7 +32,7 @@ type lazyFiles struct {
 	ended chan struct{}
 
 	mu    sync.Mutex
-	given []*pack.Entry // in their order, each body once
+	given []*pack.Entry // archives, in their order, each body once
 	paths map[protocol.OutputID]string
 
 	filling sync.Once // all of them
@@ -47,10 +51,10 @@ func newLazyFiles(l Lazy, dir string, stats *Stats) *lazyFiles {
 	}
 }
 
-// give returns the path of e's lazy file, unless e is no archive, the session is
-// not lazy, or no longer, or the disk refuses.
+// give returns the path of a file for e, unless its body is neither an archive
+// nor in the manifest, the session is not lazy, or no longer, or the disk refuses.
 func (l *lazyFiles) give(e *pack.Entry) (path string, ok bool) {
-	if l == nil || e.Head == nil {
+	if l == nil || e.Head == nil && e.InPack() {
 		return "", false
 	}
 	l.mu.Lock()
@@ -66,15 +70,24 @@ func (l *lazyFiles) give(e *pack.Entry) (path string, ok bool) {
 		_ = os.Remove(path) // or the session's end does
 		return "", false
 	}
-	l.given = append(l.given, e)
 	l.paths[e.Output] = path
-	l.stats.Lazy.Add(1)
-	l.stats.LazyBytes.Add(e.Length)
+	if e.InPack() {
+		l.given = append(l.given, e)
+		l.stats.Lazy.Add(1)
+		l.stats.LazyBytes.Add(e.Length)
+	}
 	return path, true
 }
 
 func (l *lazyFiles) create(path string, e *pack.Entry) error {
-	if len(l.given) == 0 {
+	content := e.Head
+	if !e.InPack() {
+		content = e.Inline
+		if sha256.Sum256(content) != e.Output {
+			return localdisk.ErrContent
+		}
+	}
+	if len(l.paths) == 0 {
 		if err := os.MkdirAll(l.dir, 0o700); err != nil {
 			return err
 		}
@@ -83,8 +96,10 @@ func (l *lazyFiles) create(path string, e *pack.Entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(e.Head)
-	if err == nil {
+	if len(content) > 0 {
+		_, err = f.Write(content)
+	}
+	if err == nil && e.InPack() {
 		err = f.Truncate(e.Size)
 	}
 	if errClose := f.Close(); err == nil {
@@ -130,7 +145,7 @@ func (l *lazyFiles) over() bool {
 	}
 }
 
-// any reports whether something was given out.
+// any reports whether archives were given out.
 func (l *lazyFiles) any() bool {
 	if l == nil {
 		return false
@@ -138,4 +153,14 @@ func (l *lazyFiles) any() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.given) > 0
+}
+
+// sufficed reports whether the session got on with what was given out.
+func (l *lazyFiles) sufficed() bool {
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.paths) > 0 && !l.over()
 }

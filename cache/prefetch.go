@@ -85,8 +85,7 @@ func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64)
 }
 
 // run loads the manifest and brings what it names, until all is here or ctx is
-// done. The bytes of archives that can be given out lazily wait until they are
-// needed.
+// done. What can be given out lazily waits until bytes are needed.
 func (p *prefetch) run(ctx context.Context, m *manifests) {
 	found, err := m.load(ctx)
 	if errors.Is(err, pack.ErrCorrupt) {
@@ -100,7 +99,7 @@ func (p *prefetch) run(ctx context.Context, m *manifests) {
 		p.bring(ctx, m, everything)
 		return
 	}
-	p.bring(ctx, m, func(e *pack.Entry) bool { return e.Head == nil })
+	p.bring(ctx, m, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
 	select {
 	case <-p.lazy.ended:
 		p.bring(ctx, m, everything)
@@ -143,7 +142,7 @@ func (p *prefetch) bring(ctx context.Context, m *manifests, wanted func(*pack.En
 		}
 		p.plan(wanted, true) // without what has come meanwhile
 	}
-	p.lead(ctx)
+	p.lead(ctx, wanted)
 }
 
 // plan looks which of the wanted entries the local tier lacks and, if leading,
@@ -201,11 +200,11 @@ func (p *prefetch) plan(wanted func(*pack.Entry) bool, leading bool) (complete b
 	return len(lacking) == 0
 }
 
-// lead brings everything.
-func (p *prefetch) lead(ctx context.Context) {
+// lead brings what plan has found lacking.
+func (p *prefetch) lead(ctx context.Context, wanted func(*pack.Entry) bool) {
 	var workers sync.WaitGroup
 	defer workers.Wait()
-	workers.Go(func() { p.installInline(ctx) })
+	workers.Go(func() { p.installInline(ctx, wanted) })
 	for range min(streams, p.queue.Len()) {
 		workers.Go(func() {
 			for ctx.Err() == nil {

@@ -37,7 +37,7 @@ func (p *prefetch) await(ctx context.Context, e *pack.Entry) error {
 		return err
 	}
 	if e.Head != nil && p.lazy != nil {
-		p.lazy.end()
+		p.lazy.end() // bring it
 	}
 	for {
 		s, settled := p.look(i)

@@ -1,0 +1,176 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// pack writes the fresh entries into a new pack, archives behind the others, or
+// into next itself.
+func (d *draft) pack(ctx context.Context) error {
+	if len(d.fresh) == 0 {
+		return nil
+	}
+	file, err := os.CreateTemp(d.temp, uploadPrefix+"*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+
+	d.planned(len(d.fresh))
+	var archives, others []int
+	for _, i := range d.fresh {
+		if d.next.Entries[i].Head != nil {
+			archives = append(archives, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	w := pack.NewWriter(file)
+	gone := make(map[int]bool)
+	for _, part := range [][]int{others, archives} {
+		if err := d.write(ctx, w, part, gone); err != nil {
+			return err
+		}
+	}
+	if err := d.put(ctx, w, file, gone); err != nil {
+		return err
+	}
+	d.tidy(gone)
+	return nil
+}
+
+// write writes the entries of part, those that the local tier lacks last, and
+// adds to gone what is to be had nowhere.
+func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[int]bool) error {
+	var lacking []int
+	for _, i := range part {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		e := &d.next.Entries[i]
+		switch err := d.place(ctx, w, e); {
+		case errors.Is(err, errLacking) && e.Length > 0:
+			lacking = append(lacking, i)
+			continue
+		case errors.Is(err, errLacking):
+			gone[i] = true
+		case err != nil:
+			return err
+		}
+		d.done()
+	}
+	for _, c := range d.next.Chunks(lacking) {
+		if err := d.move(ctx, w, c, gone); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errLacking says that the local tier does not have an entry's body.
+var errLacking = errors.New("gone")
+
+// place writes the body of e into e itself or, as an entry object, to w.
+func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
+	local, path, err := d.local.Get(e.Action)
+	if err != nil || local.Output != e.Output {
+		return errLacking
+	}
+	body, err := os.Open(path)
+	if err != nil {
+		return errLacking
+	}
+	defer body.Close()
+	if !intact(body, e) {
+		return errLacking
+	}
+	if !e.InPack() {
+		e.Inline, err = io.ReadAll(body)
+		return err
+	}
+	e.Offset, e.Length, err = w.Add(entry.Header{
+		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
+	}, &cancellable{body, ctx})
+	return err
+}
+
+// intact reports whether body is e's, and leaves it at its start. The local tier
+// may be the go command's own, which checks little.
+func intact(body *os.File, e *pack.Entry) bool {
+	sum := sha256.New()
+	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	return err == nil && protocol.OutputID(sum.Sum(nil)) == e.Output
+}
+
+// move copies the entry objects of c from their old pack to w. Whether they are
+// what they should be is for their readers to say.
+func (d *draft) move(ctx context.Context, w *pack.Writer, c pack.Chunk, gone map[int]bool) error {
+	from := packKey(d.next.Packs[c.Pack])
+	chunk, _, err := d.manifests.remote.store.Get(ctx, from, backend.Range{Offset: c.Offset, Length: c.Length})
+	if errors.Is(err, backend.ErrNotFound) {
+		for _, i := range c.Entries {
+			gone[i] = true
+			d.done()
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer chunk.Close()
+	at := c.Offset
+	for _, i := range c.Entries {
+		e := &d.next.Entries[i]
+		if _, err := io.CopyN(io.Discard, chunk, e.Offset-at); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		length := e.Length
+		at = e.Offset + length
+		if e.Offset, e.Length, err = w.Copy(io.LimitReader(chunk, length)); err != nil {
+			return err
+		}
+		gone[i] = e.Length != length // the pack is cut
+		d.done()
+	}
+	return nil
+}
+
+// put stores the pack that w has written to file, if anything lies in it.
+func (d *draft) put(ctx context.Context, w *pack.Writer, file *os.File, gone map[int]bool) error {
+	var packed []int
+	for _, i := range d.fresh {
+		if d.next.Entries[i].InPack() && !gone[i] {
+			packed = append(packed, i)
+		}
+	}
+	if len(packed) == 0 {
+		return nil
+	}
+	id, size, sum, err := w.Finish()
+	if err != nil {
+		return err
+	}
+	made := pack.Pack{Scope: d.manifests.remote.scope, ID: id, Size: size, Own: true}
+	if _, err := d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum}); err != nil {
+		return err
+	}
+	for _, i := range packed {
+		e := &d.next.Entries[i]
+		e.Pack = d.packIndex(made)
+		d.packed[e.Action] = place{e.Output, made, e.Offset, e.Length}
+	}
+	return nil
+}
