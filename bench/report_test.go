@@ -28,10 +28,12 @@ func report() *Report {
 		{{400 * time.Millisecond, backend.Counts{}}, {420 * time.Millisecond, backend.Counts{}}},
 		{{440 * time.Millisecond, backend.Counts{Requests: 1, BytesIn: 800}}},
 		{{1_400 * time.Millisecond, backend.Counts{Requests: 28, BytesIn: 94 * mib}}},
+		{{640 * time.Millisecond, backend.Counts{Requests: 3, BytesIn: 817 << 10}}},
 		{{1_700 * time.Millisecond, backend.Counts{Requests: 28, BytesIn: 94 * mib}}, {1_800 * time.Millisecond, backend.Counts{Requests: 30, BytesIn: 96 * mib}}},
 		{{21_000 * time.Millisecond, backend.Counts{Requests: 1447, BytesIn: 99 * mib}}},
 		{{2_200 * time.Millisecond, backend.Counts{Requests: 1, BytesIn: 92 * mib}}},
 		{{3_900 * time.Millisecond, backend.Counts{}}},
+		{{6_000 * time.Millisecond, backend.Counts{Requests: 34, BytesIn: 95 * mib, BytesOut: 1500}}},
 		{{5_900 * time.Millisecond, backend.Counts{Requests: 31, BytesIn: 94 * mib, BytesOut: 1500}}},
 	}
 	return &Report{
@@ -81,8 +83,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestPlot checks that the chart is an image of every scenario: a bar for each,
-// and its time.
+// TestPlot checks that the chart names every scenario, and its time.
 func TestPlot(t *testing.T) {
 	var svg bytes.Buffer
 	if err := report().Plot(&svg); err != nil {
@@ -103,7 +104,11 @@ func TestPlot(t *testing.T) {
 	}
 	text = strings.Join(strings.Fields(text), " ")
 	for _, r := range report().Results {
-		if want := r.Scenario + " " + seconds(r.Median); !strings.Contains(text, want) {
+		want := r.Scenario + " " + seconds(r.Median)
+		if r.Scenario == noCache || r.Scenario == larderCold {
+			want = r.Scenario + ": " + seconds(r.Median)
+		}
+		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in the chart: %q", want, text)
 		}
 	}

@@ -89,6 +89,7 @@ func (r *round) larderBuild(ctx context.Context, dir string, settings ...string)
 		"LARDER_READONLY=false",
 		"LARDER_CLOSE=linger",
 		"LARDER_LINGER=0s",
+		"LARDER_BYTES=auto",
 		"LARDER_STATS=json",
 		"LARDER_LOG=warn",
 		"LARDER_RECORD=",

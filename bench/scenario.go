@@ -7,10 +7,11 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// The scenarios that others are compared with.
+// The scenarios that are known by their names elsewhere.
 const (
 	noCache    = "native cold"
 	nativeWarm = "native warm"
+	larderCold = "larder cold, remote empty"
 )
 
 // scenario is one way to come to a build's result.
@@ -31,15 +32,17 @@ type sample struct {
 func scenarios() []scenario {
 	return []scenario{
 		{noCache, false, (*round).nativeCold},
-		{"larder cold, remote empty", false, (*round).larderCold},
+		{larderCold, false, (*round).larderCold},
 		{nativeWarm, false, (*round).nativeWarm},
 		{"larder local warm", false, (*round).localWarm},
 		{"floor", false, (*round).floor},
 		{"larder remote warm", false, (*round).remoteWarm},
+		{"larder remote warm, all bytes", false, (*round).remoteWarmEager},
 		{"entry per request", false, (*round).entryPerRequest},
 		{"tarball", false, (*round).tarball},
 		{"native warm, edited", true, (*round).nativeWarm},
 		{"larder remote warm, edited", true, (*round).remoteWarm},
+		{"larder remote warm, all bytes, edited", true, (*round).remoteWarmEager},
 	}
 }
 
@@ -59,13 +62,19 @@ func (r *round) remoteWarm(ctx context.Context) (sample, error) {
 	return r.larderBuild(ctx, r.fresh("larder"))
 }
 
+// remoteWarmEager is remoteWarm with every archive that the build asks for,
+// whether it is read or not.
+func (r *round) remoteWarmEager(ctx context.Context) (sample, error) {
+	return r.larderBuild(ctx, r.fresh("larder"), "LARDER_BYTES=eager")
+}
+
 // entryPerRequest is remoteWarm without knowing beforehand what will be asked.
 func (r *round) entryPerRequest(ctx context.Context) (sample, error) {
 	return r.larderBuild(ctx, r.fresh("larder"), "LARDER_BENCH_PREFETCH=false")
 }
 
-// floor does the part of remoteWarm that no helper can do without: it fetches,
-// verifies, unpacks and writes, and runs no go command.
+// floor does the part of remoteWarmEager that no helper can do without: it
+// fetches, verifies, unpacks and writes, and runs no go command.
 func (r *round) floor(ctx context.Context) (s sample, err error) {
 	var counters backend.Counters
 	store := r.Open(r.remote, &counters)

@@ -250,8 +250,8 @@ func (c *Cache) isNew() bool {
 	if c.prefetch == nil {
 		return false
 	}
-	found, known := c.prefetch.peek()
-	return known && len(found.Entries) == 0
+	_, known := c.prefetch.peek()
+	return known && c.prefetch.isNew
 }
 
 // hitLocal counts a hit that the local tier has answered, for whoever brought

@@ -53,9 +53,10 @@ type prefetch struct {
 	planned   func(entries int, bytes int64)         // told what is to be brought, by whoever leads
 	done      func(bytes int64)                      // told of each entry that was, or could not be
 
-	loaded chan struct{} // closed by begin, which sets the following
+	loaded chan struct{} // closed by begin; the following are set by then
 	found  published
 	index  map[protocol.ActionID]int
+	isNew  bool // the remote has no manifest of the module
 
 	mu      sync.Mutex
 	leading bool                  // this process is the one that fetches
@@ -94,6 +95,7 @@ func (p *prefetch) run(ctx context.Context, m *manifests) {
 	if err != nil && ctx.Err() == nil {
 		p.remote.complain("fetch the manifest", m.remote.key(m.profile.key()), err)
 	}
+	p.isNew = err == nil && found.version == "" && len(found.Entries) == 0
 	p.begin(found)
 	if p.lazy == nil {
 		p.bring(ctx, m, everything)

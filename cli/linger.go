@@ -105,7 +105,7 @@ func (p *program) lingerCommand() *cli.Command {
 }
 
 func (p *program) lingerUploads(ctx context.Context, s settings, local *localdisk.Dir, log *slog.Logger) error {
-	if s.remote == "" || s.readOnly {
+	if s.remote == "" {
 		return nil
 	}
 	stats, only := new(cache.Stats), s.target()
@@ -118,5 +118,7 @@ func (p *program) lingerUploads(ctx context.Context, s settings, local *localdis
 		Stats:     stats,
 		Log:       log,
 		MaxObject: s.maxObject,
+		ReadOnly:  s.readOnly,
+		Fill:      true,
 	})
 }

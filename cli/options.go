@@ -24,6 +24,7 @@ type settings struct {
 	profile      string
 	dir          string
 	readOnly     bool
+	bytes        string
 	close        string
 	closeTimeout time.Duration
 	linger       time.Duration
@@ -43,6 +44,10 @@ type settings struct {
 }
 
 const (
+	bytesAuto  = "auto"
+	bytesEager = "eager"
+	bytesLazy  = "lazy"
+
 	closeLinger = "linger"
 	closeWait   = "wait"
 
@@ -112,6 +117,14 @@ func options() []option {
 				return errors.New("want true or false")
 			}
 			return nil
+		},
+	}, {
+		flag:  "bytes",
+		value: bytesAuto,
+		usage: "whether packages are downloaded that the go command has no need to read: eager does so, auto does without them in the commands that are known to, lazy in any",
+		set: func(s *settings, v string) error {
+			s.bytes = v
+			return oneOf(v, bytesAuto, bytesEager, bytesLazy)
 		},
 	}, {
 		flag:     "close",

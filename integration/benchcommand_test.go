@@ -137,8 +137,8 @@ func TestBench(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"native cold", "larder cold, remote empty", "native warm", "larder local warm", "floor", "larder remote warm",
-		"entry per request", "tarball", "native warm, edited", "larder remote warm, edited",
+		"native cold", "larder cold, remote empty", "native warm", "larder local warm", "floor", "larder remote warm", "larder remote warm, all bytes",
+		"entry per request", "tarball", "native warm, edited", "larder remote warm, edited", "larder remote warm, all bytes, edited",
 	} {
 		if _, ok := results[name]; !ok {
 			t.Errorf("no %s in %s", name, stdout)

@@ -13,8 +13,9 @@ import (
 // or testserver, which are for tests.
 var mayImport = map[string][]string{
 	"":                    {"cli"},
-	"cli":                 {"bench", "cache", "localdisk", "protocol", "backend", "backend/dir", "backend/open"},
+	"cli":                 {"bench", "cache", "gocmd", "localdisk", "protocol", "backend", "backend/dir", "backend/open"},
 	"bench":               {"cache", "backend"},
+	"gocmd":               {},
 	"cache":               {"localdisk", "pack", "entry", "protocol", "backend"},
 	"localdisk":           {"protocol"},
 	"pack":                {"entry", "protocol"},

@@ -1,0 +1,79 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/gocmd"
+	"github.com/larderbuild/larder/localdisk"
+)
+
+// onDemand returns how the session does without the bytes of archives, nil where
+// it brings all of them, and the digest by which a command that links is known
+// the next time, zero where this one is not to be.
+func (p *program) onDemand(s settings, local *localdisk.Dir, log *slog.Logger) (*cache.Lazy, [sha256.Size]byte) {
+	if s.bytes == bytesEager || s.remote == "" {
+		return nil, [sha256.Size]byte{}
+	}
+	command, err := gocmd.Parent()
+	if err == nil {
+		err = command.HeadsOnly()
+	}
+	if err != nil {
+		log.Info("not known to do without archives", "why", err)
+		if s.bytes == bytesAuto {
+			return nil, [sha256.Size]byte{}
+		}
+	}
+	lazy := &cache.Lazy{
+		Rebuild: func(ctx context.Context) error { return rebuild(ctx, command, local) },
+		Abandon: func(reason error) {
+			// The go command takes the end of its helper's output for the
+			// helper's death, and ends, too.
+			log.Error(fmt.Sprintf("this build relies on archives that can't be fetched: %v; run it again, or set LARDER_BYTES=eager", reason))
+			_ = p.stdout.Close()
+		},
+		Later: s.close == closeLinger,
+	}
+	if !command.Links() {
+		return lazy, [sha256.Size]byte{}
+	}
+	return lazy, command.ID()
+}
+
+// rebuild has the go command compile, into the local tier and without a remote,
+// what command compiles.
+func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) error {
+	args, err := command.Rebuild()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if strings.ContainsAny(self, " \t\n'\"") {
+		self = fmt.Sprintf("%q", self)
+	}
+	var said strings.Builder
+	cmd := exec.CommandContext(ctx, command.Exe, args...)
+	cmd.Dir = command.Dir
+	cmd.Env = append(os.Environ(),
+		"GOCACHEPROG="+self,
+		"LARDER_DIR="+local.Path(),
+		"LARDER_REMOTE=",
+		"LARDER_STATS=0",
+		"LARDER_RECORD=",
+	)
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(said.String()))
+	}
+	return nil
+}
