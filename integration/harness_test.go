@@ -191,6 +191,9 @@ func (m *machine) larder(args ...string) result {
 
 func add(a, b cache.Summary) cache.Summary {
 	a.Gets += b.Gets
+	a.Lazy += b.Lazy
+	a.Filled += b.Filled
+	a.LazyBytes += b.LazyBytes
 	a.LocalHits += b.LocalHits
 	a.PrefetchHits += b.PrefetchHits
 	a.RemoteHits += b.RemoteHits
