@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -32,9 +33,12 @@ type Config struct {
 	Stats     *Stats
 	Log       *slog.Logger // warnings are for the one who builds
 
-	// Linker is the digest of a command line whose misses that no put follows
-	// are links, or zero where they may be something else.
-	Linker [sha256.Size]byte
+	// Command is the digest of the command line, by which the manifest knows a
+	// command that reads archives where nothing has changed, as one that links
+	// does; zero where it is not known. Links says that each miss which no put
+	// follows is a link.
+	Command [sha256.Size]byte
+	Links   bool
 }
 
 // Lazy is for a session whose go command, as long as every get is a hit, reads
@@ -74,6 +78,7 @@ type Cache struct {
 	manifests *manifests
 	prefetch  *prefetch
 	lazy      *lazyFiles // nil, too, where the session is not lazy
+	links     bool
 
 	session *session // nil where the local tier can't be written
 	journal *journal // nil, too, as long as nothing is to be left to Flush
@@ -83,6 +88,7 @@ type Cache struct {
 	uploading sync.Once
 	costs     costs
 	history   history
+	made      atomic.Bool // something besides module indexes was put
 
 	background context.Context // of the uploads and of the prefetch
 	stop       context.CancelFunc
@@ -121,7 +127,7 @@ func New(cfg Config) *Cache {
 		if cfg.Lazy != nil && c.session != nil {
 			c.lazy = newLazyFiles(*cfg.Lazy, c.session.lazy(), c.stats)
 		}
-		c.prefetch.lazy, c.prefetch.linker = c.lazy, cfg.Linker
+		c.prefetch.lazy, c.prefetch.command, c.links = c.lazy, cfg.Command, cfg.Links
 		c.running.Go(func() { c.prefetch.run(c.background, c.manifests) })
 	}
 	return c
@@ -349,9 +355,12 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	if c.prefetch != nil {
 		c.history.put(jb)
 	}
-	// A module index is made anew for every checkout: nobody would ask for
-	// this one. And after each link the go command puts what is there already.
-	if index.found() || c.prefetch != nil && c.prefetch.holds(put.ActionID, put.OutputID) {
+	if index.found() {
+		return path, nil // made anew for every checkout: nobody would ask for this one
+	}
+	c.made.Store(true)
+	// After each link the go command puts what is there already.
+	if c.prefetch != nil && c.prefetch.holds(put.ActionID, put.OutputID) {
 		return path, nil
 	}
 	if err := c.uploads.add(jb); err != nil {

@@ -75,8 +75,8 @@ func (c *Cache) news() record {
 	if !known && c.stats.Puts.Load() == 0 {
 		return record{} // nothing new, and no manifest to hold the rest against
 	}
-	if c.costs.unanswered() {
-		r.linker = c.prefetch.linker
+	if c.costs.unanswered() && (c.links || !c.made.Load()) {
+		r.eager = c.prefetch.command
 	}
 	var index map[protocol.ActionID]int
 	if known {

@@ -30,7 +30,7 @@ func (p *publisher) draft(old published, r record) *draft {
 		known[old.Entries[i].Action] = &old.Entries[i]
 	}
 	d.next.Entries = make([]pack.Entry, 0, max(len(r.uses), len(old.Entries)))
-	d.link(old, r)
+	d.keepEager(old, r)
 	lend := old.version == "" // a profile's first: the packs are another one's
 	keep := func(e pack.Entry) {
 		if e.InPack() {
@@ -111,17 +111,17 @@ func (d *draft) packIndex(from pack.Pack) int {
 	return i
 }
 
-// link keeps the linkers of old that were used within the last week, and adds
-// that of r.
-func (d *draft) link(old published, r record) {
-	d.needed = d.newLinker(old, r)
-	for _, l := range old.Linkers {
-		if l.Command != r.linker && l.Used+expiry >= d.today {
-			d.next.Linkers = append(d.next.Linkers, l)
+// keepEager keeps the eager commands of old that were used within the last week,
+// and adds that of r.
+func (d *draft) keepEager(old published, r record) {
+	d.needed = d.newEager(old, r)
+	for _, l := range old.Eager {
+		if l.Command != r.eager && l.Used+expiry >= d.today {
+			d.next.Eager = append(d.next.Eager, l)
 		}
 	}
-	if r.linker != (record{}).linker {
-		d.next.Linkers = append(d.next.Linkers, pack.Linker{Command: r.linker, Used: d.today})
+	if r.eager != (record{}).eager {
+		d.next.Eager = append(d.next.Eager, pack.Eager{Command: r.eager, Used: d.today})
 	}
 }
 
@@ -175,7 +175,7 @@ func (d *draft) compact() {
 // tidy removes the entries that gone names, and packs that nothing lies in.
 func (d *draft) tidy(gone map[int]bool) {
 	old := d.next
-	d.next = pack.Manifest{Linkers: old.Linkers, Entries: make([]pack.Entry, 0, len(old.Entries))}
+	d.next = pack.Manifest{Eager: old.Eager, Entries: make([]pack.Entry, 0, len(old.Entries))}
 	d.packs = make(map[pack.ID]int)
 	for i, e := range old.Entries {
 		if gone[i] {

@@ -22,8 +22,8 @@ type use struct {
 
 // record is what a session tells the next ones, by way of the manifest.
 type record struct {
-	uses   []use
-	linker [sha256.Size]byte // digest of its command line, if that links; or zero
+	uses  []use
+	eager [sha256.Size]byte // digest of its command line, if it read archives; or zero
 }
 
 // history is what a session used, in the order in which it first asked.

@@ -40,13 +40,14 @@ func (t Target) samePlace(other Target) bool {
 //	- <action ID>
 //	= <action ID> <build cost in nanoseconds>
 //	! <action ID> <build cost in nanoseconds>
-//	links <SHA-256 of the command line>
+//	eager <SHA-256 of the command line>
 //	fill
 //
 // "+" is written before a put is answered, "-" when its upload is done. "=" and
 // "!" are written at the end of a session whose uses are still to be published:
 // they are its uses in their order, "!" where what the manifest names for the
-// action was no good; "links" stands with them where the command links. "fill"
+// action was no good; "eager" stands
+// with them where the command reads archives though nothing has changed. "fill"
 // says that what the session's manifest names is to be brought to the local tier.
 // A last line without its line break was being written when
 // the process died: it is passed over. An action that is put and uploaded again
@@ -61,7 +62,7 @@ type journal struct {
 
 const (
 	journalMagic  = "larder journal v1"
-	linksPrefix   = "links "
+	eagerPrefix   = "eager "
 	fillLine      = "fill"
 	journalHeader = 5 // lines
 )
@@ -136,9 +137,9 @@ func readJournal(path string) (pending, error) {
 			todo.fill = true
 			continue
 		}
-		if digest, ok := strings.CutPrefix(text, linksPrefix); ok {
-			if sum, err := hex.DecodeString(digest); err == nil && len(sum) == len(todo.record.linker) {
-				todo.record.linker = [sha256.Size]byte(sum)
+		if digest, ok := strings.CutPrefix(text, eagerPrefix); ok {
+			if sum, err := hex.DecodeString(digest); err == nil && len(sum) == len(todo.record.eager) {
+				todo.record.eager = [sha256.Size]byte(sum)
 			}
 			continue
 		}
@@ -204,8 +205,8 @@ func (j *journal) done(action protocol.ActionID) error {
 // addRecord notes what the session has still to publish.
 func (j *journal) addRecord(r record) error {
 	var b strings.Builder
-	if r.linker != (record{}).linker {
-		fmt.Fprintf(&b, "%s%x\n", linksPrefix, r.linker)
+	if r.eager != (record{}).eager {
+		fmt.Fprintf(&b, "%s%x\n", eagerPrefix, r.eager)
 	}
 	for _, u := range r.uses {
 		kind := "="

@@ -37,8 +37,8 @@ func TestJournal(t *testing.T) {
 		}
 	}
 	news := record{
-		uses:   []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}},
-		linker: sha256.Sum256([]byte("build")),
+		uses:  []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}},
+		eager: sha256.Sum256([]byte("build")),
 	}
 	if err := errors.Join(j.addRecord(news), j.addFill()); err != nil {
 		t.Fatal(err)

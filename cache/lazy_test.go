@@ -268,12 +268,12 @@ func TestForgedHead(t *testing.T) {
 }
 
 // A command that links needs the bytes each time, and the manifest says so.
-func TestLinker(t *testing.T) {
+func TestEagerCommand(t *testing.T) {
 	store := compiled(t)
-	linker := func(c *cache.Config) { c.Linker = [32]byte{1} }
+	command := func(c *cache.Config) { c.Command, c.Links = [32]byte{1}, true }
 	link := func(first string) {
 		t.Helper()
-		m := newMachine(t, t.TempDir(), store, under(profile), lazy(t), linker)
+		m := newMachine(t, t.TempDir(), store, under(profile), lazy(t), command)
 		m.wantHit(t, "fmt", first)
 		m.wantMiss(t, "link pantry") // and no put
 		if m.Close(time.Minute) {
@@ -281,8 +281,8 @@ func TestLinker(t *testing.T) {
 		}
 	}
 	link(head("fmt") + strings.Repeat("\x00", len(big("fmt"))))
-	if m := manifest(t, store, profile); len(m.Linkers) != 1 || m.Linkers[0].Command != [32]byte{1} {
-		t.Fatalf("linkers: %+v", m.Linkers)
+	if m := manifest(t, store, profile); len(m.Eager) != 1 || m.Eager[0].Command != [32]byte{1} {
+		t.Fatalf("eager commands: %+v", m.Eager)
 	}
 	link(archive("fmt"))
 

@@ -48,7 +48,7 @@ type prefetch struct {
 	stats     *Stats
 	maxObject int64
 	lazy      *lazyFiles // nil: archives are brought like everything else
-	linker    [sha256.Size]byte
+	command   [sha256.Size]byte
 	put       func(localdisk.Entry, io.Reader) error // into local
 	planned   func(entries int, bytes int64)         // told what is to be brought, by whoever leads
 	done      func(bytes int64)                      // told of each entry that was, or could not be
@@ -114,7 +114,7 @@ func (p *prefetch) begin(found published) {
 	if found.Manifest == nil {
 		found.Manifest = new(pack.Manifest)
 	}
-	if _, links := found.Linker(p.linker); links && p.lazy != nil {
+	if _, links := found.FindEager(p.command); links && p.lazy != nil {
 		p.lazy.end()
 	}
 	p.found = found

@@ -71,7 +71,7 @@ func newPublisher(local *localdisk.Dir, m *manifests, maxObject int64, temp stri
 // needed reports whether publish would write anything. index finds the entries
 // of old by their action. It looks at the disk only for what may be new.
 func (p *publisher) needed(old published, r record, index map[protocol.ActionID]int) bool {
-	if p.newLinker(old, r) {
+	if p.newEager(old, r) {
 		return true
 	}
 	for _, u := range r.uses {
@@ -93,10 +93,11 @@ func (p *publisher) needed(old published, r record, index map[protocol.ActionID]
 	return false
 }
 
-// newLinker reports whether r has a linker that old does not have, from today.
-func (p *publisher) newLinker(old published, r record) bool {
-	l, known := old.Linker(r.linker)
-	return r.linker != (record{}).linker && (!known || l.Used != p.today)
+// newEager reports whether r has an eager command that old does not have, from
+// today.
+func (p *publisher) newEager(old published, r record) bool {
+	l, known := old.FindEager(r.eager)
+	return r.eager != (record{}).eager && (!known || l.Used != p.today)
 }
 
 // publish brings the manifest up to date with r. It writes nothing if the

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,13 +12,13 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 )
 
-// onDemand returns how the session does without the bytes of archives, nil where
-// it brings all of them, and the digest by which a command that links is known
-// the next time, zero where this one is not to be.
-func (p *program) onDemand(s settings, local *localdisk.Dir, log *slog.Logger) (*cache.Lazy, [sha256.Size]byte) {
+// onDemand has the session do without the bytes of archives that are not read,
+// where that is known to be safe.
+func (p *program) onDemand(cfg *cache.Config, s settings) {
 	if s.bytes == bytesEager || s.remote == "" {
-		return nil, [sha256.Size]byte{}
+		return
 	}
+	log := cfg.Log
 	command, err := gocmd.Parent()
 	if err == nil {
 		err = command.HeadsOnly()
@@ -28,11 +26,13 @@ func (p *program) onDemand(s settings, local *localdisk.Dir, log *slog.Logger) (
 	if err != nil {
 		log.Info("not known to do without archives", "why", err)
 		if s.bytes == bytesAuto {
-			return nil, [sha256.Size]byte{}
+			return
 		}
+	} else {
+		cfg.Command, cfg.Links = command.ID(), command.Links()
 	}
-	lazy := &cache.Lazy{
-		Rebuild: func(ctx context.Context) error { return rebuild(ctx, command, local) },
+	cfg.Lazy = &cache.Lazy{
+		Rebuild: func(ctx context.Context) error { return rebuild(ctx, command, cfg.Local) },
 		Abandon: func(reason error) {
 			// The go command takes the end of its helper's output for the
 			// helper's death, and ends, too.
@@ -41,10 +41,6 @@ func (p *program) onDemand(s settings, local *localdisk.Dir, log *slog.Logger) (
 		},
 		Later: s.close == closeLinger,
 	}
-	if !command.Links() {
-		return lazy, [sha256.Size]byte{}
-	}
-	return lazy, command.ID()
 }
 
 // rebuild has the go command compile, into the local tier and without a remote,

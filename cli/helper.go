@@ -61,7 +61,7 @@ func (p *program) helper(s settings, wrong error) error {
 	if s.remote != "" {
 		cfg.Store = openRemote(s.remote, s, &stats.Remote, log)
 	}
-	cfg.Lazy, cfg.Linker = p.onDemand(s, local, log)
+	p.onDemand(&cfg, s)
 	c := cache.New(cfg)
 	switch err := conn.Serve(context.Background(), c); {
 	case errors.Is(err, syscall.EPIPE):

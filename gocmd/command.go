@@ -32,19 +32,16 @@ func (c Command) Links() bool {
 	return err == nil && l.verb == build
 }
 
-// Rebuild returns the arguments of a go list that compiles the packages that c
-// compiles, under the same action IDs, and that neither links nor vets nor runs
-// anything. It is to be run as c.Exe, in c.Dir, in this process's environment,
-// which holds GOFLAGS and what else the go command has settled (a GOTOOLCHAIN
-// that it has switched to, for one, which another go command would refuse).
+// Rebuild returns the arguments of a go command that compiles the packages that c
+// compiles, under the same action IDs, and that neither vets nor runs anything of
+// theirs: a go list, or for test a go test of no test. It is to be run as c.Exe,
+// in c.Dir, in this process's environment, which holds GOFLAGS and what else the
+// go command has settled (a GOTOOLCHAIN that it has switched to, for one, which
+// another go command would refuse).
 //
-// Some archives it cannot make, as go list asks for others in their place:
-//
-//   - the main package that go test writes for a test binary;
-//   - where a package has a PGO profile whose entry is not cached (go list does
-//     not prepare one, and compiles without): that package, and what imports it;
-//   - before go1.26, the variant of a package with its tests, if another one that
-//     is tested imports the package.
+// Some archives go list cannot make, as it asks for others in their place: where
+// a package has a PGO profile whose entry is not cached (go list does not prepare
+// one, and compiles without), that package, and what imports it.
 //
 // The error is that of HeadsOnly, but any version will do.
 func (c Command) Rebuild() ([]string, error) {
@@ -52,18 +49,26 @@ func (c Command) Rebuild() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"list", "-export", "-deps", "-e"}
-	if l.verb != build {
-		args = append(args, "-test")
+	var args []string
+	switch l.verb {
+	case build:
+		args = []string{"list", "-export", "-deps", "-e"}
+	case vet:
+		args = []string{"list", "-export", "-deps", "-e", "-test"}
+	case test: // which alone compiles the main packages of test binaries
+		args = []string{"test", "-vet=off", "-count=1", "-run=^$", "-exec=true"}
 	}
 	for _, s := range l.settings {
 		if s.lists && !s.inherited {
 			args = append(args, s.String())
 		}
 	}
-	if l.verb != build { // list stamps main packages as build does; the others, if told to
+	if l.verb == vet { // list stamps main packages as build does; vet, if told to
 		stamps, _ := strconv.ParseBool(l.value("buildvcs"))
 		args = append(args, fmt.Sprintf("-buildvcs=%t", stamps))
 	}
-	return append(append(args, "--"), l.packages...), nil
+	if l.verb != test { // whose packages have no dash
+		args = append(args, "--")
+	}
+	return append(args, l.packages...), nil
 }

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 )
 
@@ -98,29 +97,26 @@ this is not compiled
 `
 
 // TestRebuildCompilesTheSame runs what Rebuild makes of a go command, and then
-// the command, which finds everything compiled but the main packages of test
-// binaries; and, as build compiles no less, the two the other way around.
+// the command, which finds everything compiled; and, as build compiles no less,
+// the two the other way around.
 func TestRebuildCompilesTheSame(t *testing.T) {
 	for _, version := range []string{"local", "go1.24.13", "go1.27.2"} {
-		for _, tt := range []struct {
-			typed string
-			left  string // what the command compiles itself
-		}{
-			{"build ./plain ./above ./one ./two", ""},
-			{"build -C above", ""},
-			{"build -tags=x -gcflags=-N -ldflags '-s -w' -asmflags=-dynlink=false -mod=mod ./one ./two", ""},
-			{"build -gcflags example.com/many/plain=-N ./one ./two", ""},
-			{"build files/x.go files/y.go", ""},
-			{"build -buildvcs=false -- ./one ./two", ""},
-			{"vet ./plain ./above ./one ./two ./tagged", ""},
-			{"vet -gcflags=-l files/x.go files/y.go", ""},
-			{"test -vet=off ./above ./one", "main"},
-			{"test -vet=off -gcflags=-N -count=1 ./above ./two -v", "main"},
-			{"test -vet=off plain/plain_test.go plain/plain.go", "main"},
+		for _, typed := range []string{
+			"build ./plain ./above ./one ./two",
+			"build -C above",
+			"build -tags=x -gcflags=-N -ldflags '-s -w' -asmflags=-dynlink=false -mod=mod ./one ./two",
+			"build -gcflags example.com/many/plain=-N ./one ./two",
+			"build files/x.go files/y.go",
+			"build -buildvcs=false -- ./one ./two",
+			"vet ./plain ./above ./one ./two ./tagged",
+			"vet -gcflags=-l files/x.go files/y.go",
+			"test -vet=off ./above ./one",
+			"test -vet=off -gcflags=-N -count=1 ./above ./two -v",
+			"test -vet=off plain/plain_test.go plain/plain.go",
 		} {
-			t.Run(version+"/"+tt.typed, func(t *testing.T) {
+			t.Run(version+"/"+typed, func(t *testing.T) {
 				env := environ("GOTOOLCHAIN=" + version)
-				c := command(tt.typed, "", "")
+				c := command(typed, "", "")
 				at := slices.Index(c.Args, "-C") + 1 // the folder of -C, if there is one
 				rebuild, err := c.Rebuild()
 				if err != nil {
@@ -145,8 +141,8 @@ func TestRebuildCompilesTheSame(t *testing.T) {
 				}
 				command, rebuilds := fresh()
 				rebuilds()
-				if left := strings.Join(command(), " "); left != tt.left {
-					t.Errorf("after go %q the command compiles %q, want %q", rebuild, left, tt.left)
+				if left := command(); len(left) > 0 {
+					t.Errorf("after go %q the command compiles %q", rebuild, left)
 				}
 				if c.Args[0] != "build" { // the others compile less
 					return

@@ -29,7 +29,7 @@
 //	    ID, 32 bytes
 //	    size in bytes
 //	    1 if this profile wrote it, or 0
-//	number of linkers, and for each
+//	number of eager commands, and for each
 //	    SHA-256 of its command line, 32 bytes
 //	    day of the last use, days since the epoch
 //	number of entries, and for each

@@ -81,9 +81,9 @@ type Day uint32
 // DayOf returns the day that t lies in.
 func DayOf(t time.Time) Day { return Day(max(0, t.Unix()) / (24 * 60 * 60)) }
 
-// Linker is a go command that links whatever it finds in the cache, so that it
-// needs the bytes of archives even where nothing has changed.
-type Linker struct {
+// Eager is a go command that reads archives even where nothing has changed, as one
+// that links does.
+type Eager struct {
 	Command [sha256.Size]byte // digest of its command line
 	Used    Day
 }
@@ -91,17 +91,17 @@ type Linker struct {
 // Manifest says what a profile's last builds used.
 type Manifest struct {
 	Packs   []Pack
-	Linkers []Linker
+	Eager   []Eager
 	Entries []Entry // in the order in which a build first asked for them
 }
 
-// Linker returns the linker with the given command, if the manifest names it.
-func (m *Manifest) Linker(command [sha256.Size]byte) (Linker, bool) {
-	i := slices.IndexFunc(m.Linkers, func(l Linker) bool { return l.Command == command })
+// FindEager returns the eager command with the given digest, if there is one.
+func (m *Manifest) FindEager(command [sha256.Size]byte) (Eager, bool) {
+	i := slices.IndexFunc(m.Eager, func(l Eager) bool { return l.Command == command })
 	if i < 0 {
-		return Linker{}, false
+		return Eager{}, false
 	}
-	return m.Linkers[i], true
+	return m.Eager[i], true
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -137,7 +137,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 
 // payload returns the payload before its compression.
 func (m *Manifest) payload() []byte {
-	size := 64 * (len(m.Packs) + len(m.Linkers))
+	size := 64 * (len(m.Packs) + len(m.Eager))
 	for i := range m.Entries {
 		size += minEntry + 24 + len(m.Entries[i].Inline) + len(m.Entries[i].Head)
 	}
@@ -154,8 +154,8 @@ func (m *Manifest) payload() []byte {
 			b = append(b, 0)
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(len(m.Linkers)))
-	for _, l := range m.Linkers {
+	b = binary.AppendUvarint(b, uint64(len(m.Eager)))
+	for _, l := range m.Eager {
 		b = append(b, l.Command[:]...)
 		b = binary.AppendUvarint(b, uint64(l.Used))
 	}
@@ -234,9 +234,9 @@ func decompress(object []byte) ([]byte, error) {
 
 // Smallest encodings, by which counts are checked before memory is taken.
 const (
-	minPack   = 1 + 32 + 1 + 1
-	minLinker = 32 + 1
-	minEntry  = 32 + 32 + 5
+	minPack  = 1 + 32 + 1 + 1
+	minEager = 32 + 1
+	minEntry = 32 + 32 + 5
 )
 
 func parsePayload(b []byte) (*Manifest, error) {
@@ -250,9 +250,9 @@ func parsePayload(b []byte) (*Manifest, error) {
 			Own:   p.number(1) == 1,
 		}
 	}
-	m.Linkers = make([]Linker, p.count(minLinker))
-	for i := range m.Linkers {
-		m.Linkers[i] = Linker{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
+	m.Eager = make([]Eager, p.count(minEager))
+	for i := range m.Eager {
+		m.Eager[i] = Eager{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
 	}
 	m.Entries = make([]Entry, p.count(minEntry))
 	for i := range m.Entries {

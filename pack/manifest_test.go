@@ -34,7 +34,7 @@ func sample(n int) *Manifest {
 	m := &Manifest{Packs: []Pack{
 		{Scope: "main", ID: sha256.Sum256([]byte("first")), Size: 1 << 40},
 		{Scope: "pr-12", ID: sha256.Sum256([]byte("second")), Size: 1 << 40, Own: true},
-	}, Linkers: []Linker{{Command: sha256.Sum256([]byte("build")), Used: 20_002}}}
+	}, Eager: []Eager{{Command: sha256.Sum256([]byte("build")), Used: 20_002}}}
 	var offset int64
 	for i := range n {
 		e := Entry{
@@ -168,7 +168,7 @@ func TestHostileManifests(t *testing.T) {
 		"a head and more":       {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
 		"an endless head":       {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
 		"a million announced":   {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
-		"linkers announced":     {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
+		"commands announced":    {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
 		"packs announced":       {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
 		"a longer number":       {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
 		"something behind":      {seal([]byte{0, 0, 0, 7}), "behind"},
