@@ -487,7 +487,7 @@ func wantAnswers(t *testing.T, stdout string) {
 }
 
 // walkFiles calls visit with the path of every file under dir.
-func walkFiles(t *testing.T, dir string, visit func(path string)) {
+func walkFiles(t testing.TB, dir string, visit func(path string)) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {

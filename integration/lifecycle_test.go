@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,12 +21,13 @@ import (
 	"github.com/larderbuild/larder/testserver"
 )
 
-// wantWhole checks that every body in m's local tier is what its name says,
-// and that every object in s is intact; it returns the number of entry objects.
-func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
-	t.Helper()
+// damage returns what is wrong in m's local tier: an error for each body that
+// is not what its name says, and for each action that can't be read or has no
+// body of its size. Of the latter, those without any body wrap fs.ErrNotExist.
+func (m *machine) damage() (found []error) {
+	m.t.Helper()
 	local := localdisk.New(m.dir)
-	walkFiles(t, m.dir, func(path string) {
+	walkFiles(m.t, m.dir, func(path string) {
 		id, suffix, _ := strings.Cut(filepath.Base(path), "-")
 		var sum [sha256.Size]byte
 		if n, err := hex.Decode(sum[:], []byte(id)); err != nil || n != len(sum) {
@@ -34,14 +36,30 @@ func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 		switch suffix {
 		case "a":
 			if _, _, err := local.Get(sum); err != nil {
-				t.Errorf("local tier: %v", err)
+				found = append(found, err)
 			}
 		case "d":
-			if sha256.Sum256(readFile(t, path)) != sum {
-				t.Errorf("local tier: %s is something else", path)
+			if sha256.Sum256(readFile(m.t, path)) != sum {
+				found = append(found, fmt.Errorf("%s is something else", path))
 			}
 		}
 	})
+	return found
+}
+
+// wantWhole checks that m's local tier is whole, and that every object in s is
+// intact; it returns the number of entry objects.
+func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
+	t.Helper()
+	for _, err := range m.damage() {
+		t.Errorf("local tier: %v", err)
+	}
+	return s.wantIntact(t)
+}
+
+// wantIntact checks every object in s, and returns the number of entry objects.
+func (s store) wantIntact(t *testing.T) (objects int) {
+	t.Helper()
 	if _, err := os.Stat(s.folder); errors.Is(err, os.ErrNotExist) {
 		return 0
 	}
@@ -54,7 +72,7 @@ func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 			if sum := sha256.Sum256(readFile(t, path)); hex.EncodeToString(sum[:]) != filepath.Base(name) {
 				err = errors.New("a pack of another name")
 			}
-		case kind == "m" && filepath.Base(name) != "@latest":
+		case kind == "m" && !strings.HasSuffix(name, "latest"): // @ is escaped in directories
 			_, err = pack.Decode(readFile(t, path))
 		case kind == "a":
 			err = checkEntry(path)

@@ -1,0 +1,61 @@
+package integration
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestCommands shows that every command comes to the same with larder, an empty
+// disk and a warm remote as without: what it says and every file that it
+// writes. However larder brings the bytes of archives, nobody meets a hole in
+// their place, and none stays.
+func TestCommands(t *testing.T) {
+	t.Run("standard", func(t *testing.T) { commands().test(t, "") })
+	t.Run("other", func(t *testing.T) { recompilations().test(t, "") })
+}
+
+// TestCommandsOfVersions is a part of the table for the oldest go command that
+// has helpers, and for the newest.
+func TestCommandsOfVersions(t *testing.T) {
+	some := commands()
+	some.rows = slices.DeleteFunc(some.rows, func(r row) bool { return !r.short })
+	some.fill = some.fill[:4]
+	for _, version := range []string{"go1.24.13", "go1.27.2"} {
+		t.Run(version, func(t *testing.T) { some.test(t, version) })
+	}
+}
+
+func (tb table) test(t *testing.T, version string) {
+	b := newBakery(t, version, tb.fill)
+	for _, r := range tb.rows {
+		t.Run(r.name(), func(t *testing.T) {
+			var want trace
+			b.natively(t, func() { want, _ = b.run(t, b.alone, r) })
+			m, remote := b.machine(t)
+			got, out := b.run(t, m, r)
+			if t.Failed() {
+				return
+			}
+			wantSameTrace(t, got, want)
+			wantBytes(t, out.stats, r.bytes, version)
+			m.must(larder, "flush") // waits for what goes on in the background
+			b.wantIntact(t, remote)
+			if !exists(m.dir) {
+				return // there was no session
+			}
+			m.wantTidy()
+			m.wantNoSessions()
+			for _, err := range m.damage() {
+				if !r.moves || !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("local tier: %v", err)
+				}
+			}
+			if strings.Contains(r.line, "go list") && strings.Contains(r.line, "-export") {
+				b.wantBodies(t, out.stdout)
+			}
+		})
+	}
+}

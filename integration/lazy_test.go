@@ -1,0 +1,85 @@
+package integration
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/larderbuild/larder/cache"
+)
+
+// BYTES ON DEMAND: what follows is switched on when sessions can be lazy.
+
+const lazySessions = false
+
+// lazyCounts returns how many files s gave out lazily, how many of them were
+// filled at the barrier, and how many bytes of packs were never brought.
+func lazyCounts(s cache.Summary) (lazy, filled, bytes int64) {
+	return 0, 0, 0 // s.Lazy, s.Filled, s.LazyBytes
+}
+
+// bytesOf says how a session with a warm remote gets the bytes of archives.
+type bytesOf int
+
+const (
+	anyhow       bytesOf = iota // it depends
+	eagerly                     // all at once
+	lazily                      // some never
+	lazily126                   // so from Go 1.26 on, and eagerly before
+	atBarrier                   // some given out lazily, which a miss then needs
+	atBarrier126                // so from Go 1.26 on
+)
+
+// wantBytes fails the test unless the sessions that s counts got the bytes of
+// archives as is wanted of a go command of version, "" for a new one.
+func wantBytes(t *testing.T, s cache.Summary, want bytesOf, version string) {
+	t.Helper()
+	if !lazySessions {
+		return
+	}
+	if old := version == "go1.24.13"; old && (want == lazily126 || want == atBarrier126) {
+		want = eagerly
+	}
+	lazy, filled, bytes := lazyCounts(s)
+	switch want {
+	case eagerly:
+		if lazy+filled+bytes != 0 {
+			t.Errorf("%d files were given out lazily, want none", lazy)
+		}
+	case lazily, lazily126:
+		if lazy == 0 || filled != 0 || bytes == 0 {
+			t.Errorf("%d files were given out lazily, %d filled, %d bytes saved; want some, none, some", lazy, filled, bytes)
+		}
+	case atBarrier, atBarrier126:
+		if lazy == 0 || filled == 0 {
+			t.Errorf("%d files were given out lazily, %d filled; want some", lazy, filled)
+		}
+	}
+}
+
+var tierFile = regexp.MustCompile(`^([0-9a-f]{2}/[0-9a-f]{64}-[ad]|larder/(log|trim\.txt|manifests/[0-9a-f]{32}(\.lock|\.restored)?)|README|[a-z]+\.txt)$`)
+
+// wantTidy checks that m's local tier holds the files of the go command's cache
+// and larder's few own, by their names; above all no file in the making.
+func (m *machine) wantTidy() {
+	m.t.Helper()
+	err := filepath.WalkDir(m.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(m.dir, path)
+		if !tierFile.MatchString(filepath.ToSlash(name)) {
+			m.t.Errorf("what is %s in the local tier?", name)
+		}
+		return err
+	})
+	if err != nil {
+		m.t.Error(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

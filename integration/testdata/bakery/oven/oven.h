@@ -1,0 +1,1 @@
+int minutes(int grams, int celsius);
