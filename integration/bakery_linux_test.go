@@ -26,8 +26,8 @@ type bakery struct {
 	alone   *machine // without larder
 	gocache string   // where the GOCACHE lies while it is not in use
 	remote  string   // folder of the directory remote
-	vettool string
-	version string // GOTOOLCHAIN, or ""
+	tools   string   // folder of programs for the commands
+	version string   // GOTOOLCHAIN, or ""
 }
 
 // newBakery returns a bakery whose GOCACHE and remote hold what the commands in
@@ -38,7 +38,7 @@ func newBakery(t *testing.T, version string, fill []string) *bakery {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	b := &bakery{
 		work: at("bakery"), tier: at("tier"), temp: at("temp"), gocache: at("gocache"),
-		remote: at("remote"), vettool: at("vettool"), version: version,
+		remote: at("remote"), tools: at("tools"), version: version,
 	}
 	if err := errors.Join(os.Mkdir(b.gocache, 0o777), os.Mkdir(b.remote, 0o777)); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func newBakery(t *testing.T, version string, fill []string) *bakery {
 	b.natively(t, func() {
 		b.checkout(t)
 		b.alone.must(larder, "restore", "--strict")
-		b.alone.must("go", "build", "-o", b.vettool, "-ldflags=-X 'main.always=tool vet'", "./cmd/errand")
+		b.alone.must("go", "build", "-o", filepath.Join(b.tools, "vettool"), "-ldflags=-X 'main.always=tool vet'", "./cmd/errand")
 		for _, line := range fill {
 			b.run(t, b.alone, row{line: line})
 		}
@@ -104,21 +104,6 @@ func (b *bakery) wantIntact(t *testing.T, remote store) {
 		}
 	})
 	remote.wantIntact(t)
-}
-
-// link makes to a copy of from that shares the files, none of which is ever
-// written to.
-func link(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		copied := filepath.Join(to, strings.TrimPrefix(path, from))
-		if d.IsDir() {
-			return os.MkdirAll(copied, 0o777)
-		}
-		return os.Link(path, copied)
-	})
 }
 
 // checkout makes the checkout as it was, long enough ago for results of its

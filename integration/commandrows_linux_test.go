@@ -32,7 +32,7 @@ var word = regexp.MustCompile(`(?:'[^']*'|[^\s'])+`)
 
 // words returns the variables of r's line, and the other words.
 func (r row) words(b *bakery) (env, args []string) {
-	names := strings.NewReplacer("'", "", "$HERE", b.work, "$TEMP", b.temp, "$VETTOOL", b.vettool)
+	names := strings.NewReplacer("'", "", "$HERE", b.work, "$TEMP", b.temp, "$TOOLS", b.tools)
 	for _, w := range word.FindAllString(r.line, -1) {
 		w = names.Replace(w)
 		if len(args) == 0 && strings.Contains(w, "=") {
@@ -53,7 +53,7 @@ type table struct {
 
 const (
 	export  = "go list -export -deps -test -f '{{.ImportPath}} {{.BuildID}} {{.Export}}' ./..."
-	vettool = "go vet -vettool=$VETTOOL ./bread/..."
+	vettool = "go vet -vettool=$TOOLS/vettool ./bread/..."
 )
 
 // commands is the table of commands for which the standard library is compiled
@@ -145,7 +145,7 @@ func commands() table {
 		{line: "GOFLAGS=-json go build ./bread/..."},
 		{line: "GOFLAGS=-trimpath go build ./bread/..."},
 		{line: "GOFLAGS=-export go list -f {{.Export}} ./bread/...", bytes: eagerly},
-		{line: "GOFLAGS=-vettool=$VETTOOL go vet ./bread/..."},
+		{line: "GOFLAGS=-vettool=$TOOLS/vettool go vet ./bread/..."},
 		{line: "GOFLAGS=-nonsense go build ./bread/..."},
 		{line: "GOENV=$HERE/flags.env GOFLAGS= go build -o plain.a ./cmd/plain", bytes: eagerly, moves: true},
 
@@ -265,7 +265,7 @@ var (
 	noProfile   = edit{"the profile was removed", remove("cmd/plain/default.pgo")}
 	testOnly    = edit{"a change in a test", replace("bread/loaf/loaf_test.go", "3*unit", "2*unit")}
 	testData    = edit{"a change in what a test reads", replace("sign/testdata/want.txt", "grams", "g")}
-	finding     = edit{"a change that vet finds", replace("bread/crust/crust.go", "return", "all = all\n\treturn")}
+	finding     = edit{"a change that vet finds", replace("bread/crust/crust.go", "return all", "all = all\n\treturn all")}
 )
 
 func replace(file, old, new string) func(string) error {

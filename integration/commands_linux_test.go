@@ -31,31 +31,39 @@ func TestCommandsOfVersions(t *testing.T) {
 func (tb table) test(t *testing.T, version string) {
 	b := newBakery(t, version, tb.fill)
 	for _, r := range tb.rows {
-		t.Run(r.name(), func(t *testing.T) {
-			var want trace
-			b.natively(t, func() { want, _ = b.run(t, b.alone, r) })
-			m, remote := b.machine(t)
-			got, out := b.run(t, m, r)
-			if t.Failed() {
-				return
-			}
-			wantSameTrace(t, got, want)
-			wantBytes(t, out.stats, r.bytes, version)
-			m.must(larder, "flush") // waits for what goes on in the background
-			b.wantIntact(t, remote)
-			if !exists(m.dir) {
-				return // there was no session
-			}
-			m.wantTidy()
-			m.wantNoSessions()
-			for _, err := range m.damage() {
-				if !r.moves || !errors.Is(err, fs.ErrNotExist) {
-					t.Errorf("local tier: %v", err)
-				}
-			}
-			if strings.Contains(r.line, "go list") && strings.Contains(r.line, "-export") {
-				b.wantBodies(t, out.stdout)
-			}
-		})
+		t.Run(r.name(), func(t *testing.T) { b.test(t, r) })
 	}
+}
+
+// test runs r's command without larder and with it, and compares what they
+// leave. It returns what the one without says.
+func (b *bakery) test(t *testing.T, r row) (stdout string) {
+	t.Helper()
+	var want trace
+	b.natively(t, func() { want, _ = b.run(t, b.alone, r) })
+	m, remote := b.machine(t)
+	got, out := b.run(t, m, r)
+	if t.Failed() {
+		return ""
+	}
+	wantSameTrace(t, got, want)
+	wantBytes(t, out.stats, r.bytes, b.version)
+	m.must(larder, "flush") // waits for what goes on in the background
+	b.wantIntact(t, remote)
+	if !exists(m.dir) {
+		return want.stdout // there was no session
+	}
+	if names := m.strangers(); len(names) > 0 {
+		t.Errorf("strangers in the local tier: %q", names)
+	}
+	m.wantNoSessions()
+	for _, err := range m.damage() {
+		if !r.moves || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("local tier: %v", err)
+		}
+	}
+	if strings.Contains(r.line, "go list") && strings.Contains(r.line, "-export") {
+		b.wantBodies(t, out.stdout)
+	}
+	return want.stdout
 }

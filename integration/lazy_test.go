@@ -60,23 +60,20 @@ func wantBytes(t *testing.T, s cache.Summary, want bytesOf, version string) {
 
 var tierFile = regexp.MustCompile(`^([0-9a-f]{2}/[0-9a-f]{64}-[ad]|larder/(log|trim\.txt|manifests/[0-9a-f]{32}(\.lock|\.restored)?)|README|[a-z]+\.txt)$`)
 
-// wantTidy checks that m's local tier holds the files of the go command's cache
-// and larder's few own, by their names; above all no file in the making.
-func (m *machine) wantTidy() {
+// strangers returns the files in m's local tier that are none of the go
+// command's cache, by their names, nor larder's few own.
+func (m *machine) strangers() (names []string) {
 	m.t.Helper()
-	err := filepath.WalkDir(m.dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
+	walkFiles(m.t, m.dir, func(path string) {
 		name, err := filepath.Rel(m.dir, path)
-		if !tierFile.MatchString(filepath.ToSlash(name)) {
-			m.t.Errorf("what is %s in the local tier?", name)
+		if err != nil {
+			m.t.Fatal(err)
 		}
-		return err
+		if name = filepath.ToSlash(name); !tierFile.MatchString(name) {
+			names = append(names, name)
+		}
 	})
-	if err != nil {
-		m.t.Error(err)
-	}
+	return names
 }
 
 func exists(path string) bool {

@@ -45,6 +45,13 @@ func newChained(t *testing.T, n int) *chained {
 	last := fmt.Sprintf("p%03d", n-2)
 	c.write(t, "main.go", fmt.Sprintf("package main\n\nimport \"example.com/chained/%s\"\n\nfunc main() { println(%s.Len()) }\n", last, last))
 
+	c.makeAlone(t)
+	return c
+}
+
+// makeAlone builds c without larder, for builds with larder to be compared with.
+func (c *chained) makeAlone(t *testing.T) {
+	t.Helper()
 	out := filepath.Join(t.TempDir(), "program")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", out, ".")
 	build.Dir = c.dir
@@ -55,7 +62,6 @@ func newChained(t *testing.T, n int) *chained {
 	}
 	c.took = time.Since(start)
 	c.program = readFile(t, out)
-	return c
 }
 
 func (c *chained) write(t *testing.T, name, text string) {

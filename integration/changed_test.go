@@ -1,0 +1,61 @@
+package integration
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// changedChain is a chained module that a server holds, and that was changed in
+// the middle since: a build of it finds the first half there, and then misses.
+type changedChain struct {
+	*chained
+	store
+	filled string // what the store holds, as a folder
+}
+
+func newChangedChain(t *testing.T, packages int) changedChain {
+	t.Helper()
+	c := changedChain{newChained(t, packages), s3Store(t), filepath.Join(t.TempDir(), "filled")}
+	// With an empty disk, so that the standard library is there, too.
+	c.build(newMachine(t, c.dir, c.url(c.endpoint), c.env...))
+	if err := os.Rename(c.folder, c.filled); err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("p%03d", packages/2)
+	file := filepath.Join(name, name+".go")
+	c.write(t, file, string(readFile(t, filepath.Join(c.dir, file)))+"\nfunc init() { println(len(Text)) }\n")
+	c.makeAlone(t)
+	return c
+}
+
+// machine returns a machine with an empty disk that reaches the server, which is
+// as it was filled, at endpoint.
+func (c changedChain) machine(t *testing.T, endpoint string, settings ...string) *machine {
+	t.Helper()
+	if err := os.RemoveAll(c.folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := link(c.filled, c.folder); err != nil {
+		t.Fatal(err)
+	}
+	return newMachine(t, c.dir, c.url(endpoint), append(c.env[:len(c.env):len(c.env)], settings...)...)
+}
+
+// link makes to a copy of from that shares the files, none of which is ever
+// written to.
+func link(from, to string) error {
+	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		copied := filepath.Join(to, strings.TrimPrefix(path, from))
+		if d.IsDir() {
+			return os.MkdirAll(copied, 0o777)
+		}
+		return os.Link(path, copied)
+	})
+}
