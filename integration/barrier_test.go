@@ -109,7 +109,7 @@ func TestBarrier(t *testing.T) {
 			t.Run(lost+"/"+trouble, func(t *testing.T) {
 				c := c.troubled(t, kinds, trouble, func() {})
 				m := c.machine(t, c.endpoint, impatient()...)
-				c.buildAllTheSame(t, m)
+				c.buildAllTheSame(t, m, unlessHung(trouble, atBarrier))
 				c.heal()
 				c.wantRight(t, m)
 			})
@@ -117,14 +117,24 @@ func TestBarrier(t *testing.T) {
 	}
 }
 
+// unlessHung is what is wanted where requests do not hang. Where they do, so does
+// what the go command asks for before any archive, and the budget may be spent
+// by then.
+func unlessHung(trouble string, want bytesOf) bytesOf {
+	if trouble == "hang" {
+		return anyhow
+	}
+	return want
+}
+
 // buildAllTheSame builds c on m, whose remote is faulty.
-func (c changedChain) buildAllTheSame(t *testing.T, m *machine) {
+func (c changedChain) buildAllTheSame(t *testing.T, m *machine, want bytesOf) {
 	t.Helper()
 	r := c.buildInTime(m, c.withoutCacheAnd(3*faultBudget))
 	if r.stderr != "" {
 		r.wantOneLine(t)
 	}
-	wantBytes(t, r.stats, atBarrier, "")
+	wantBytes(t, r.stats, want, "")
 	for _, err := range m.damage() {
 		t.Errorf("local tier: %v", err)
 	}
@@ -160,7 +170,7 @@ func TestBarrierWithoutRemote(t *testing.T) {
 			if err := os.CopyFS(filepath.Join(m.dir, manifests), os.DirFS(filepath.Join(before.dir, manifests))); err != nil {
 				t.Fatal(err)
 			}
-			c.buildAllTheSame(t, m)
+			c.buildAllTheSame(t, m, unlessHung(name, atBarrier))
 			remote.Down() // for what hangs in the background
 		})
 	}
@@ -170,9 +180,6 @@ func TestBarrierWithoutRemote(t *testing.T) {
 // source included. The build fails, larder says why, and nothing is compiled
 // against a hole. The next one is right.
 func TestBarrierAtTheEnd(t *testing.T) {
-	if !lazySessions {
-		return // nothing depends on bytes to come
-	}
 	c := newChangedChain(t, 16)
 	source := readFile(t, filepath.Join(c.dir, "p003", "p003.go"))
 	for trouble := range troubles(nil) {
@@ -183,13 +190,13 @@ func TestBarrierAtTheEnd(t *testing.T) {
 			m := c.machine(t, c.endpoint, impatient()...)
 			ctx, cancel := context.WithTimeout(t.Context(), c.withoutCacheAnd(3*faultBudget))
 			defer cancel()
-			out := filepath.Join(t.TempDir(), "program")
-			r := m.await(m.command(ctx, "go", "build", "-o", out, "."))
+			args, out := c.goal(t)
+			r := m.await(m.command(ctx, "go", args...))
 			if ctx.Err() != nil {
 				t.Fatal("the build hung")
 			}
 			r.wantClearFailure(t, out)
-			wantBytes(t, r.stats, atBarrier, "")
+			wantBytes(t, r.stats, unlessHung(trouble, given), "")
 			c.heal()
 			c.write(t, "p003/p003.go", string(source))
 			c.wantRight(t, m)
@@ -210,9 +217,11 @@ func (r result) wantClearFailure(t *testing.T, out string) {
 	if strings.Count("\n"+r.stderr, "\nlarder: ") != 1 {
 		t.Errorf("want one line of larder's on stderr, got:\n%s", r.stderr)
 	}
-	for _, complaint := range []string{"could not import", "unexpected EOF", "export data", "object file"} {
-		if strings.Contains(r.stderr, complaint) {
-			t.Errorf("a tool met a hole:\n%s", r.stderr)
+	for line := range strings.Lines(r.stderr) {
+		for _, complaint := range []string{"could not import", "unexpected EOF", "export data", "object file"} {
+			if strings.Contains(line, complaint) && !strings.HasPrefix(line, "larder: ") {
+				t.Errorf("a tool met a hole:\n%s", r.stderr)
+			}
 		}
 	}
 }

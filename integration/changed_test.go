@@ -29,6 +29,7 @@ func newChangedChain(t *testing.T, packages int) changedChain {
 	file := filepath.Join(name, name+".go")
 	c.write(t, file, string(readFile(t, filepath.Join(c.dir, file)))+"\nfunc init() { println(len(Text)) }\n")
 	c.makeAlone(t)
+	c.inPlace = true // -o takes archives for what may be copied
 	return c
 }
 

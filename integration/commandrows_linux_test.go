@@ -102,7 +102,7 @@ func commands() table {
 		{line: "go build -C bread/town -o town.a", bytes: eagerly, moves: true},
 		{line: "go build -C=bread/town -v -o ../../town.a .", bytes: eagerly, moves: true},
 		{line: "go build -o oven.a ./oven", bytes: eagerly, moves: true},
-		{line: "go build -buildmode=archive -o plain.a ./cmd/plain", bytes: eagerly, short: true, moves: true},
+		{line: "go build -buildmode=archive -o town.a ./bread/town", bytes: eagerly, short: true, moves: true},
 		{line: "go build -buildmode=archive ./bread/town ./cmd/plain", bytes: eagerly},
 		{line: "go build -buildmode=exe -o plain ./cmd/plain"},
 		{line: "go build -buildmode=nonsense ./bread/..."},
@@ -119,6 +119,7 @@ func commands() table {
 		{line: "go build -asmflags=-S -p 1 ./bread/yeast"},
 		{line: "go build -ldflags='-s -w -X main.name=rye' -o baker ./cmd/baker"},
 		{line: "go build -tags=burnt ./bread/... ./burnt"},
+		{line: "go build -overlay=overlay.json -o plain ./cmd/plain"},
 		{line: "GOOS=windows CGO_ENABLED=0 go build ./bread/..."},
 		{line: "CGO_CFLAGS=-O1 go build -o hot ./cmd/hot"},
 
@@ -136,7 +137,8 @@ func commands() table {
 		{line: "go build -debug-actiongraph=$TEMP/graph ./bread/..."},
 
 		// The same by GOFLAGS, and by the go command's own configuration.
-		{line: "GOFLAGS=-buildmode=archive go build -o plain.a ./cmd/plain", bytes: eagerly, moves: true},
+		{line: "GOFLAGS=-o=town.a go build ./bread/town", bytes: eagerly, moves: true},
+		{line: "GOFLAGS=-buildmode=archive go build -o town.a ./bread/town", bytes: eagerly, moves: true},
 		{line: "GOFLAGS=-toolexec=env go build ./bread/...", bytes: eagerly},
 		{line: "GOFLAGS=-work go build ./bread/..."},
 		{line: "GOFLAGS=-a go build -v -p 1 ./bread/..."},
@@ -147,7 +149,7 @@ func commands() table {
 		{line: "GOFLAGS=-export go list -f {{.Export}} ./bread/...", bytes: eagerly},
 		{line: "GOFLAGS=-vettool=$TOOLS/vettool go vet ./bread/..."},
 		{line: "GOFLAGS=-nonsense go build ./bread/..."},
-		{line: "GOENV=$HERE/flags.env GOFLAGS= go build -o plain.a ./cmd/plain", bytes: eagerly, moves: true},
+		{line: "GOENV=$HERE/flags.env GOFLAGS= go build ./bread/town", bytes: eagerly, moves: true},
 
 		// Programs and tests that run.
 		{line: "go run ./cmd/baker at once", short: true},

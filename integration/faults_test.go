@@ -48,8 +48,8 @@ func (c *chained) buildInTime(m *machine, limit time.Duration) result {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(m.t.Context(), limit)
 	defer cancel()
-	out := filepath.Join(m.t.TempDir(), "program")
-	r := m.await(m.command(ctx, "go", "build", "-o", out, "."))
+	args, out := c.goal(m.t)
+	r := m.await(m.command(ctx, "go", args...))
 	switch {
 	case ctx.Err() != nil:
 		m.t.Fatalf("the build took longer than %v; it takes %v without larder", limit, c.took)

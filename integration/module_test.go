@@ -17,7 +17,8 @@ import (
 // next to no time.
 type chained struct {
 	dir      string
-	packages int // with the program
+	packages int  // with the program
+	inPlace  bool // whether the program is built in dir, without -o
 
 	program []byte        // as the go command makes it without larder
 	took    time.Duration // by that build
@@ -122,10 +123,21 @@ func (c *chained) newStocked(t *testing.T, remote string, settings ...string) *m
 // build builds c's program on m and checks that it is the right one.
 func (c *chained) build(m *machine) result {
 	m.t.Helper()
-	out := filepath.Join(m.t.TempDir(), "program")
-	r := m.must("go", "build", "-o", out, ".")
-	c.check(m.t, out)
+	args, program := c.goal(m.t)
+	r := m.must("go", args...)
+	c.check(m.t, program)
 	return r
+}
+
+// goal returns the arguments of a go command that builds c's program, and where.
+func (c *chained) goal(t testing.TB) (args []string, program string) {
+	if c.inPlace {
+		program = filepath.Join(c.dir, "chained")
+		_ = os.Remove(program) // or the go command may leave it as it is
+		return []string{"build", "."}, program
+	}
+	program = filepath.Join(t.TempDir(), "program")
+	return []string{"build", "-o", program, "."}, program
 }
 
 func (c *chained) check(t testing.TB, program string) {
