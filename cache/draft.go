@@ -18,6 +18,8 @@ type draft struct {
 	fresh  []int           // entries of next that lie in no pack yet
 	needed bool            // next differs from the old one in a way worth writing
 
+	inlined int64 // bytes of bodies that stand in next
+
 	used, news int // entries of the uses, and those of them that were added
 }
 
@@ -33,6 +35,7 @@ func (p *publisher) draft(old published, r record) *draft {
 	d.keepEager(old, r)
 	lend := old.version == "" // a profile's first: the packs are another one's
 	keep := func(e pack.Entry) {
+		d.inlined += int64(len(e.Inline))
 		if e.InPack() {
 			from := old.Packs[e.Pack]
 			from.Own = from.Own && !lend
@@ -68,7 +71,7 @@ func (p *publisher) draft(old published, r record) *draft {
 			indexes = append(indexes, fresh)
 			continue
 		}
-		if fresh.InPack() {
+		if fresh.Size > smallBody {
 			fresh.Head = pack.Head(begin)
 		}
 		lacking = true

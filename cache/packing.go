@@ -94,7 +94,8 @@ func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error 
 	if !intact(body, e) {
 		return errLacking
 	}
-	if !e.InPack() {
+	if d.inline(e) {
+		d.inlined += e.Size
 		e.Inline, err = io.ReadAll(body)
 		return err
 	}
@@ -102,6 +103,26 @@ func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error 
 		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
 	}, &cancellable{body, ctx})
 	return err
+}
+
+const (
+	// Bodies of at most so many bytes stand in the manifest, archives included.
+	smallBody = 1 << 10
+
+	// Others than archives stand there, too, as long as all that does is at
+	// most so many bytes: module indexes above all, which a build wants first.
+	maxInlined = 4 << 20
+)
+
+// inline reports whether the body of e, if it lies in no pack yet, is to stand in
+// the manifest.
+func (d *draft) inline(e *pack.Entry) bool {
+	switch {
+	case e.InPack() || e.Head != nil || e.Size > pack.MaxInline:
+		return false
+	default:
+		return e.Size <= smallBody || d.inlined+e.Size <= maxInlined
+	}
 }
 
 // intact reports whether body is e's, and leaves it at its start. The local tier

@@ -24,7 +24,7 @@ func under(p cache.Profile) func(*cache.Config) {
 
 // big is a body that is too large for a manifest.
 func big(name string) string {
-	return strings.Repeat("object code of "+name+" ", 200) + name
+	return strings.Repeat("object code of "+name+" ", 2000) + name
 }
 
 // build puts bodies of names, as a build from nothing would.

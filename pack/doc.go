@@ -44,9 +44,9 @@
 //	        the body's head (0 where it is no archive), head
 //	    otherwise: the body
 //
-// Entries stand in the order in which a build first asked for them. Bodies of
-// at most [MaxInline] bytes, the most by number, stand in the manifest itself:
-// they cost no range and no lookup.
+// Entries stand in the order in which a build first asked for them. Small bodies,
+// the most by number, stand in the manifest itself: they cost no range and no
+// lookup. Whoever writes it decides which, up to [MaxInline] bytes each.
 //
 // A manifest is believed only whole. One whose digest is wrong, that names an
 // action twice, a range outside its pack or two ranges that overlap, or that is

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// MaxInline is the size in bytes up to which bodies stand in the
+	// MaxInline is the size in bytes of the largest body that may stand in a
 	// manifest.
-	MaxInline = 1 << 10
+	MaxInline = 32 << 10
 
 	// MaxManifest is the size in bytes of the largest manifest, before and
 	// after its compression.
@@ -59,11 +59,11 @@ type Entry struct {
 	Cost   time.Duration // to build it; 0 unknown
 	Used   Day
 
-	// Inline is the body where Size is at most MaxInline. It shares memory
-	// with the manifest it was read from.
+	// Inline is the body where that stands in the manifest: one of at most
+	// MaxInline bytes. It shares memory with the manifest it was read from.
 	Inline []byte
 
-	// Otherwise the entry object is these bytes of a pack.
+	// Otherwise the entry object is these bytes of a pack, and Length is not 0.
 	Pack           int // index in Manifest.Packs
 	Offset, Length int64
 
@@ -73,7 +73,7 @@ type Entry struct {
 }
 
 // InPack reports whether the entry lies in a pack.
-func (e *Entry) InPack() bool { return e.Size > MaxInline }
+func (e *Entry) InPack() bool { return e.Length > 0 }
 
 // Day counts days since the Unix epoch, in UTC.
 type Day uint32
@@ -267,14 +267,16 @@ func parsePayload(b []byte) (*Manifest, error) {
 		switch {
 		case p.err != nil:
 			return nil, p.err
-		case (where > 0) != e.InPack():
-			return nil, fmt.Errorf("%w: entry %d stands in the wrong place for its size", ErrCorrupt, i)
+		case where == 0 && e.Size > MaxInline:
+			return nil, fmt.Errorf("%w: the body of entry %d is too long to stand in it", ErrCorrupt, i)
 		case where == 0:
 			e.Inline = p.bytes(e.Size)
 		default:
 			e.Pack = int(where - 1)
 			e.Offset = p.number(math.MaxInt64)
-			e.Length = p.number(math.MaxInt64)
+			if e.Length = p.number(math.MaxInt64); e.Length == 0 {
+				p.fail("an entry object of no bytes")
+			}
 			if n := p.number(MaxHead); n > 0 {
 				e.Head = p.bytes(n)
 			}
@@ -350,7 +352,7 @@ func (m *Manifest) check() error {
 		case len(e.Head) > 0 && (!e.InPack() || len(Head(e.Head)) != len(e.Head)):
 			return fmt.Errorf("%w: action %s has a head that is no archive's", ErrCorrupt, e.Action)
 		case !e.InPack():
-			if int64(len(e.Inline)) != e.Size {
+			if int64(len(e.Inline)) != e.Size || e.Size > MaxInline {
 				return fmt.Errorf("%w: action %s has %d bytes of its body's %d", ErrCorrupt, e.Action, len(e.Inline), e.Size)
 			}
 		case e.Pack < 0 || e.Pack >= len(m.Packs):
