@@ -164,16 +164,19 @@ func TestHostileManifests(t *testing.T) {
 		"overlap":               {change(func(m *Manifest) { m.Entries[7].Pack, m.Entries[7].Offset = 0, m.Entries[3].Offset+1 }), "overlap"},
 		"negative offset":       {change(func(m *Manifest) { m.Entries[3].Offset = -1 }), "too large"},
 		"negative size":         {change(func(m *Manifest) { m.Entries[3].Size = -1 << 63 }), "too large"},
-		"a long body in it":     {change(func(m *Manifest) { e := &m.Entries[3]; e.Length, e.Inline, e.Size = 0, make([]byte, MaxInline+1), MaxInline+1 }), "too long"},
-		"a head that is none":   {change(func(m *Manifest) { m.Entries[7].Head = []byte("go object") }), "head"},
-		"a head and more":       {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
-		"an endless head":       {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
-		"a million announced":   {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
-		"commands announced":    {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
-		"packs announced":       {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
-		"a longer number":       {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
-		"something behind":      {seal([]byte{0, 0, 0, 7}), "behind"},
-		"nothing":               {seal(nil), "cut"},
+		"a long body in it": {change(func(m *Manifest) {
+			e := &m.Entries[3]
+			e.Length, e.Inline, e.Size = 0, make([]byte, MaxInline+1), MaxInline+1
+		}), "too long"},
+		"a head that is none": {change(func(m *Manifest) { m.Entries[7].Head = []byte("go object") }), "head"},
+		"a head and more":     {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
+		"an endless head":     {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
+		"a million announced": {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
+		"commands announced":  {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
+		"packs announced":     {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
+		"a longer number":     {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
+		"something behind":    {seal([]byte{0, 0, 0, 7}), "behind"},
+		"nothing":             {seal(nil), "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode(test.object)
