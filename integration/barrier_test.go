@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,14 +21,15 @@ import (
 // up, and then misses, so that the bytes are needed; and bytes do not come.
 // Whatever was given out is brought in another way, or built.
 
-// troubles are what may become of an answer, until healed is closed.
+// troubles are what may become of an answer, until healed is closed; with the
+// race detector, two of them.
 func troubles(healed <-chan struct{}) map[string]func(*http.Response) error {
 	change := func(r *http.Response, to func([]byte) []byte) error {
 		body, err := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(to(body)))
 		return err
 	}
-	return map[string]func(*http.Response) error{
+	all := map[string]func(*http.Response) error{
 		"hang": func(r *http.Response) error {
 			select {
 			case <-r.Request.Context().Done():
@@ -57,6 +59,10 @@ func troubles(healed <-chan struct{}) map[string]func(*http.Response) error {
 			return change(r, func([]byte) []byte { return []byte(answer) })
 		},
 	}
+	if raceEnabled {
+		maps.DeleteFunc(all, func(name string, _ func(*http.Response) error) bool { return name != "hang" && name != "corrupt" })
+	}
+	return all
 }
 
 // reads reports whether r is of a request for an object of one of these kinds:

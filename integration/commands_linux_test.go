@@ -12,18 +12,30 @@ import (
 // disk and a warm remote as without: what it says and every file that it
 // writes. However larder brings the bytes of archives, nobody meets a hole in
 // their place, and none stays.
+//
+// With the race detector it is a part of the table: races don't tell one command
+// from another.
 func TestCommands(t *testing.T) {
+	if raceEnabled {
+		commands().shortened().test(t, "")
+		return
+	}
 	t.Run("standard", func(t *testing.T) { commands().test(t, "") })
 	t.Run("other", func(t *testing.T) { recompilations().test(t, "") })
+}
+
+// shortened returns a part of the table.
+func (tb table) shortened() table {
+	tb.rows = slices.DeleteFunc(tb.rows, func(r row) bool { return !r.short })
+	tb.fill = tb.fill[:4]
+	return tb
 }
 
 // TestCommandsOfVersions is a part of the table for the oldest go command that
 // has helpers, and for the newest.
 func TestCommandsOfVersions(t *testing.T) {
-	some := commands()
-	some.rows = slices.DeleteFunc(some.rows, func(r row) bool { return !r.short })
-	some.fill = some.fill[:4]
-	for _, version := range []string{"go1.24.13", "go1.27.2"} {
+	some := commands().shortened()
+	for _, version := range otherVersions() {
 		t.Run(version, func(t *testing.T) { some.test(t, version) })
 	}
 }

@@ -19,7 +19,7 @@ import (
 func TestKilledAtRandom(t *testing.T) {
 	kills := 100
 	if testing.Short() || raceEnabled {
-		kills = 30
+		kills = 15
 	}
 	c := newChangedChain(t, 24)
 	near := testserver.Proxy(t, c.endpoint)

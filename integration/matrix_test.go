@@ -32,10 +32,19 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
+// otherVersions returns go commands that are not the one that runs the tests. The
+// race detector has no use for them.
+func otherVersions() []string {
+	if raceEnabled {
+		return nil
+	}
+	return []string{"go1.24.13", "go1.27.2"}
+}
+
 // TestVersions is a part of the matrix for go commands other than the one that
 // runs the tests: the oldest that has helpers, and the newest.
 func TestVersions(t *testing.T) {
-	for _, version := range []string{"go1.24.13", "go1.27.2"} {
+	for _, version := range otherVersions() {
 		t.Run(version, func(t *testing.T) {
 			p, remote := newPantry(t), directory(t)
 			alone := p.plain(t)
