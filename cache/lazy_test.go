@@ -112,6 +112,18 @@ func TestLazy(t *testing.T) {
 	if _, _, err := localdisk.New(m.dir).Get(actionID("fmt")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the local tier has an archive that was not brought: %v", err)
 	}
+
+	// The next command of the job asks the remote for nothing.
+	next := newMachine(t, m.dir, store, under(profile), lazy(t))
+	defer next.Close(0)
+	for _, name := range packages {
+		wantLazy(t, next, name)
+		next.wantHit(t, name+" vet", big(name+" vet"))
+		next.wantHit(t, name+" stdout", "")
+	}
+	if got := requests(); len(got) != 2 {
+		t.Errorf("requests after another command:\n%s", strings.Join(got, "\n"))
+	}
 }
 
 // No miss is answered before what was given out is whole, and from then on
