@@ -18,7 +18,7 @@ import (
 // can't be, no answer would be right, and the go command has to end.
 func (c *Cache) replyMiss(ctx context.Context, action protocol.ActionID, reason error, reply func(protocol.Entry, error)) {
 	if err := c.makeWhole(ctx); err != nil && ctx.Err() == nil {
-		c.lazy.Abandon(err)
+		c.lazy.abandoning.Do(func() { c.lazy.Abandon(err) })
 		<-ctx.Done()
 	}
 	reply(protocol.Entry{}, c.miss(action, reason))

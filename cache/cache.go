@@ -213,7 +213,7 @@ func (c *Cache) await(ctx context.Context, action protocol.ActionID) (found prot
 		if err != nil {
 			return 0, err
 		}
-		if path, ok := c.lazy.give(e); ok {
+		if path, ok := c.lazy.give(e, c.maxObject); ok {
 			found = c.hitLazily(e, path)
 			return e.Cost, nil
 		}
@@ -229,17 +229,18 @@ func (c *Cache) await(ctx context.Context, action protocol.ActionID) (found prot
 }
 
 // ask runs f, which asks the remote about key, for no longer than the budget
-// allows. What f returns is what it saved the build.
+// allows. What f returns is what it saved the build, if it did what it should.
 func (c *Cache) ask(ctx context.Context, key string, f func(context.Context) (saved time.Duration, err error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.budget.ctx, func() { cancel(context.Cause(c.budget.ctx)) })()
 	c.budget.begin()
 	saved, err := f(ctx)
-	c.budget.end(saved)
 	if err != nil {
+		saved = 0
 		c.explain(ctx, key, err)
 	}
+	c.budget.end(saved)
 	return err
 }
 

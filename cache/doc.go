@@ -10,9 +10,16 @@
 // session and publishes what it used, for the next ones; and [Flush] does what
 // sessions have left, in whichever process.
 //
+// Where the go command is known to read no more of archives than their heads, as
+// long as everything is cached, the manifest's heads are all that is brought of
+// them; the first miss has the bodies follow, and waits for those that were given
+// out.
+//
 // The remote can make a session slower by its budget and no more, and can make
-// it fail in no way: whatever goes wrong there is a miss, or an upload that
-// stays in the journal, and one warning.
+// it fail in no way but one: whatever goes wrong there is a miss, or an upload
+// that stays in the journal, and one warning. The one is that bodies of archives
+// that were given out by their heads are lost, and that the go command can't
+// compile them again.
 //
 // The package owns the keys under the user's prefix
 //

@@ -35,8 +35,9 @@ type lazyFiles struct {
 	given []*pack.Entry // archives, in their order, each body once
 	paths map[protocol.OutputID]string
 
-	filling sync.Once // all of them
-	err     error     // of that
+	filling    sync.Once // all of them
+	err        error     // of that
+	abandoning sync.Once // where that fails
 }
 
 // newLazyFiles returns the lazy files of a session, in dir, which is made where
@@ -52,9 +53,10 @@ func newLazyFiles(l Lazy, dir string, stats *Stats) *lazyFiles {
 }
 
 // give returns the path of a file for e, unless its body is neither an archive
-// nor in the manifest, the session is not lazy, or no longer, or the disk refuses.
-func (l *lazyFiles) give(e *pack.Entry) (path string, ok bool) {
-	if l == nil || e.Head == nil && e.InPack() {
+// nor in the manifest, or is longer than limit, the session is not lazy, or no
+// longer, or the disk refuses.
+func (l *lazyFiles) give(e *pack.Entry, limit int64) (path string, ok bool) {
+	if l == nil || e.Head == nil && e.InPack() || e.Size > limit {
 		return "", false
 	}
 	l.mu.Lock()
