@@ -179,7 +179,7 @@ func commands() table {
 		{line: "go list ./...", bytes: eagerly},
 		{line: "go tool compile -V=full"},
 		{line: "go tool menu"},
-		{line: "go generate ./board"},
+		{line: "go generate ./board", moves: true},
 
 		// The go command as another one's child.
 		{line: "sh -c 'go build ./bread/...'", bytes: lazily},
