@@ -13,11 +13,10 @@ import (
 // writes. However larder brings the bytes of archives, nobody meets a hole in
 // their place, and none stays.
 //
-// With the race detector it is a part of the table: races don't tell one command
-// from another.
+// The race detector has no use for it: races don't tell one command from another,
+// and TestMatrix has some.
 func TestCommands(t *testing.T) {
 	if raceEnabled {
-		commands().shortened().test(t, "")
 		return
 	}
 	t.Run("standard", func(t *testing.T) { commands().test(t, "") })

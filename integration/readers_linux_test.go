@@ -10,7 +10,12 @@ import (
 // TestReaders runs programs that have the go command build packages, and read
 // what it built when it has ended: they find the same with larder, an empty
 // disk and a warm remote as without.
+//
+// The race detector has no use for it: what reads is other programs.
 func TestReaders(t *testing.T) {
+	if raceEnabled {
+		return
+	}
 	b := newBakery(t, "", []string{"go build ./...", "go list -compiled ./...", export})
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", b.tools, ".", "golang.org/x/tools/gopls")
 	build.Dir = filepath.Join("testdata", "readers")
