@@ -39,7 +39,7 @@ func (c *Cache) makeWhole(ctx context.Context) error {
 // what can be fetched one by one; and at last with what is built again.
 func (c *Cache) fill(ctx context.Context, given []*pack.Entry) error {
 	lacking, _ := c.fillEach(given, 1, func(e *pack.Entry) error {
-		return c.ask(ctx, c.remote.entryKey(e.Action), func(ctx context.Context) (saved time.Duration, err error) {
+		return c.ask(ctx, entryKey(c.remote.scope, e.Action), func(ctx context.Context) (saved time.Duration, err error) {
 			return e.Cost, c.prefetch.await(ctx, e)
 		})
 	})
@@ -81,25 +81,31 @@ func (c *Cache) fillEach(entries []*pack.Entry, limit int, bring func(*pack.Entr
 	return lacking, first
 }
 
-// fetchAlone brings the body of e to the local tier, out of its pack or out of
-// its entry object.
+// fetchAlone brings the body of e to the local tier, out of its pack or out of its
+// entry object in whichever scope.
 func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
-	err := c.retrieve(ctx, e, packKey(c.prefetch.found.Packs[e.Pack]), backend.Range{Offset: e.Offset, Length: e.Length})
-	if err != nil {
-		err = c.retrieve(ctx, e, c.remote.entryKey(e.Action), backend.Range{})
+	from := c.prefetch.found.Packs[e.Pack]
+	err := c.retrieve(ctx, e, from.Scope, packKey(from), backend.Range{Offset: e.Offset, Length: e.Length})
+	for _, scope := range c.remote.read {
+		if err == nil {
+			return nil
+		}
+		err = c.retrieve(ctx, e, scope, entryKey(scope, e.Action), backend.Range{})
 	}
 	return err
 }
 
-// retrieve brings the body of e from the entry object that lies at key.
-func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, key string, part backend.Range) error {
+// retrieve brings the body of e from the entry object that lies at key, in scope.
+func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, part backend.Range) error {
 	return c.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
 		object, _, err := c.remote.store.Get(ctx, key, part)
 		if err != nil {
 			return 0, err
 		}
 		defer object.Close()
-		body, err := openPromised(object, e, c.maxObject)
+		w := c.want(e.Action)
+		w.Scope = scope
+		body, err := openPromised(object, e, w)
 		if err != nil {
 			return 0, err
 		}

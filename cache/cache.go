@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
@@ -32,6 +33,8 @@ type Config struct {
 	Lazy      *Lazy         // nil: archives are brought whether they are read or not
 	Stats     *Stats
 	Log       *slog.Logger // warnings are for the one who builds
+
+	Signatures Signatures
 
 	// Command is the digest of the command line, by which the manifest knows a
 	// command that reads archives where nothing has changed, as one that links
@@ -75,10 +78,10 @@ type Cache struct {
 	degraded sync.Once
 
 	// What follows is nil without a profile.
-	manifests *manifests
-	prefetch  *prefetch
-	lazy      *lazyFiles // nil, too, where the session is not lazy
-	links     bool
+	library  *library
+	prefetch *prefetch
+	lazy     *lazyFiles // nil, too, where the session is not lazy
+	links    bool
 
 	session *session // nil where the local tier can't be written
 	journal *journal // nil, too, as long as nothing is to be left to Flush
@@ -113,7 +116,7 @@ func New(cfg Config) *Cache {
 	if cfg.Store == nil {
 		return c
 	}
-	c.remote = &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
+	c.remote = newRemote(cfg.Store, cfg.Target, cfg.Signatures, cfg.Log)
 	c.budget = newBudget(c.background, cfg.Budget)
 	if cfg.Upload && c.session != nil {
 		c.prepareUploads()
@@ -122,13 +125,13 @@ func New(cfg Config) *Cache {
 		c.startUploads()
 	}
 	if cfg.Target.Profile != (Profile{}) {
-		c.manifests = newManifests(c.remote, cfg.Target, c.local.Path())
+		c.library = newLibrary(c.remote, cfg.Target, c.local.Path())
 		c.prefetch = newPrefetch(c.local, c.remote, c.stats, c.maxObject)
 		if cfg.Lazy != nil && c.session != nil {
 			c.lazy = newLazyFiles(*cfg.Lazy, c.session.lazy(), c.stats)
 		}
 		c.prefetch.lazy, c.prefetch.command, c.links = c.lazy, cfg.Command, cfg.Links
-		c.running.Go(func() { c.prefetch.run(c.background, c.manifests) })
+		c.running.Go(func() { c.prefetch.run(c.background, c.library) })
 	}
 	return c
 }
@@ -142,7 +145,7 @@ func (c *Cache) prepareUploads() {
 }
 
 func (c *Cache) createJournal() (err error) {
-	c.journal, err = createJournal(c.session.journal(), c.target)
+	c.journal, err = createJournal(c.session.journal(), c.target, c.remote.Key != nil)
 	return err
 }
 
@@ -185,10 +188,10 @@ func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply f
 		c.replyMiss(ctx, action, err, reply)
 		return
 	}
-	if c.cold.is(c.isNew()) {
+	if c.cold.is(c.prefetch) {
 		c.replyMiss(ctx, action, errCold, reply)
 		if c.cold.probe() {
-			c.cold.note(c.remote.has(ctx, action))
+			c.cold.note(c.remote.has(ctx, c.want(action)))
 		}
 		return
 	}
@@ -208,7 +211,7 @@ func (c *Cache) await(ctx context.Context, action protocol.ActionID) (found prot
 	if c.prefetch == nil {
 		return found, errNotPromised
 	}
-	err = c.ask(ctx, c.remote.entryKey(action), func(ctx context.Context) (saved time.Duration, err error) {
+	err = c.ask(ctx, entryKey(c.remote.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
 		e, err := c.prefetch.promise(ctx, action)
 		if err != nil {
 			return 0, err
@@ -248,17 +251,9 @@ func (c *Cache) ask(ctx context.Context, key string, f func(context.Context) (sa
 func (c *Cache) hitLazily(e *pack.Entry, path string) protocol.Entry {
 	c.stats.PrefetchHits.Add(1)
 	c.stats.SavedNanos.Add(int64(e.Cost))
+	c.cold.hit(e)
 	c.used(e.Action, e.Cost)
 	return protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}
-}
-
-// isNew reports whether the remote is known to have no manifest of the module.
-func (c *Cache) isNew() bool {
-	if c.prefetch == nil {
-		return false
-	}
-	_, known := c.prefetch.peek()
-	return known && c.prefetch.isNew
 }
 
 // hitLocal counts a hit that the local tier has answered, for whoever brought
@@ -268,7 +263,12 @@ func (c *Cache) hitLocal(action protocol.ActionID) {
 		c.stats.LocalHits.Add(1)
 		return
 	}
-	cost, brought := c.prefetch.hit(action)
+	e, brought := c.prefetch.hit(action)
+	var cost time.Duration
+	if e != nil {
+		cost = e.Cost
+		c.cold.hit(e)
+	}
 	if brought {
 		c.stats.PrefetchHits.Add(1)
 		c.stats.SavedNanos.Add(int64(cost))
@@ -299,8 +299,9 @@ func (c *Cache) miss(action protocol.ActionID, reason error) error {
 func (c *Cache) lookup(ctx context.Context, action protocol.ActionID) (protocol.Entry, error) {
 	found, err, _ := c.flights.Do(string(action[:]), func() (any, error) {
 		var found protocol.Entry
-		err := c.ask(ctx, c.remote.entryKey(action), func(ctx context.Context) (saved time.Duration, err error) {
-			found, saved, err = c.remote.fetch(ctx, c.local, action, c.maxObject)
+		err := c.ask(ctx, entryKey(c.remote.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
+			explain := func(key string, err error) { c.explain(ctx, key, err) }
+			found, saved, err = c.remote.fetch(ctx, c.local, c.want(action), explain)
 			if err == nil {
 				c.stats.SavedNanos.Add(int64(saved))
 				c.used(action, saved)
@@ -315,6 +316,11 @@ func (c *Cache) lookup(ctx context.Context, action protocol.ActionID) (protocol.
 	return found.(protocol.Entry), nil
 }
 
+// want returns what an entry object of action must be.
+func (c *Cache) want(action protocol.ActionID) entry.Want {
+	return entry.Want{Action: action, MaxSize: c.maxObject, Trust: c.remote.Trust}
+}
+
 // explain says why a lookup came to nothing, where there is something to say.
 func (c *Cache) explain(ctx context.Context, key string, err error) {
 	switch {
@@ -325,9 +331,7 @@ func (c *Cache) explain(ctx context.Context, key string, err error) {
 		})
 	case ctx.Err() != nil: // the session is over
 	default:
-		if corrupt(err) {
-			c.stats.Corrupt.Add(1)
-		}
+		c.stats.refuse(err)
 		c.remote.complain("look up", key, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -71,41 +72,43 @@ func (c *Cache) news() record {
 	if len(r.uses) == 0 {
 		return record{}
 	}
-	found, known := c.prefetch.peek()
+	known := c.prefetch.known()
 	if !known && c.stats.Puts.Load() == 0 {
 		return record{} // nothing new, and no manifest to hold the rest against
 	}
 	if c.costs.unanswered() && (c.links || !c.made.Load()) {
 		r.eager = c.prefetch.command
 	}
+	h := &holdings{own: published{Manifest: new(pack.Manifest)}}
 	var index map[protocol.ActionID]int
 	if known {
-		index = c.prefetch.index
+		h, index = &c.prefetch.holdings, c.prefetch.index
 	}
 	for i := range r.uses {
 		r.uses[i].misplaced = c.prefetch.misplaced(r.uses[i].action)
 	}
-	if !c.publisher().needed(found, r, index) {
+	if !c.publisher(h).needed(h, r, index) {
 		return record{}
 	}
 	return r
 }
 
 func (c *Cache) publish(ctx context.Context, news record) error {
-	found, known := c.prefetch.peek()
-	if !known {
-		var err error
-		if found, err = c.manifests.fetch(ctx); err != nil && found.Manifest == nil {
+	h := &c.prefetch.holdings
+	if !c.prefetch.known() {
+		fetched, err := c.library.loadToPublish(ctx, (*manifests).fetch)
+		if err != nil {
 			return err
 		}
+		h = &fetched
 	}
-	err := c.publisher().publish(ctx, found, news)
+	err := c.publisher(h).publish(ctx, h.own, news)
 	if err != nil && ctx.Err() == nil {
-		c.remote.complain("publish", c.remote.key(c.manifests.profile.key()), err)
+		c.remote.complain("publish", c.library.own.key(), err)
 	}
 	return err
 }
 
-func (c *Cache) publisher() *publisher {
-	return newPublisher(c.local, c.manifests, c.maxObject, c.session.dir, c.now())
+func (c *Cache) publisher(h *holdings) *publisher {
+	return newPublisher(c.local, c.library, h, c.maxObject, c.session.dir, c.now())
 }

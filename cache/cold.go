@@ -3,6 +3,8 @@ package cache
 import (
 	"errors"
 	"sync/atomic"
+
+	"github.com/larderbuild/larder/pack"
 )
 
 // errCold is the reason of a miss that was answered without waiting.
@@ -23,18 +25,35 @@ const (
 
 // coldness tells whether lookups are worth waiting for: a build whose packages
 // nobody has built pays for a few round trips, not for one for each of them.
+//
+// Nor are they while the go command loads packages. What it then asks for and the
+// manifest does not name are indexes of the main module's packages, of which a
+// fresh checkout has new ones, and which no remote holds.
 type coldness struct {
 	misses  atomic.Int64
 	skipped atomic.Int64 // gets since the last probe
+	loaded  atomic.Bool  // something besides module indexes was hit
 }
 
-// is reports whether lookups are not worth waiting for, of a module that is new
-// to the remote or is not.
-func (c *coldness) is(isNew bool) bool {
-	if isNew {
-		return c.misses.Load() >= newLookups
+// is reports whether lookups are not worth waiting for.
+func (c *coldness) is(p *prefetch) bool {
+	limit := int64(coldLookups)
+	if p.known() {
+		if p.indexed && !c.loaded.Load() {
+			return true
+		}
+		if p.isNew {
+			limit = newLookups
+		}
 	}
-	return c.misses.Load() >= coldLookups
+	return c.misses.Load() >= limit
+}
+
+// hit takes a hit that the manifest promised as e.
+func (c *coldness) hit(e *pack.Entry) {
+	if !c.loaded.Load() && (e.Head != nil || !e.InPack() && !isModuleIndex(e.Inline)) {
+		c.loaded.Store(true)
+	}
 }
 
 // probe reports whether a get, now that it is cold, is to tell whether the next
@@ -45,6 +64,7 @@ func (c *coldness) probe() bool { return c.skipped.Add(1)%probes == 0 }
 func (c *coldness) note(hit bool) {
 	if hit {
 		c.misses.Store(0)
+		c.loaded.Store(true)
 	} else {
 		c.misses.Add(1)
 	}

@@ -64,6 +64,9 @@ func (p *publisher) draft(old published, r record) *draft {
 			keep(kept)
 			continue
 		}
+		if output, ok := p.elsewhere[u.action]; ok && k == nil && output == e.Output && !u.misplaced {
+			continue // who reads this scope reads that one, too
+		}
 		delete(known, u.action)
 		fresh := pack.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time, Cost: u.cost, Used: p.today}
 		begin := beginning(path)

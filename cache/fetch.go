@@ -64,7 +64,7 @@ func (w *witness) Read(b []byte) (int, error) {
 
 // install puts the entry object of e into the local tier.
 func (p *prefetch) install(e *pack.Entry, object io.Reader) error {
-	body, err := openPromised(object, e, p.maxObject)
+	body, err := openPromised(object, e, p.want(e))
 	if err != nil {
 		return err
 	}
@@ -72,10 +72,15 @@ func (p *prefetch) install(e *pack.Entry, object io.Reader) error {
 	return p.put(localEntry(e), body)
 }
 
+// want returns what the entry object of e, in its pack, must be.
+func (p *prefetch) want(e *pack.Entry) entry.Want {
+	return entry.Want{Action: e.Action, Scope: p.found.Packs[e.Pack].Scope, MaxSize: p.maxObject, Trust: p.remote.Trust}
+}
+
 // openPromised returns the body of an entry object, which is to be the one that
-// the manifest promises as e. The caller closes it.
-func openPromised(object io.Reader, e *pack.Entry, limit int64) (*entry.Reader, error) {
-	body, err := entry.Open(object, e.Action, limit)
+// the manifest promises as e, and as w wants it. The caller closes it.
+func openPromised(object io.Reader, e *pack.Entry, w entry.Want) (*entry.Reader, error) {
+	body, err := entry.Open(object, w)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +124,7 @@ func (p *prefetch) lost(ctx context.Context, c *chunk, n int, err error) {
 
 // installed settles entry i after install.
 func (p *prefetch) installed(i int, err error) {
-	if err != nil && !corrupt(err) {
+	if err != nil && !refused(err) {
 		p.remote.warn(fmt.Sprintf("keep what was fetched: %v", err))
 	}
 	p.settle(i, err)
@@ -127,9 +132,9 @@ func (p *prefetch) installed(i int, err error) {
 
 // settle notes what became of entry i and wakes those who wait for it.
 func (p *prefetch) settle(i int, err error) {
-	if corrupt(err) {
-		p.stats.Corrupt.Add(1)
-		p.remote.complain("unpack", p.remote.entryKey(p.found.Entries[i].Action), err)
+	if refused(err) {
+		p.stats.refuse(err)
+		p.remote.complain("unpack", entryKey(p.remote.scope, p.found.Entries[i].Action), err)
 	}
 	p.done(p.found.Entries[i].Size)
 	p.mu.Lock()

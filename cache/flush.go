@@ -22,6 +22,8 @@ type FlushConfig struct {
 	Stats *Stats
 	Log   *slog.Logger
 
+	Signatures Signatures // Key signs for sessions that signed
+
 	MaxObject int64 // larger bodies are neither packed nor brought, in bytes
 
 	ReadOnly bool // journals that have something to write stay as they are
@@ -98,19 +100,25 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	if !left && !fill || left && cfg.ReadOnly || cfg.Only != nil && !cfg.Only.samePlace(todo.target) {
 		return nil
 	}
+	signatures := cfg.Signatures
+	if !todo.signed {
+		signatures.Key = nil // what a session did not vouch for, nobody does
+	} else if left && signatures.Key == nil {
+		return fmt.Errorf("%s: its session signed what it wrote, and here is no key to sign the rest with", s.dir)
+	}
 	store, err := cfg.Open(todo.target)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	r := &remote{store: store, scope: todo.target.Scope, log: cfg.Log}
+	r := newRemote(store, todo.target, signatures, cfg.Log)
 
 	undone, errUploads := flushUploads(ctx, cfg, r, s, journal, todo.uploads)
 	errPublish := flushRecord(ctx, cfg, r, s, todo)
 	left = undone || errPublish != nil
 	if fill {
 		p := newPrefetch(cfg.Local, r, cfg.Stats, cfg.MaxObject)
-		p.run(ctx, newManifests(r, todo.target, cfg.Local.Path()))
+		p.run(ctx, newLibrary(r, todo.target, cfg.Local.Path()))
 	}
 	return errors.Join(errUploads, errPublish)
 }
@@ -153,12 +161,12 @@ func flushRecord(ctx context.Context, cfg FlushConfig, r *remote, s *session, to
 	if len(todo.record.uses) == 0 {
 		return nil
 	}
-	m := newManifests(r, todo.target, cfg.Local.Path())
-	found, err := m.fetch(ctx)
-	if err != nil && found.Manifest == nil {
+	l := newLibrary(r, todo.target, cfg.Local.Path())
+	found, err := l.loadToPublish(ctx, (*manifests).fetch)
+	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	return newPublisher(cfg.Local, m, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found, todo.record)
+	return newPublisher(cfg.Local, l, &found, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found.own, todo.record)
 }
 
 // Pending returns how many uploads the journals under the local tier's

@@ -12,15 +12,28 @@ import (
 	"sync"
 	"time"
 
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
 
 // Target is where a session's work goes: a remote, the scope in it that is
 // written, and the profile whose manifest is.
 type Target struct {
-	Remote  string // URL
-	Scope   string
-	Profile Profile // zero: none
+	Remote  string   // URL
+	Scope   string   // that is written; see CheckScope
+	Read    []string // scopes that are read, in this order; none: Scope alone
+	Profile Profile  // zero: none
+}
+
+// CheckScope reports why name can't be that of a scope.
+func CheckScope(name string) error { return pack.CheckScope(name) }
+
+// reads returns the scopes that are read.
+func (t Target) reads() []string {
+	if len(t.Read) == 0 {
+		return []string{t.Scope}
+	}
+	return t.Read
 }
 
 // samePlace reports whether t and other are the same remote and scope.
@@ -33,7 +46,8 @@ func (t Target) samePlace(other Target) bool {
 //
 //	larder journal v1
 //	<remote URL>
-//	<scope>
+//	<scope that is written> <each scope that is read>
+//	signed | unsigned
 //	<module of the profile>
 //	<name of the profile>
 //	+ <action ID> <build cost in nanoseconds>
@@ -64,7 +78,9 @@ const (
 	journalMagic  = "larder journal v1"
 	eagerPrefix   = "eager "
 	fillLine      = "fill"
-	journalHeader = 5 // lines
+	signedLine    = "signed"
+	unsignedLine  = "unsigned"
+	journalHeader = 6 // lines
 )
 
 // job is one upload to be done.
@@ -76,6 +92,7 @@ type job struct {
 // pending is what a journal says is still to do.
 type pending struct {
 	target  Target
+	signed  bool // whatever is written is to be signed
 	uploads []job
 	record  record // to be published; without uses nothing is
 	fill    bool
@@ -85,14 +102,19 @@ type pending struct {
 func (p pending) writes() bool { return len(p.uploads) > 0 || len(p.record.uses) > 0 }
 
 // createJournal makes the journal at path.
-func createJournal(path string, target Target) (*journal, error) {
+func createJournal(path string, target Target, signed bool) (*journal, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	j := &journal{path: path, file: f}
+	scopes := strings.Join(append([]string{target.Scope}, target.Read...), " ")
+	how := unsignedLine
+	if signed {
+		how = signedLine
+	}
 	return j, j.write(strings.Join([]string{
-		journalMagic, target.Remote, target.Scope, target.Profile.Module, target.Profile.Name, "",
+		journalMagic, target.Remote, scopes, how, target.Profile.Module, target.Profile.Name, "",
 	}, "\n"))
 }
 
@@ -165,7 +187,12 @@ func readJournal(path string) (pending, error) {
 	if len(header) < journalHeader {
 		return pending{}, nil // cut before its first line
 	}
-	todo.target = Target{Remote: header[1], Scope: header[2], Profile: Profile{header[3], header[4]}}
+	scopes := strings.Fields(header[2])
+	if len(scopes) == 0 {
+		return pending{}, fmt.Errorf("%s names no scope", path)
+	}
+	todo.target = Target{Remote: header[1], Scope: scopes[0], Read: scopes[1:], Profile: Profile{header[4], header[5]}}
+	todo.signed = header[3] == signedLine
 	for _, action := range order {
 		if jb, ok := queued[action]; ok {
 			todo.uploads = append(todo.uploads, jb)

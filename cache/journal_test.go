@@ -23,8 +23,8 @@ var (
 
 func TestJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	want := Target{Remote: "s3://bucket/prefix?region=eu-west-1", Scope: "main", Profile: Profile{"example.com/m", "linux test"}}
-	j, err := createJournal(path, want)
+	want := Target{Remote: "s3://bucket/prefix?region=eu-west-1", Scope: "pr-7", Read: []string{"pr-7", "main"}, Profile: Profile{"example.com/m", "linux test"}}
+	j, err := createJournal(path, want, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestJournal(t *testing.T) {
 	}
 
 	j, todo, err := openJournal(path)
-	if err != nil || todo.target != want || !slices.Equal(todo.uploads, []job{two, three}) || !reflect.DeepEqual(todo.record, news) || !todo.fill {
+	if err != nil || !reflect.DeepEqual(todo.target, want) || !todo.signed || !slices.Equal(todo.uploads, []job{two, three}) || !reflect.DeepEqual(todo.record, news) || !todo.fill {
 		t.Fatalf("%+v, %v", todo, err)
 	}
 	if err := j.close(false); err != nil {
@@ -62,7 +62,7 @@ func TestJournal(t *testing.T) {
 // Wherever the death of a process cuts a journal, the whole lines count.
 func TestJournalCut(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	j, err := createJournal(path, Target{Remote: "file:///remote", Scope: "main"})
+	j, err := createJournal(path, Target{Remote: "file:///remote", Scope: "main"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestJournalCut(t *testing.T) {
 // A line that did not fit the disk does not take the next one with it.
 func TestJournalTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
-	j, err := createJournal(path, Target{Remote: "file:///remote", Scope: "main"})
+	j, err := createJournal(path, Target{Remote: "file:///remote", Scope: "main"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.close()
-	j, err := createJournal(s.journal(), Target{Remote: "file:///remote", Scope: "main"})
+	j, err := createJournal(s.journal(), Target{Remote: "file:///remote", Scope: "main"}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func FuzzJournal(f *testing.F) {
 			return
 		}
 		again := filepath.Join(t.TempDir(), "again")
-		j, err := createJournal(again, todo.target)
+		j, err := createJournal(again, todo.target, todo.signed)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -260,7 +261,7 @@ func TestForgedHead(t *testing.T) {
 			e.Head = []byte(strings.Replace(string(e.Head), "/content", "/another", 1))
 		}
 	}
-	object, err := forged.Encode()
+	object, err := forged.Encode(pack.Place{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

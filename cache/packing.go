@@ -35,7 +35,7 @@ func (d *draft) pack(ctx context.Context) error {
 			others = append(others, i)
 		}
 	}
-	w := pack.NewWriter(file)
+	w := pack.NewWriter(file, d.manifests.remote.signer())
 	gone := make(map[int]bool)
 	for _, part := range [][]int{others, archives} {
 		if err := d.write(ctx, w, part, gone); err != nil {
@@ -184,7 +184,7 @@ func (d *draft) put(ctx context.Context, w *pack.Writer, file *os.File, gone map
 	if err != nil {
 		return err
 	}
-	made := pack.Pack{Scope: d.manifests.remote.scope, ID: id, Size: size, Own: true}
+	made := pack.Pack{Scope: d.manifests.scope, ID: id, Size: size, Own: true}
 	if _, err := d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum}); err != nil {
 		return err
 	}

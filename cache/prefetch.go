@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -54,9 +53,10 @@ type prefetch struct {
 	done      func(bytes int64)                      // told of each entry that was, or could not be
 
 	loaded chan struct{} // closed by begin; the following are set by then
-	found  published
-	index  map[protocol.ActionID]int
-	isNew  bool // the remote has no manifest of the module
+	holdings
+	index   map[protocol.ActionID]int // in found.Entries
+	isNew   bool                      // the remote has no manifest of the module
+	indexed bool                      // module indexes are among what is promised
 
 	mu      sync.Mutex
 	leading bool                  // this process is the one that fetches
@@ -87,41 +87,37 @@ func newPrefetch(local *localdisk.Dir, r *remote, stats *Stats, maxObject int64)
 
 // run loads the manifest and brings what it names, until all is here or ctx is
 // done. What can be given out lazily waits until bytes are needed.
-func (p *prefetch) run(ctx context.Context, m *manifests) {
-	found, err := m.load(ctx)
-	if errors.Is(err, pack.ErrCorrupt) {
-		p.stats.Corrupt.Add(1)
-	}
-	if err != nil && ctx.Err() == nil {
-		p.remote.complain("fetch the manifest", m.remote.key(m.profile.key()), err)
-	}
-	p.isNew = err == nil && found.version == "" && len(found.Entries) == 0
+func (p *prefetch) run(ctx context.Context, l *library) {
+	found, err := l.load(ctx, (*manifests).load, func(m *manifests, err error) {
+		p.stats.refuse(err)
+		p.remote.complain("fetch the manifest", m.key(), err)
+	})
+	p.isNew = err == nil && found.own.version == "" && len(found.found.Entries) == 0
 	p.begin(found)
 	if p.lazy == nil {
-		p.bring(ctx, m, everything)
+		p.bring(ctx, l, everything)
 		return
 	}
-	p.bring(ctx, m, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
+	p.bring(ctx, l, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
 	select {
 	case <-p.lazy.ended:
-		p.bring(ctx, m, everything)
+		p.bring(ctx, l, everything)
 	case <-ctx.Done():
 	}
 }
 
 // begin says what is to be brought.
-func (p *prefetch) begin(found published) {
-	if found.Manifest == nil {
-		found.Manifest = new(pack.Manifest)
-	}
-	if _, links := found.FindEager(p.command); links && p.lazy != nil {
+func (p *prefetch) begin(h holdings) {
+	p.holdings = h
+	if _, reads := p.found.FindEager(p.command); reads && p.lazy != nil {
 		p.lazy.end()
 	}
-	p.found = found
-	p.states = make([]state, len(found.Entries))
-	p.index = make(map[protocol.ActionID]int, len(found.Entries))
-	for i := range found.Entries {
-		p.index[found.Entries[i].Action] = i
+	p.states = make([]state, len(p.found.Entries))
+	p.index = make(map[protocol.ActionID]int, len(p.found.Entries))
+	for i := range p.found.Entries {
+		e := &p.found.Entries[i]
+		p.index[e.Action] = i
+		p.indexed = p.indexed || isModuleIndex(e.Inline)
 	}
 	close(p.loaded)
 }
@@ -130,8 +126,8 @@ func everything(*pack.Entry) bool { return true }
 
 // bring brings those entries that are wanted. Of several processes on one machine
 // one fetches, and the others find what it brings.
-func (p *prefetch) bring(ctx context.Context, m *manifests, wanted func(*pack.Entry) bool) {
-	lock := flock.New(m.copy+".lock", flock.SetPermissions(0o600))
+func (p *prefetch) bring(ctx context.Context, l *library, wanted func(*pack.Entry) bool) {
+	lock := flock.New(l.own.copy+".lock", flock.SetPermissions(0o600))
 	defer lock.Close()
 	taken, err := lock.TryLock()
 	leading := taken || err != nil // without locks each fetches for itself

@@ -8,6 +8,9 @@ type Profile struct {
 	Name   string // what tells the module's profiles apart
 }
 
+// MaxProfile is the length in bytes of the longest name of a profile.
+const MaxProfile = 200
+
 // key returns the key of the profile's manifest, below its scope.
 func (p Profile) key() string {
 	return "m/" + url.QueryEscape(p.Module) + "/" + url.QueryEscape(p.Name)

@@ -79,16 +79,16 @@ func (p *prefetch) look(i int) (state, <-chan struct{}) {
 	return s, p.waiting[i]
 }
 
-// hit reports whether a local hit for action is owed to the prefetch, and what
-// it cost to build.
-func (p *prefetch) hit(action protocol.ActionID) (time.Duration, bool) {
+// hit returns what the manifest promises for action, if anything, and whether a
+// local hit for it is owed to the prefetch.
+func (p *prefetch) hit(action protocol.ActionID) (e *pack.Entry, owed bool) {
 	i, promised := p.find(action)
 	if !promised {
-		return 0, false
+		return nil, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.found.Entries[i].Cost, p.states[i] == brought
+	return &p.found.Entries[i], p.states[i] == brought
 }
 
 // holds reports whether the manifest names output for action, as far as is
@@ -120,20 +120,23 @@ func (p *prefetch) supersede(action protocol.ActionID) {
 // find returns the index of action's entry, if the manifest is known yet and
 // names it.
 func (p *prefetch) find(action protocol.ActionID) (i int, promised bool) {
-	if _, known := p.peek(); !known {
+	if !p.known() {
 		return 0, false
 	}
 	i, promised = p.index[action]
 	return i, promised
 }
 
-// peek returns the manifest that was found, if it is known yet.
-func (p *prefetch) peek() (published, bool) {
+// known reports whether it is known what the manifest promises.
+func (p *prefetch) known() bool {
+	if p == nil {
+		return false
+	}
 	select {
 	case <-p.loaded:
-		return p.found, true
+		return true
 	default:
-		return published{Manifest: new(pack.Manifest)}, false
+		return false
 	}
 }
 

@@ -40,6 +40,7 @@ var moduleIndex = []byte("go index v")
 type publisher struct {
 	local     *localdisk.Dir
 	manifests *manifests
+	elsewhere map[protocol.ActionID]protocol.OutputID // what other scopes name
 	maxObject int64
 	temp      string // folder for packs on their way out
 	today     pack.Day
@@ -59,9 +60,10 @@ type place struct {
 	length int64
 }
 
-func newPublisher(local *localdisk.Dir, m *manifests, maxObject int64, temp string, now time.Time) *publisher {
+// newPublisher returns a publisher into l, of which h was found.
+func newPublisher(local *localdisk.Dir, l *library, h *holdings, maxObject int64, temp string, now time.Time) *publisher {
 	return &publisher{
-		local: local, manifests: m, maxObject: maxObject, temp: temp, today: pack.DayOf(now),
+		local: local, manifests: l.own, elsewhere: h.elsewhere(), maxObject: maxObject, temp: temp, today: pack.DayOf(now),
 		packed:  make(map[protocol.ActionID]place),
 		planned: func(int) {},
 		done:    func() {},
@@ -69,21 +71,21 @@ func newPublisher(local *localdisk.Dir, m *manifests, maxObject int64, temp stri
 }
 
 // needed reports whether publish would write anything. index finds the entries
-// of old by their action. It looks at the disk only for what may be new.
-func (p *publisher) needed(old published, r record, index map[protocol.ActionID]int) bool {
-	if p.newEager(old, r) {
+// of what was found by their action. It looks at the disk only for what may be new.
+func (p *publisher) needed(h *holdings, r record, index map[protocol.ActionID]int) bool {
+	if p.newEager(h.own, r) {
 		return true
 	}
 	for _, u := range r.uses {
 		i, known := index[u.action]
 		if known && !u.fresh && !u.misplaced {
-			if old.Entries[i].Used != p.today || old.version == "" {
+			if h.isOwn(i) && (h.found.Entries[i].Used != p.today || h.own.version == "") {
 				return true
 			}
 			continue
 		}
 		e, path, err := p.local.Get(u.action)
-		if err != nil || e.Size > p.maxObject || known && !u.misplaced && old.Entries[i].Output == e.Output {
+		if err != nil || e.Size > p.maxObject || known && !u.misplaced && h.found.Entries[i].Output == e.Output {
 			continue
 		}
 		if !isModuleIndex(beginning(path)) {

@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,31 +16,47 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/sign"
 )
 
-// remote is the remote tier: the layout of keys in a store, and what is said
-// about it on stderr.
+// remote is the remote tier: the layout of keys in a store, whom it believes, and
+// what is said about it on stderr.
 type remote struct {
+	Signatures
 	store backend.Store
-	scope string
+	scope string   // that is written
+	read  []string // scopes that are read, in this order
 	log   *slog.Logger
 
 	complained atomic.Bool
 }
 
-// key returns the key of an object below the scope.
-func (r *remote) key(name string) string { return "v1/" + r.scope + "/" + name }
+// Signatures say how what is written is signed, and who is believed.
+type Signatures struct {
+	Key   *sign.Key   // nil: nothing is signed
+	Trust *sign.Trust // nil: everybody is believed
+}
 
-// entryKey returns the key of action's entry object.
-func (r *remote) entryKey(action protocol.ActionID) string {
+func newRemote(store backend.Store, t Target, s Signatures, log *slog.Logger) *remote {
+	return &remote{Signatures: s, store: store, scope: t.Scope, read: t.reads(), log: log}
+}
+
+// signer signs what is written.
+func (r *remote) signer() entry.Signer { return entry.Signer{Key: r.Key, Scope: r.scope} }
+
+// key returns the key of an object below a scope.
+func key(scope, name string) string { return "v1/" + scope + "/" + name }
+
+// entryKey returns the key of action's entry object in a scope.
+func entryKey(scope string, action protocol.ActionID) string {
 	id := action.String()
-	return r.key("a/" + id[:2] + "/" + id)
+	return key(scope, "a/"+id[:2]+"/"+id)
 }
 
 // packKey returns the key of a pack, which may be of another scope.
 func packKey(p pack.Pack) string {
 	id := hex.EncodeToString(p.ID[:])
-	return "v1/" + p.Scope + "/p/" + id[:2] + "/" + id
+	return key(p.Scope, "p/"+id[:2]+"/"+id)
 }
 
 // complain reports a fault of the remote that was met at key.
@@ -56,42 +74,92 @@ func (r *remote) warn(msg string, args ...any) {
 	r.log.Log(context.Background(), level, msg, args...)
 }
 
-// fetch brings action's entry from the remote into the local tier and returns
-// it with what it cost to build. The error wraps backend.ErrNotFound if the
-// remote does not have it, entry.ErrCorrupt or localdisk.ErrContent if what it
-// has is not what it should be.
-func (r *remote) fetch(ctx context.Context, local *localdisk.Dir, action protocol.ActionID, limit int64) (protocol.Entry, time.Duration, error) {
-	object, _, err := r.store.Get(ctx, r.entryKey(action), backend.Range{})
-	if err != nil {
-		return protocol.Entry{}, 0, err
+// fetch brings action's entry into the local tier, from the first of the scopes
+// that has a good one, and returns it with what it cost to build. All scopes are
+// asked at once. explain is told of what was found and is no good; the error wraps
+// backend.ErrNotFound where no scope has anything else.
+func (r *remote) fetch(ctx context.Context, local *localdisk.Dir, w entry.Want, explain func(key string, err error)) (found protocol.Entry, cost time.Duration, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	answers := make([]chan answer, len(r.read))
+	for i, scope := range r.read {
+		answers[i] = make(chan answer, 1)
+		go func() {
+			object, _, err := r.store.Get(ctx, entryKey(scope, w.Action), backend.Range{})
+			answers[i] <- answer{object, err}
+		}()
 	}
-	defer object.Close()
-	body, err := entry.Open(object, action, limit)
+	next := 0
+	defer func() {
+		cancel()
+		for _, unused := range answers[next:] {
+			(<-unused).close()
+		}
+	}()
+	for ; next < len(answers); next++ {
+		w.Scope = r.read[next]
+		a := <-answers[next]
+		found, cost, err = a.install(local, w)
+		a.close()
+		if err == nil {
+			next++
+			return found, cost, nil
+		}
+		if !errors.Is(err, backend.ErrNotFound) {
+			explain(entryKey(w.Scope, w.Action), err)
+		}
+	}
+	return found, 0, fmt.Errorf("get %s: %w", w.Action, backend.ErrNotFound)
+}
+
+// answer is what one scope says of an action.
+type answer struct {
+	object io.ReadCloser
+	err    error
+}
+
+func (a answer) close() {
+	if a.err == nil {
+		a.object.Close()
+	}
+}
+
+// install puts the entry in a's object, if it is what w wants, into the local tier.
+func (a answer) install(local *localdisk.Dir, w entry.Want) (protocol.Entry, time.Duration, error) {
+	if a.err != nil {
+		return protocol.Entry{}, 0, a.err
+	}
+	body, err := entry.Open(a.object, w)
 	if err != nil {
 		return protocol.Entry{}, 0, err
 	}
 	defer body.Close()
 
 	h := body.Header
-	path, err := local.Put(localdisk.Entry{Action: action, Output: h.Output, Size: h.BodySize, Time: h.Time}, body)
+	path, err := local.Put(localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}, body)
 	if err != nil {
 		return protocol.Entry{}, 0, err
 	}
 	return protocol.Entry{OutputID: h.Output, Size: h.BodySize, Time: h.Time, DiskPath: path}, h.Cost, nil
 }
 
-// corrupt reports whether err says that the remote's object is not what it
-// should be, rather than that it could not be had.
+// refused reports whether err says that the remote's object is not what it should
+// be, or not from whom it should be, rather than that it could not be had.
+func refused(err error) bool { return corrupt(err) || errors.Is(err, sign.ErrUntrusted) }
+
 func corrupt(err error) bool {
-	return errors.Is(err, entry.ErrCorrupt) || errors.Is(err, localdisk.ErrContent)
+	return errors.Is(err, entry.ErrCorrupt) || errors.Is(err, pack.ErrCorrupt) || errors.Is(err, localdisk.ErrContent)
 }
 
-// has reports whether the remote has an entry object for action.
-func (r *remote) has(ctx context.Context, action protocol.ActionID) bool {
-	object, _, err := r.store.Get(ctx, r.entryKey(action), backend.Range{Length: entry.HeaderSize})
-	if err != nil {
-		return false
-	}
-	object.Close()
-	return true
+// has reports whether the remote has an entry object as w wants it.
+func (r *remote) has(ctx context.Context, w entry.Want) bool {
+	return slices.ContainsFunc(r.read, func(scope string) bool {
+		object, _, err := r.store.Get(ctx, entryKey(scope, w.Action), backend.Range{Length: entry.HeaderSize})
+		if err != nil {
+			return false
+		}
+		defer object.Close()
+		w.Scope = scope
+		_, err = entry.ReadHeader(object, w)
+		return err == nil
+	})
 }

@@ -25,6 +25,8 @@ type RestoreConfig struct {
 	MaxObject int64          // larger bodies stay away, in bytes
 	Log       *slog.Logger
 
+	Signatures Signatures
+
 	// Planned and Done, where not nil, are told of what is about to be
 	// brought, and of each entry of it that was, or could not be. Done is
 	// called from many goroutines at once.
@@ -45,17 +47,22 @@ type Restored struct {
 // that a go command that uses it without larder leaves a trace for [Save].
 //
 // What can't be brought is counted, and one warning says why. The error is that
-// of the manifest, or of ctx; the counts are right in any case.
+// of the manifests, if none could be had, or of ctx; the counts are right in any
+// case.
 func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 	start := time.Now()
-	r := &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
-	m := newManifests(r, cfg.Target, cfg.Local.Path())
-	if err := m.leaveMark(mark{start: start}); err != nil {
+	r := newRemote(cfg.Store, cfg.Target, cfg.Signatures, cfg.Log)
+	l := newLibrary(r, cfg.Target, cfg.Local.Path())
+	if err := l.own.leaveMark(mark{start: start}); err != nil {
 		return Restored{}, err
 	}
-	found, err := m.fetch(ctx)
-	if err != nil {
+	found, err := l.load(ctx, (*manifests).fetch, func(*manifests, error) {})
+	switch {
+	case err != nil && len(found.found.Entries) == 0:
 		return Restored{}, fmt.Errorf("fetch the manifest: %w", err)
+	case err != nil:
+		r.complain("fetch the manifest", l.own.key(), err)
+		err = nil
 	}
 	p := newPrefetch(cfg.Local, r, new(Stats), cfg.MaxObject)
 	unused := start.Add(-localdisk.Idle)
@@ -72,13 +79,13 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 		p.done = cfg.Done
 	}
 	p.begin(found)
-	p.bring(ctx, m, everything)
+	p.bring(ctx, l, everything)
 	counts, failed := p.outcome()
 	for _, action := range p.present() {
 		_ = cfg.Local.SetUsed(action, unused) // at worst it counts as used
 	}
 	if len(failed) > 0 {
-		err = m.leaveMark(mark{start, failed})
+		err = l.own.leaveMark(mark{start, failed})
 	}
 	return counts, errors.Join(context.Cause(ctx), err)
 }

@@ -19,6 +19,8 @@ type SaveConfig struct {
 	MaxObject int64          // larger bodies stay local, in bytes
 	Log       *slog.Logger
 
+	Signatures Signatures
+
 	// Planned and Done, where not nil, are told how many entries are about
 	// to be packed, and of each that was. Both may be called again where
 	// another job publishes at the same time.
@@ -45,9 +47,8 @@ type Saved struct {
 // used within the hour count as used, too: it can't be told.
 func Save(ctx context.Context, cfg SaveConfig) (Saved, error) {
 	now := time.Now()
-	r := &remote{store: cfg.Store, scope: cfg.Target.Scope, log: cfg.Log}
-	m := newManifests(r, cfg.Target, cfg.Local.Path())
-	restored, marked := m.readMark()
+	l := newLibrary(newRemote(cfg.Store, cfg.Target, cfg.Signatures, cfg.Log), cfg.Target, cfg.Local.Path())
+	restored, marked := l.own.readMark()
 	if !marked {
 		restored.start = now
 	}
@@ -69,23 +70,23 @@ func Save(ctx context.Context, cfg SaveConfig) (Saved, error) {
 		return Saved{}, err
 	}
 	defer session.close()
-	found, err := m.load(ctx)
-	if err != nil && found.Manifest == nil {
+	found, err := l.loadToPublish(ctx, (*manifests).load)
+	if err != nil {
 		return Saved{}, fmt.Errorf("fetch the manifest: %w", err)
 	}
-	p := newPublisher(cfg.Local, m, cfg.MaxObject, session.dir, now)
+	p := newPublisher(cfg.Local, l, &found, cfg.MaxObject, session.dir, now)
 	if cfg.Planned != nil {
 		p.planned = cfg.Planned
 	}
 	if cfg.Done != nil {
 		p.done = cfg.Done
 	}
-	if err := p.publish(ctx, found, record{uses: uses}); err != nil {
+	if err := p.publish(ctx, found.own, record{uses: uses}); err != nil {
 		return p.saved, err
 	}
 	if marked && len(restored.failed) > 0 {
 		// They have been put right.
-		return p.saved, m.leaveMark(mark{start: restored.start})
+		return p.saved, l.own.leaveMark(mark{start: restored.start})
 	}
 	return p.saved, nil
 }

@@ -53,18 +53,27 @@ func scaled(n int) (published, []use) {
 	return published{Manifest: m, version: "1"}, uses
 }
 
-func scaledManifests(b *testing.B, local *localdisk.Dir, found published) (*manifests, []byte) {
+var (
+	scaledTarget = Target{Remote: "test:", Scope: "main", Profile: Profile{"example.com/pantry", "scaled"}}
+	scaledPlace  = pack.Place{Scope: "main", Name: scaledTarget.Profile.key()}
+)
+
+// heldBy returns what a library holds that has nothing but found.
+func heldBy(found published) holdings {
+	return holdings{own: found, found: found.Manifest, to: len(found.Entries)}
+}
+
+func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*library, []byte) {
 	b.Helper()
-	object, err := found.Encode()
+	object, err := found.Encode(scaledPlace, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	r := &remote{store: backendtest.Memory(), scope: "main", log: slog.New(slog.DiscardHandler)}
-	m := newManifests(r, Target{Remote: "test:", Scope: "main", Profile: Profile{"example.com/pantry", "scaled"}}, local.Path())
-	if err := m.publish(b.Context(), published{}, found.Manifest); err != nil {
+	l := newLibrary(newRemote(backendtest.Memory(), scaledTarget, Signatures{}, slog.New(slog.DiscardHandler)), scaledTarget, local.Path())
+	if err := l.own.publish(b.Context(), published{}, found.Manifest); err != nil {
 		b.Fatal(err)
 	}
-	return m, object
+	return l, object
 }
 
 // BenchmarkStartUp measures what a session does before it asks for the first
@@ -75,13 +84,13 @@ func BenchmarkStartUp(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			local := localdisk.New(b.TempDir())
 			found, _ := scaled(n)
-			m, object := scaledManifests(b, local, found)
+			l, object := scaledLibrary(b, local, found)
 			b.ReportAllocs()
 			before := heap()
 			var p *prefetch
 			for b.Loop() {
-				p = newPrefetch(local, m.remote, new(Stats), 1<<30)
-				found, err := m.fetch(b.Context())
+				p = newPrefetch(local, l.own.remote, new(Stats), 1<<30)
+				found, err := l.loadToPublish(b.Context(), (*manifests).fetch)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -102,7 +111,7 @@ func BenchmarkPromote(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			found, _ := scaled(n)
 			p := newPrefetch(localdisk.New(b.TempDir()), nil, new(Stats), 1<<30)
-			p.begin(found)
+			p.begin(heldBy(found))
 			p.plan(everything, true)
 			for i := 0; b.Loop(); i++ {
 				p.look(n - 1 - i%n)
@@ -119,7 +128,7 @@ func BenchmarkPublish(b *testing.B) {
 			dir := b.TempDir()
 			local := localdisk.New(dir)
 			found, uses := scaled(n)
-			m, _ := scaledManifests(b, local, found)
+			l, _ := scaledLibrary(b, local, found)
 			body := strings.Repeat("a vet entry ", 20)
 			output := protocol.OutputID(sha256.Sum256([]byte(body)))
 			for i := range found.Entries {
@@ -135,12 +144,12 @@ func BenchmarkPublish(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				old, err := m.fetch(b.Context())
+				old, err := l.own.fetch(b.Context())
 				if err != nil {
 					b.Fatal(err)
 				}
 				old.Entries, old.Packs = found.Entries, nil
-				if err := newPublisher(local, m, 1<<30, dir, time.Now()).publish(b.Context(), old, record{uses: uses}); err != nil {
+				if err := newPublisher(local, l, &holdings{}, 1<<30, dir, time.Now()).publish(b.Context(), old, record{uses: uses}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/sign"
 )
 
 // Stats counts what happens in a session. It may be read while the session goes
@@ -19,6 +21,8 @@ type Stats struct {
 	LazyBytes                           atomic.Int64 // of packs, that the others of these did without
 	Puts, Uploads, UploadErrors         atomic.Int64
 	Corrupt                             atomic.Int64 // objects of the remote that are not what they should be
+	Untrusted                           atomic.Int64 // or that no trusted key has signed
+	Withheld                            atomic.Int64 // puts that stay local, for what is in them
 	SavedNanos                          atomic.Int64 // sum of the build costs of the remote hits
 
 	Remote backend.Counters
@@ -42,7 +46,19 @@ type Summary struct {
 	RemoteBytesIn  int64         `json:"remote_bytes_in"`
 	RemoteBytesOut int64         `json:"remote_bytes_out"`
 	Corrupt        int64         `json:"corrupt"`
+	Untrusted      int64         `json:"untrusted"`
+	Withheld       int64         `json:"withheld"`
 	Saved          time.Duration `json:"saved_ns"`
+}
+
+// refuse counts an object of the remote that was refused because of err.
+func (s *Stats) refuse(err error) {
+	switch {
+	case errors.Is(err, sign.ErrUntrusted):
+		s.Untrusted.Add(1)
+	case corrupt(err):
+		s.Corrupt.Add(1)
+	}
 }
 
 // Summary returns the counts as they are now.
@@ -64,6 +80,8 @@ func (s *Stats) Summary() Summary {
 		RemoteBytesIn:  remote.BytesIn,
 		RemoteBytesOut: remote.BytesOut,
 		Corrupt:        s.Corrupt.Load(),
+		Untrusted:      s.Untrusted.Load(),
+		Withheld:       s.Withheld.Load(),
 		Saved:          time.Duration(s.SavedNanos.Load()),
 	}
 }
@@ -78,6 +96,12 @@ func (s Summary) String() string {
 	}
 	if s.Corrupt > 0 {
 		line += fmt.Sprintf("; %d corrupt objects", s.Corrupt)
+	}
+	if s.Untrusted > 0 {
+		line += fmt.Sprintf("; %d objects not signed by a trusted key", s.Untrusted)
+	}
+	if s.Withheld > 0 {
+		line += fmt.Sprintf("; %d entries withheld", s.Withheld)
 	}
 	if s.UploadErrors > 0 {
 		line += fmt.Sprintf("; %d uploads failed", s.UploadErrors)

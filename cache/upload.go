@@ -210,7 +210,7 @@ func (u *uploader) upload(ctx context.Context, jb job) error {
 		}
 		defer os.Remove(object.Name())
 		defer object.Close()
-		_, err = u.remote.store.Put(ctx, u.remote.entryKey(jb.action), object, opts)
+		_, err = u.remote.store.Put(ctx, entryKey(u.remote.scope, jb.action), object, opts)
 		return err
 	}()
 	switch {
@@ -218,7 +218,7 @@ func (u *uploader) upload(ctx context.Context, jb job) error {
 		u.stats.Uploads.Add(1)
 	case context.Cause(ctx) == nil:
 		u.stats.UploadErrors.Add(1)
-		u.remote.complain("upload", u.remote.entryKey(jb.action), err)
+		u.remote.complain("upload", entryKey(u.remote.scope, jb.action), err)
 	}
 	return err
 }
@@ -254,7 +254,7 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 		BodySize: e.Size,
 		Time:     e.Time,
 		Cost:     jb.cost,
-	}, &cancellable{body, ctx})
+	}, &cancellable{body, ctx}, u.remote.signer())
 	if err != nil {
 		object.Close()
 		os.Remove(object.Name())
@@ -264,8 +264,8 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 }
 
 // encodeObject writes an entry object to file, and leaves file at its start.
-func encodeObject(file *os.File, h entry.Header, body io.ReadSeeker) (opts backend.PutOptions, err error) {
-	h, err = entry.Encode(file, h, body)
+func encodeObject(file *os.File, h entry.Header, body io.ReadSeeker, by entry.Signer) (opts backend.PutOptions, err error) {
+	h, err = entry.Encode(file, h, body, by)
 	if err != nil {
 		return opts, err
 	}

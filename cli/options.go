@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"github.com/larderbuild/larder/backend/open"
+	"github.com/larderbuild/larder/cache"
 )
 
 // settings is the configuration, parsed.
@@ -91,8 +92,8 @@ func options() []option {
 		usage:    "name of builds of this module that ask for the same things; what they used is brought before it is asked for again",
 		set: func(s *settings, v string) error {
 			s.profile = v
-			if len(v) > 200 {
-				return errors.New("want at most 200 bytes")
+			if len(v) > cache.MaxProfile {
+				return fmt.Errorf("want at most %d bytes", cache.MaxProfile)
 			}
 			return nil
 		},

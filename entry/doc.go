@@ -20,13 +20,19 @@
 //	   194     4  CRC-32C of the 194 bytes before it
 //	   198        payload
 //
+// The signature is package sign's, for the purpose "larder entry v1", of the scope
+// in which the object lies and of the 130 bytes before it: an entry can't be moved
+// to another action or another scope, nor have its time or size changed. The body
+// is covered by its SHA-256.
+//
 // The magic ends in a line break that a transfer in text mode would spoil. The
 // CRC is there for the fields that nothing else would give away when a bit of
 // them flips: the time and the cost. The payload is the body as zstd, or the
 // body itself where zstd does not make it smaller.
 //
 // Nothing in a header is believed before it is checked. [Open] refuses a header
-// that is damaged, of another version or of another action; the [Reader] it
+// that is damaged, of another version, of another action, or not signed by who is
+// trusted; the [Reader] it
 // returns decodes no more than the header's sizes allow, and reports the end of
 // the body only after the MD5 of the whole payload was right. Whether the body
 // has the SHA-256 that the output ID promises is for whoever stores it to

@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/larderbuild/larder/sign"
 )
 
 // window bounds what a coder keeps in memory for one body, in bytes. One of
@@ -28,13 +30,19 @@ var encoders = sync.Pool{New: func() any {
 	return enc
 }}
 
-// Encode writes the entry object of body to dst, from dst's current position
+// Signer signs entry objects for the scope in which they will lie.
+type Signer struct {
+	Key   *sign.Key // nil: they stay unsigned
+	Scope string
+}
+
+// Encode writes the entry object of body, signed by by, to dst, from dst's current position
 // on, and leaves the position behind it. It reads body from its current
 // position to the end, twice where compression does not pay, and in constant
 // memory. The caller sets h's Action, Output, BodySize, Time and Cost; Encode
 // returns h with the rest. It checks that body has BodySize bytes, not what
 // they hash to.
-func Encode(dst *os.File, h Header, body io.ReadSeeker) (Header, error) {
+func Encode(dst *os.File, h Header, body io.ReadSeeker, by Signer) (Header, error) {
 	start, err := dst.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return Header{}, err
@@ -72,6 +80,8 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker) (Header, error) {
 			return Header{}, fmt.Errorf("encode entry %s: %w", h.Action, err)
 		}
 	}
+
+	h.sign(by)
 
 	end := start + HeaderSize + h.PayloadSize
 	if err := dst.Truncate(end); err != nil {

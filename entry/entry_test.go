@@ -39,7 +39,7 @@ func encode(t testing.TB, body []byte) []byte {
 		BodySize: int64(len(body)),
 		Time:     time.Unix(1_790_000_000, 123_456_789),
 		Cost:     1500 * time.Millisecond,
-	}, bytes.NewReader(body))
+	}, bytes.NewReader(body), entry.Signer{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func encode(t testing.TB, body []byte) []byte {
 
 // decode returns the body in object.
 func decode(src io.Reader, limit int64) (entry.Header, []byte, error) {
-	r, err := entry.Open(src, action, limit)
+	r, err := entry.Open(src, entry.Want{Action: action, MaxSize: limit})
 	if err != nil {
 		return entry.Header{}, nil, err
 	}
@@ -123,7 +123,7 @@ func TestEncodeInARow(t *testing.T) {
 			BodySize: int64(len(body)),
 			Time:     time.Unix(1_790_000_000, 123_456_789),
 			Cost:     1500 * time.Millisecond,
-		}, bytes.NewReader(body))
+		}, bytes.NewReader(body), entry.Signer{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,7 +144,7 @@ func TestEncodeRefusesWrongSize(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	_, err = entry.Encode(f, entry.Header{Action: action, BodySize: 7}, strings.NewReader("six by"))
+	_, err = entry.Encode(f, entry.Header{Action: action, BodySize: 7}, strings.NewReader("six by"), entry.Signer{})
 	if err == nil || !strings.Contains(err.Error(), "6 bytes, not 7") {
 		t.Errorf("error %v", err)
 	}
@@ -288,7 +288,7 @@ func BenchmarkEncode(b *testing.B) {
 			b.Fatal(err)
 		}
 		h := entry.Header{Action: action, BodySize: int64(len(body)), Time: time.Unix(1, 0)}
-		if _, err := entry.Encode(f, h, bytes.NewReader(body)); err != nil {
+		if _, err := entry.Encode(f, h, bytes.NewReader(body), entry.Signer{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -299,7 +299,7 @@ func BenchmarkDecode(b *testing.B) {
 	object := encode(b, body)
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		r, err := entry.Open(bytes.NewReader(object), action, noLimit)
+		r, err := entry.Open(bytes.NewReader(object), entry.Want{Action: action, MaxSize: noLimit})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/sign"
 )
 
 // HeaderSize is the length of an encoded Header in bytes.
@@ -44,8 +45,8 @@ type Header struct {
 	Time        time.Time     // of the original put
 	Cost        time.Duration // from the miss to the put in the session that built it; 0 unknown
 	MD5         [md5.Size]byte
-	KeyID       [8]byte  // of the signer; zero: unsigned
-	Signature   [64]byte // zero: unsigned
+	KeyID       sign.ID        // of the signer; zero: unsigned
+	Signature   sign.Signature // zero: unsigned
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -53,6 +54,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Append appends the encoded header to b.
 func (h Header) Append(b []byte) []byte {
 	start := len(b)
+	b = h.appendSigned(b)
+	b = append(b, h.Signature[:]...)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
+
+// appendSigned appends what of the encoded header the signature covers: all that
+// stands before it.
+func (h Header) appendSigned(b []byte) []byte {
 	b = append(b, magic...)
 	b = append(b, version, byte(h.Codec))
 	b = append(b, h.Action[:]...)
@@ -62,9 +71,30 @@ func (h Header) Append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Time.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Cost))
 	b = append(b, h.MD5[:]...)
-	b = append(b, h.KeyID[:]...)
-	b = append(b, h.Signature[:]...)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+	return append(b, h.KeyID[:]...)
+}
+
+// purpose is what an entry object's signature is for, besides which it covers the
+// scope and the header.
+const purpose = "larder entry v1"
+
+func (h *Header) sign(by Signer) {
+	if by.Key != nil {
+		h.KeyID = by.Key.ID()
+		h.Signature = by.Key.Sign(purpose, []byte(by.Scope), h.appendSigned(nil))
+	}
+}
+
+// check reports whether h is what w wants. The error wraps ErrCorrupt, or
+// sign.ErrUntrusted.
+func (h Header) check(w Want) error {
+	switch {
+	case h.Action != w.Action:
+		return fmt.Errorf("%w: it is action %s's", ErrCorrupt, h.Action)
+	case h.BodySize > w.MaxSize:
+		return fmt.Errorf("%w: a body of %d bytes, over the limit of %d", ErrCorrupt, h.BodySize, w.MaxSize)
+	}
+	return w.Trust.Check(h.KeyID, h.Signature, purpose, []byte(w.Scope), h.appendSigned(nil))
 }
 
 // ParseHeader decodes the header at the start of b. A header it accepts encodes

@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/sign"
 )
 
 var decoders = sync.Pool{New: func() any {
@@ -36,27 +37,38 @@ type Reader struct {
 	left    int64         // bytes of the body still to come
 }
 
-// Open reads the header of the entry object in src and checks that it is
-// intact, that it is action's, and that its body is no longer than limit bytes.
-// src must end where the object ends; it remains the caller's to close, and its
-// own errors come back as they are. Other errors wrap ErrCorrupt.
-func Open(src io.Reader, action protocol.ActionID, limit int64) (*Reader, error) {
+// Want says which entry object is wanted, and from whom.
+type Want struct {
+	Action  protocol.ActionID
+	Scope   string      // where it lies, and for which it is signed
+	MaxSize int64       // of its body, in bytes
+	Trust   *sign.Trust // nil: in everything, signed or not
+}
+
+// ReadHeader reads the header of the entry object in src and checks that it is
+// intact and is what w wants. The errors of src come back as they are. Others
+// wrap ErrCorrupt, or sign.ErrUntrusted.
+func ReadHeader(src io.Reader, w Want) (Header, error) {
 	var b [HeaderSize]byte
 	n, err := io.ReadFull(src, b[:])
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return nil, err
+		return Header{}, err
 	}
 	h, err := ParseHeader(b[:n])
 	if err != nil {
+		return Header{}, err
+	}
+	return h, h.check(w)
+}
+
+// Open returns the body of the entry object in src, whose header it reads as
+// ReadHeader does. src must end where the object ends; it remains the caller's to
+// close.
+func Open(src io.Reader, w Want) (*Reader, error) {
+	h, err := ReadHeader(src, w)
+	if err != nil {
 		return nil, err
 	}
-	switch {
-	case h.Action != action:
-		return nil, fmt.Errorf("%w: it is action %s's", ErrCorrupt, h.Action)
-	case h.BodySize > limit:
-		return nil, fmt.Errorf("%w: a body of %d bytes, over the limit of %d", ErrCorrupt, h.BodySize, limit)
-	}
-
 	r := &Reader{Header: h, left: h.BodySize}
 	r.payload = &payload{src: src, left: h.PayloadSize, sum: md5.New(), want: h.MD5}
 	r.body = r.payload

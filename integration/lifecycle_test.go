@@ -73,7 +73,7 @@ func (s store) wantIntact(t *testing.T) (objects int) {
 				err = errors.New("a pack of another name")
 			}
 		case kind == "m" && !strings.HasSuffix(name, "latest"): // @ is escaped in directories
-			_, err = pack.Decode(readFile(t, path))
+			_, err = pack.Decode(readFile(t, path), pack.Place{}, nil)
 		case kind == "a":
 			err = checkEntry(path)
 			objects++
@@ -95,7 +95,7 @@ func checkEntry(path string) error {
 		return err
 	}
 	defer f.Close()
-	body, err := entry.Open(f, action, 1<<30)
+	body, err := entry.Open(f, entry.Want{Action: action, MaxSize: 1 << 30})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,11 @@
 //	   130     4  CRC-32C of the 130 bytes before it
 //	   134        compressed payload
 //
+// The signature is package sign's, for the purpose "larder manifest v2", of the
+// scope in which the manifest lies, its key below that, and the 66 bytes before the
+// signature: a manifest can't be moved to another scope, module or profile. What its
+// heads and bodies are is covered by the payload's digest.
+//
 // The payload, in which integers are uvarints in their shortest form:
 //
 //	number of packs, and for each
@@ -48,8 +53,8 @@
 // the most by number, stand in the manifest itself: they cost no range and no
 // lookup. Whoever writes it decides which, up to [MaxInline] bytes each.
 //
-// A manifest is believed only whole. One whose digest is wrong, that names an
-// action twice, a range outside its pack or two ranges that overlap, or that is
+// A manifest is believed only whole. One whose digest or signature is wrong, that
+// names an action twice, a scope that can't be one, a range outside its pack or two ranges that overlap, or that is
 // not in the one form that [Manifest.Encode] would give it, is refused before
 // anything is made of it. What its entries promise is checked again, entry by
 // entry, when they are fetched.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/sign"
 )
 
 const (
@@ -106,9 +107,26 @@ func (m *Manifest) FindEager(command [sha256.Size]byte) (Eager, bool) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Encode returns the manifest's object. The manifest must be one that Decode
-// would accept.
-func (m *Manifest) Encode() ([]byte, error) {
+// Place is where a manifest lies, and for which it is signed.
+type Place struct {
+	Scope string
+	Name  string // its key below the scope
+}
+
+// purpose is what a manifest's signature is for, besides which it covers the place
+// and the header.
+const purpose = "larder manifest v2"
+
+// Offsets in the header.
+const (
+	keyAt       = 58
+	signatureAt = keyAt + len(sign.ID{})
+	crcAt       = signatureAt + len(sign.Signature{})
+)
+
+// Encode returns the manifest's object for a place, signed with key unless that is
+// nil. The manifest must be one that Decode would accept.
+func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -130,7 +148,14 @@ func (m *Manifest) Encode() ([]byte, error) {
 	h = binary.BigEndian.AppendUint64(h, uint64(len(object)-headerSize))
 	sum := sha256.Sum256(object[headerSize:])
 	h = append(h, sum[:]...)
-	h = h[:headerSize-4] // unsigned: the key ID and the signature stay zero
+	if key == nil {
+		h = h[:crcAt] // the key ID and the signature stay zero
+	} else {
+		id := key.ID()
+		h = append(h, id[:]...)
+		s := key.Sign(purpose, []byte(at.Scope), []byte(at.Name), h)
+		h = append(h, s[:]...)
+	}
 	binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
 	return object, nil
 }
@@ -182,10 +207,12 @@ func (m *Manifest) payload() []byte {
 	return b
 }
 
-// Decode reads a manifest's object. Errors wrap ErrCorrupt. The time and memory
-// it takes grow with the size of what it is given, not with what that claims.
-func Decode(object []byte) (*Manifest, error) {
-	payload, err := decompress(object)
+// Decode reads a manifest's object, which was found at a place. Errors wrap
+// ErrCorrupt, or sign.ErrUntrusted: what is not signed as trust wants it is not even
+// decompressed. The time and memory it takes grow with the size of what it is given,
+// not with what that claims.
+func Decode(object []byte, at Place, trust *sign.Trust) (*Manifest, error) {
+	payload, err := decompress(object, at, trust)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +224,7 @@ func Decode(object []byte) (*Manifest, error) {
 }
 
 // decompress checks the header and returns the payload.
-func decompress(object []byte) ([]byte, error) {
+func decompress(object []byte, at Place, trust *sign.Trust) ([]byte, error) {
 	if len(object) < headerSize || string(object[:len(magic)]) != magic {
 		return nil, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
 	}
@@ -205,7 +232,7 @@ func decompress(object []byte) ([]byte, error) {
 	if h[len(magic)] != version {
 		return nil, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, h[len(magic)], version)
 	}
-	if binary.BigEndian.Uint32(h[headerSize-4:]) != crc32.Checksum(h[:headerSize-4], castagnoli) {
+	if binary.BigEndian.Uint32(h[crcAt:]) != crc32.Checksum(h[:crcAt], castagnoli) {
 		return nil, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
 	}
 	size := binary.BigEndian.Uint64(h[10:])
@@ -216,6 +243,10 @@ func decompress(object []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %d bytes of payload, the header says %d", ErrCorrupt, len(compressed), binary.BigEndian.Uint64(h[18:]))
 	case sha256.Sum256(compressed) != [32]byte(h[26:]):
 		return nil, fmt.Errorf("%w: the payload's digest is wrong", ErrCorrupt)
+	}
+	err := trust.Check(sign.ID(h[keyAt:]), sign.Signature(h[signatureAt:]), purpose, []byte(at.Scope), []byte(at.Name), h[:signatureAt])
+	if err != nil {
+		return nil, err
 	}
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(size, window)))
 	if err != nil {
@@ -338,6 +369,11 @@ func (p *parser) count(size int) int64 {
 
 // check reports what is wrong with the manifest as a whole.
 func (m *Manifest) check() error {
+	for _, p := range m.Packs {
+		if err := CheckScope(p.Scope); err != nil {
+			return fmt.Errorf("%w: scope of a pack: %w", ErrCorrupt, err)
+		}
+	}
 	seen := make(map[protocol.ActionID]bool, len(m.Entries))
 	var ranges []*Entry
 	for i := range m.Entries {

@@ -66,7 +66,7 @@ func sample(n int) *Manifest {
 
 func encode(t testing.TB, m *Manifest) []byte {
 	t.Helper()
-	object, err := m.Encode()
+	object, err := m.Encode(Place{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func seal(payload []byte) []byte {
 func TestRoundTrip(t *testing.T) {
 	for _, n := range []int{0, 1, 4, 1000} {
 		want := sample(n)
-		got, err := Decode(encode(t, want))
+		got, err := Decode(encode(t, want), Place{}, nil)
 		if err != nil {
 			t.Fatalf("%d entries: %v", n, err)
 		}
@@ -117,7 +117,7 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Decode(object)
+	got, err := Decode(object, Place{}, nil)
 	if err != nil || !reflect.DeepEqual(got, sample(8)) {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -133,14 +133,14 @@ func TestDamage(t *testing.T) {
 	for i := range object {
 		damaged := bytes.Clone(object)
 		damaged[i] ^= 0x10
-		if _, err := Decode(damaged); !errors.Is(err, ErrCorrupt) {
+		if _, err := Decode(damaged, Place{}, nil); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("byte %d: %v", i, err)
 		}
-		if _, err := Decode(object[:i]); !errors.Is(err, ErrCorrupt) {
+		if _, err := Decode(object[:i], Place{}, nil); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("cut at %d: %v", i, err)
 		}
 	}
-	if _, err := Decode(append(object, 0)); !errors.Is(err, ErrCorrupt) {
+	if _, err := Decode(append(object, 0), Place{}, nil); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a byte behind: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestHostileManifests(t *testing.T) {
 		"nothing":             {seal(nil), "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Decode(test.object)
+			_, err := Decode(test.object, Place{}, nil)
 			if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), test.reason) {
 				t.Errorf("error %v, want %q", err, test.reason)
 			}
@@ -194,7 +194,7 @@ func TestBomb(t *testing.T) {
 	binary.BigEndian.PutUint32(object[headerSize-4:], crc32.Checksum(object[:headerSize-4], castagnoli))
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := Decode(object); !errors.Is(err, ErrCorrupt) {
+	if _, err := Decode(object, Place{}, nil); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("error %v", err)
 	}
 	runtime.ReadMemStats(&after)
@@ -210,7 +210,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(sample(n).payload())
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		m, err := Decode(seal(payload))
+		m, err := Decode(seal(payload), Place{}, nil)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Errorf("error %v is not ErrCorrupt", err)
@@ -220,7 +220,7 @@ func FuzzDecode(f *testing.F) {
 		if again := m.payload(); !bytes.Equal(again, payload) {
 			t.Errorf("%x became %x", payload, again)
 		}
-		if _, err := Decode(encode(t, m)); err != nil {
+		if _, err := Decode(encode(t, m), Place{}, nil); err != nil {
 			t.Error(err)
 		}
 	})
@@ -233,7 +233,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.SetBytes(int64(len(object)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Decode(object); err != nil {
+				if _, err := Decode(object, Place{}, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

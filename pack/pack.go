@@ -12,11 +12,13 @@ import (
 // Writer writes a pack to a file. It is for one goroutine at a time.
 type Writer struct {
 	file *os.File
+	by   entry.Signer
 	size int64
 }
 
-// NewWriter returns a Writer to file, which is empty and remains the caller's.
-func NewWriter(file *os.File) *Writer { return &Writer{file: file} }
+// NewWriter returns a Writer to file, which is empty and remains the caller's, of
+// a pack whose entry objects by signs.
+func NewWriter(file *os.File, by entry.Signer) *Writer { return &Writer{file: file, by: by} }
 
 // Add appends the entry object of body, as entry.Encode does, and returns where
 // in the pack it lies. After an error the pack is as it was before.
@@ -24,7 +26,7 @@ func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, 
 	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
 		return 0, 0, err
 	}
-	h, err = entry.Encode(w.file, h, body)
+	h, err = entry.Encode(w.file, h, body, w.by)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -32,8 +34,8 @@ func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, 
 	return offset, length, nil
 }
 
-// Copy appends an entry object of another pack, which is src to its end, and
-// returns where in the pack it lies. After an error the pack is as it was.
+// Copy appends an entry object of another pack, which is src to its end, as it is
+// and with the signature it has, and returns where in the pack it lies. After an error the pack is as it was.
 func (w *Writer) Copy(src io.Reader) (offset, length int64, err error) {
 	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
 		return 0, 0, err

@@ -25,7 +25,7 @@ func TestWriter(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	w := NewWriter(file)
+	w := NewWriter(file, entry.Signer{})
 	type part struct{ offset, length int64 }
 	var parts []part
 	add := func(offset, length int64, err error) {
@@ -68,7 +68,7 @@ func TestWriter(t *testing.T) {
 		if p == parts[3] {
 			i = 1
 		}
-		r, err := entry.Open(object, protocol.ActionID{byte(i)}, 1<<20)
+		r, err := entry.Open(object, entry.Want{Action: protocol.ActionID{byte(i)}, MaxSize: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

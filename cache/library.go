@@ -1,0 +1,142 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// library is a profile's manifests: in the scope that is written, and in those that
+// are read.
+type library struct {
+	own  *manifests
+	read []*manifests // in their order; own is among them, or is not
+}
+
+func newLibrary(r *remote, target Target, local string) *library {
+	l := &library{own: newManifests(r, r.scope, target, local)}
+	for _, scope := range r.read {
+		m := l.own
+		if scope != r.scope {
+			m = newManifests(r, scope, target, local)
+		}
+		l.read = append(l.read, m)
+	}
+	return l
+}
+
+// holdings are what the manifests of a library name.
+type holdings struct {
+	own published // in the scope that is written
+
+	// found is what is promised: of each action, what the first scope that is
+	// read names for it. Its entries between from and to are own's.
+	found    *pack.Manifest
+	from, to int
+}
+
+// getManifest is (*manifests).load or (*manifests).fetch.
+type getManifest func(*manifests, context.Context) (published, error)
+
+// load loads all manifests at once. It tells complain of those that can't be had,
+// and returns their errors; the others are in the holdings.
+func (l *library) load(ctx context.Context, get getManifest, complain func(*manifests, error)) (holdings, error) {
+	all := l.read
+	if !slices.Contains(all, l.own) {
+		all = append(slices.Clone(all), l.own)
+	}
+	found := make([]published, len(all))
+	errs := make([]error, len(all))
+	var loads sync.WaitGroup
+	for i, m := range all {
+		loads.Go(func() { found[i], errs[i] = get(m, ctx) })
+	}
+	loads.Wait()
+	for i, m := range all {
+		if found[i].Manifest == nil {
+			found[i].Manifest = new(pack.Manifest)
+		}
+		if errs[i] != nil && ctx.Err() == nil {
+			complain(m, errs[i])
+		}
+	}
+	h := l.merge(found[:len(l.read)])
+	h.own = found[slices.Index(all, l.own)]
+	return h, errors.Join(errs...)
+}
+
+// loadToPublish loads all manifests, for a publication. The error is that of the
+// one to be written, unless that was found and is no good: then it is to be
+// replaced.
+func (l *library) loadToPublish(ctx context.Context, get getManifest) (holdings, error) {
+	var own error
+	h, _ := l.load(ctx, get, func(m *manifests, err error) {
+		if m == l.own && !refused(err) {
+			own = err
+		}
+	})
+	return h, errors.Join(own, context.Cause(ctx))
+}
+
+// merge puts together what the scopes that are read hold.
+func (l *library) merge(found []published) holdings {
+	if len(found) == 1 && !l.reachesOut(found[0].Manifest) {
+		h := holdings{found: found[0].Manifest}
+		if l.read[0] == l.own {
+			h.to = len(h.found.Entries)
+		}
+		return h
+	}
+	h := holdings{found: new(pack.Manifest)}
+	seen := make(map[protocol.ActionID]bool)
+	for i, one := range found {
+		h.found.Eager = append(h.found.Eager, one.Eager...)
+		packs := len(h.found.Packs)
+		h.found.Packs = append(h.found.Packs, one.Packs...)
+		from := len(h.found.Entries)
+		for _, e := range one.Entries {
+			if seen[e.Action] || e.InPack() && !l.reads(one.Packs[e.Pack].Scope) {
+				continue
+			}
+			seen[e.Action] = true
+			e.Pack += packs // of no meaning where it is in none
+			h.found.Entries = append(h.found.Entries, e)
+		}
+		if l.read[i] == l.own {
+			h.from, h.to = from, len(h.found.Entries)
+		}
+	}
+	return h
+}
+
+// reachesOut reports whether m names packs of scopes that are not read: whoever
+// may write this one does not thereby speak for those.
+func (l *library) reachesOut(m *pack.Manifest) bool {
+	return slices.ContainsFunc(m.Packs, func(p pack.Pack) bool { return !l.reads(p.Scope) })
+}
+
+func (l *library) reads(scope string) bool {
+	return slices.ContainsFunc(l.read, func(m *manifests) bool { return m.scope == scope })
+}
+
+// isOwn reports whether entry i of what was found is of the scope that is written.
+func (h *holdings) isOwn(i int) bool { return h.from <= i && i < h.to }
+
+// elsewhere returns what scopes that are only read name, by action: that need not
+// be written once more.
+func (h *holdings) elsewhere() map[protocol.ActionID]protocol.OutputID {
+	if h.found == nil || h.from == 0 && h.to == len(h.found.Entries) {
+		return nil
+	}
+	outputs := make(map[protocol.ActionID]protocol.OutputID)
+	for i := range h.found.Entries {
+		if e := &h.found.Entries[i]; !h.isOwn(i) {
+			outputs[e.Action] = e.Output
+		}
+	}
+	return outputs
+}

@@ -1,0 +1,110 @@
+package sign
+
+import (
+	"crypto/ed25519"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrUntrusted says that no trusted key has signed what was checked, as it is and
+// for the place where it was found. Errors that wrap it carry the reason.
+var ErrUntrusted = errors.New("not signed by a trusted key")
+
+// Trust is a set of keys whose signatures are accepted. It is safe for concurrent
+// use. A nil Trust accepts everything, signed or not; an empty one nothing.
+type Trust struct {
+	keys map[ID]checker
+}
+
+// checker is a key that checks: one of the two.
+type checker struct {
+	ed   ed25519.PublicKey
+	hmac []byte
+}
+
+// ParseTrust reads a text of keys, a line each. Its errors say what is wrong and
+// what is allowed, and nothing of the text.
+func ParseTrust(text string) (*Trust, error) {
+	t := &Trust{keys: make(map[ID]checker)}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := t.add(line); err != nil {
+			return nil, err
+		}
+	}
+	if len(t.keys) == 0 {
+		return nil, errors.New("no key in it")
+	}
+	return t, nil
+}
+
+func (t *Trust) add(text string) error {
+	switch {
+	case strings.HasPrefix(text, secretKind):
+		return errors.New("a secret key has no place among those that are trusted: want the one in the file that ends in .pub")
+	case strings.HasPrefix(text, publicKind):
+		public, err := decode(text[len(publicKind):], ed25519.PublicKeySize, ed25519.PublicKeySize)
+		if err == nil {
+			t.keys[idOf(publicKind, public)] = checker{ed: public}
+		}
+		return err
+	case strings.HasPrefix(text, hmacKind):
+		secret, err := decode(text[len(hmacKind):], minHMAC, maxHMAC)
+		if err == nil {
+			t.keys[idOf(hmacKind, secret)] = checker{hmac: secret}
+		}
+		return err
+	}
+	return errors.New("want keys that begin with " + publicKind + " or " + hmacKind + ", as larder keygen writes them")
+}
+
+// Only returns a Trust in nothing but what k signs.
+func Only(k *Key) *Trust {
+	c := checker{hmac: k.hmac}
+	if k.ed != nil {
+		c = checker{ed: k.ed.Public().(ed25519.PublicKey)}
+	}
+	return &Trust{keys: map[ID]checker{k.id: c}}
+}
+
+// Has reports whether t accepts what the key named id signs.
+func (t *Trust) Has(id ID) bool {
+	if t == nil {
+		return true
+	}
+	_, ok := t.keys[id]
+	return ok
+}
+
+// Check reports whether s is the signature, by the trusted key named id, of parts
+// for a purpose. The error wraps ErrUntrusted.
+func (t *Trust) Check(id ID, s Signature, purpose string, parts ...[]byte) error {
+	if t == nil {
+		return nil
+	}
+	if id == (ID{}) {
+		return fmt.Errorf("%w: it is not signed at all", ErrUntrusted)
+	}
+	key, known := t.keys[id]
+	if !known {
+		return fmt.Errorf("%w: key %x is not among them", ErrUntrusted, id)
+	}
+	if !key.check(s, message(purpose, parts)) {
+		return fmt.Errorf("%w: the signature is not key %x's, or of something else", ErrUntrusted, id)
+	}
+	return nil
+}
+
+func (c checker) check(s Signature, message []byte) bool {
+	if c.ed != nil {
+		return ed25519.Verify(c.ed, message, s[:])
+	}
+	var want Signature
+	copy(want[:], sum(c.hmac, message))
+	return subtle.ConstantTimeCompare(s[:], want[:]) == 1
+}
