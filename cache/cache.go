@@ -34,7 +34,7 @@ type Config struct {
 	Stats     *Stats
 	Log       *slog.Logger // warnings are for the one who builds
 
-	Signatures Signatures
+	Policy Policy
 
 	// Command is the digest of the command line, by which the manifest knows a
 	// command that reads archives where nothing has changed, as one that links
@@ -89,6 +89,7 @@ type Cache struct {
 	// What follows is nil where nothing is uploaded.
 	uploads   *uploader
 	uploading sync.Once
+	withheld  *withheld
 	costs     costs
 	history   history
 	made      atomic.Bool // something besides module indexes was put
@@ -116,7 +117,7 @@ func New(cfg Config) *Cache {
 	if cfg.Store == nil {
 		return c
 	}
-	c.remote = newRemote(cfg.Store, cfg.Target, cfg.Signatures, cfg.Log)
+	c.remote = newRemote(cfg.Store, cfg.Target, cfg.Policy, cfg.Log)
 	c.budget = newBudget(c.background, cfg.Budget)
 	if cfg.Upload && c.session != nil {
 		c.prepareUploads()
@@ -141,7 +142,8 @@ func (c *Cache) prepareUploads() {
 		c.log.Warn(fmt.Sprintf("make the journal: %v; nothing is uploaded", err))
 		return
 	}
-	c.uploads = newUploader(c.local, c.remote, c.session, c.journal, c.stats)
+	c.withheld = newWithheld(c.local, c.remote.Policy, c.stats, c.log)
+	c.uploads = newUploader(c.local, c.remote, c.session, c.journal, c.withheld, c.stats)
 }
 
 func (c *Cache) createJournal() (err error) {
@@ -339,39 +341,50 @@ func (c *Cache) explain(ctx context.Context, key string, err error) {
 // Put stores put in the local tier and, once that is done, queues its upload.
 func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	c.stats.Puts.Add(1)
-	index := &prefix{want: moduleIndex}
 	if c.prefetch != nil {
 		c.prefetch.supersede(put.ActionID)
 	}
-	path, err := c.local.Put(localdisk.Entry{
+	if c.uploads == nil || put.Size > c.maxObject {
+		return c.putLocal(put, put.Body)
+	}
+	index, scan := &prefix{want: moduleIndex}, c.withheld.secrets.NewScan()
+	path, err := c.putLocal(put, io.TeeReader(put.Body, io.MultiWriter(index, scan)))
+	if err == nil && c.withheld.check(scan, put.ActionID, put.OutputID) == nil {
+		c.offer(put, index.found())
+	}
+	return path, err
+}
+
+func (c *Cache) putLocal(put protocol.Put, body io.Reader) (path string, err error) {
+	path, err = c.local.Put(localdisk.Entry{
 		Action: put.ActionID,
 		Output: put.OutputID,
 		Size:   put.Size,
 		Time:   c.now(),
-	}, io.TeeReader(put.Body, index))
+	}, body)
 	if err != nil {
 		c.log.Info("put", "action", put.ActionID, "err", err)
-		return "", err
 	}
-	if c.uploads == nil || put.Size > c.maxObject {
-		return path, nil
-	}
+	return path, err
+}
+
+// offer has what was put go to the remote.
+func (c *Cache) offer(put protocol.Put, isIndex bool) {
 	jb := job{action: put.ActionID, cost: c.costs.since(put.ActionID, c.now())}
 	if c.prefetch != nil {
 		c.history.put(jb)
 	}
-	if index.found() {
-		return path, nil // made anew for every checkout: nobody would ask for this one
+	if isIndex {
+		return // made anew for every checkout: nobody would ask for this one
 	}
 	c.made.Store(true)
 	// After each link the go command puts what is there already.
 	if c.prefetch != nil && c.prefetch.holds(put.ActionID, put.OutputID) {
-		return path, nil
+		return
 	}
 	if err := c.uploads.add(jb); err != nil {
 		c.log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
-	return path, nil
 }
 
 // prefix is written a body and tells whether it begins with want.

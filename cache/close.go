@@ -110,5 +110,5 @@ func (c *Cache) publish(ctx context.Context, news record) error {
 }
 
 func (c *Cache) publisher(h *holdings) *publisher {
-	return newPublisher(c.local, c.library, h, c.maxObject, c.session.dir, c.now())
+	return newPublisher(c.local, c.library, h, c.withheld, c.maxObject, c.session.dir, c.now())
 }

@@ -47,6 +47,9 @@ func (p *publisher) draft(old published, r record) *draft {
 	var indexes []pack.Entry // fresh module indexes
 	var lacking bool         // there is something fresh besides
 	for _, u := range r.uses {
+		if p.stays[u.action] {
+			continue
+		}
 		k := known[u.action]
 		e, path, err := p.local.Get(u.action)
 		if err != nil && k != nil && !u.fresh && !u.misplaced {
@@ -87,7 +90,12 @@ func (p *publisher) draft(old published, r record) *draft {
 		}
 	}
 	for i := range old.Entries {
-		if e := &old.Entries[i]; known[e.Action] != nil && e.Used+expiry >= p.today {
+		e := &old.Entries[i]
+		switch {
+		case known[e.Action] == nil || e.Used+expiry < p.today:
+		case p.stays[e.Action] && p.withheld.holds(e.Action, e.Output):
+			d.needed = true // to take it out
+		default:
 			keep(*e)
 		}
 	}

@@ -22,7 +22,7 @@ type FlushConfig struct {
 	Stats *Stats
 	Log   *slog.Logger
 
-	Signatures Signatures // Key signs for sessions that signed
+	Policy Policy // its Key signs for sessions that signed
 
 	MaxObject int64 // larger bodies are neither packed nor brought, in bytes
 
@@ -100,10 +100,10 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	if !left && !fill || left && cfg.ReadOnly || cfg.Only != nil && !cfg.Only.samePlace(todo.target) {
 		return nil
 	}
-	signatures := cfg.Signatures
+	policy := cfg.Policy
 	if !todo.signed {
-		signatures.Key = nil // what a session did not vouch for, nobody does
-	} else if left && signatures.Key == nil {
+		policy.Key = nil // what a session did not vouch for, nobody does
+	} else if left && policy.Key == nil {
 		return fmt.Errorf("%s: its session signed what it wrote, and here is no key to sign the rest with", s.dir)
 	}
 	store, err := cfg.Open(todo.target)
@@ -111,7 +111,7 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 		return err
 	}
 	defer store.Close()
-	r := newRemote(store, todo.target, signatures, cfg.Log)
+	r := newRemote(store, todo.target, policy, cfg.Log)
 
 	undone, errUploads := flushUploads(ctx, cfg, r, s, journal, todo.uploads)
 	errPublish := flushRecord(ctx, cfg, r, s, todo)
@@ -131,7 +131,7 @@ func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j
 	if cfg.Found != nil {
 		cfg.Found(len(uploads))
 	}
-	u := newUploader(cfg.Local, r, s, j, cfg.Stats)
+	u := newUploader(cfg.Local, r, s, j, newWithheld(cfg.Local, r.Policy, cfg.Stats, cfg.Log), cfg.Stats)
 	u.done = cfg.Done
 	u.hurry()
 	u.resume(uploads)
@@ -166,7 +166,7 @@ func flushRecord(ctx context.Context, cfg FlushConfig, r *remote, s *session, to
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	return newPublisher(cfg.Local, l, &found, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found.own, todo.record)
+	return newPublisher(cfg.Local, l, &found, newWithheld(cfg.Local, r.Policy, cfg.Stats, cfg.Log), cfg.MaxObject, s.dir, time.Now()).publish(ctx, found.own, todo.record)
 }
 
 // Pending returns how many uploads the journals under the local tier's

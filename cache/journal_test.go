@@ -134,7 +134,7 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.close(false)
-	u := newUploader(nil, nil, s, j, new(Stats))
+	u := newUploader(nil, nil, s, j, nil, new(Stats))
 	u.add(one)
 	jb, _ := u.next(t.Context())
 	u.add(one)

@@ -11,6 +11,7 @@ import (
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/secrets"
 )
 
 // pack writes the fresh entries into a new pack, archives behind the others, or
@@ -50,7 +51,7 @@ func (d *draft) pack(ctx context.Context) error {
 }
 
 // write writes the entries of part, those that the local tier lacks last, and
-// adds to gone what is to be had nowhere.
+// adds to gone what is to be had nowhere or is not to leave.
 func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[int]bool) error {
 	var lacking []int
 	for _, i := range part {
@@ -62,7 +63,7 @@ func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[
 		case errors.Is(err, errLacking) && e.Length > 0:
 			lacking = append(lacking, i)
 			continue
-		case errors.Is(err, errLacking):
+		case errors.Is(err, errLacking), errors.Is(err, errWithheld):
 			gone[i] = true
 		case err != nil:
 			return err
@@ -91,8 +92,12 @@ func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error 
 		return errLacking
 	}
 	defer body.Close()
-	if !intact(body, e) {
+	scan := d.withheld.secrets.NewScan()
+	if !intact(body, e, scan) {
 		return errLacking
+	}
+	if err := d.withheld.check(scan, e.Action, e.Output); err != nil {
+		return err
 	}
 	if d.inline(e) {
 		d.inlined += e.Size
@@ -125,11 +130,11 @@ func (d *draft) inline(e *pack.Entry) bool {
 	}
 }
 
-// intact reports whether body is e's, and leaves it at its start. The local tier
-// may be the go command's own, which checks little.
-func intact(body *os.File, e *pack.Entry) bool {
+// intact reports whether body is e's, and leaves it at its start; scan sees all of
+// it. The local tier may be the go command's own, which checks little.
+func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 	sum := sha256.New()
-	_, err := io.CopyBuffer(sum, struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
+	_, err := io.CopyBuffer(io.MultiWriter(sum, scan), struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
 	if err == nil {
 		_, err = body.Seek(0, io.SeekStart)
 	}

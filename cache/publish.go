@@ -41,6 +41,8 @@ type publisher struct {
 	local     *localdisk.Dir
 	manifests *manifests
 	elsewhere map[protocol.ActionID]protocol.OutputID // what other scopes name
+	withheld  *withheld
+	stays     map[protocol.ActionID]bool // what is withheld, so far
 	maxObject int64
 	temp      string // folder for packs on their way out
 	today     pack.Day
@@ -61,9 +63,9 @@ type place struct {
 }
 
 // newPublisher returns a publisher into l, of which h was found.
-func newPublisher(local *localdisk.Dir, l *library, h *holdings, maxObject int64, temp string, now time.Time) *publisher {
+func newPublisher(local *localdisk.Dir, l *library, h *holdings, w *withheld, maxObject int64, temp string, now time.Time) *publisher {
 	return &publisher{
-		local: local, manifests: l.own, elsewhere: h.elsewhere(), maxObject: maxObject, temp: temp, today: pack.DayOf(now),
+		local: local, manifests: l.own, elsewhere: h.elsewhere(), withheld: w, stays: w.actions(), maxObject: maxObject, temp: temp, today: pack.DayOf(now),
 		packed:  make(map[protocol.ActionID]place),
 		planned: func(int) {},
 		done:    func() {},
@@ -78,6 +80,9 @@ func (p *publisher) needed(h *holdings, r record, index map[protocol.ActionID]in
 	}
 	for _, u := range r.uses {
 		i, known := index[u.action]
+		if p.stays[u.action] {
+			continue
+		}
 		if known && !u.fresh && !u.misplaced {
 			if h.isOwn(i) && (h.found.Entries[i].Used != p.today || h.own.version == "") {
 				return true

@@ -16,13 +16,14 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/secrets"
 	"github.com/larderbuild/larder/sign"
 )
 
 // remote is the remote tier: the layout of keys in a store, whom it believes, and
 // what is said about it on stderr.
 type remote struct {
-	Signatures
+	Policy
 	store backend.Store
 	scope string   // that is written
 	read  []string // scopes that are read, in this order
@@ -31,14 +32,15 @@ type remote struct {
 	complained atomic.Bool
 }
 
-// Signatures say how what is written is signed, and who is believed.
-type Signatures struct {
-	Key   *sign.Key   // nil: nothing is signed
-	Trust *sign.Trust // nil: everybody is believed
+// Policy says what leaves this machine, and what is let in.
+type Policy struct {
+	Key     *sign.Key       // signs what is written; nil: nothing does
+	Trust   *sign.Trust     // in who signed what is read; nil: in everybody
+	Secrets *secrets.Filter // finds what is not written; nil: by its shape alone
 }
 
-func newRemote(store backend.Store, t Target, s Signatures, log *slog.Logger) *remote {
-	return &remote{Signatures: s, store: store, scope: t.Scope, read: t.reads(), log: log}
+func newRemote(store backend.Store, t Target, p Policy, log *slog.Logger) *remote {
+	return &remote{Policy: p, store: store, scope: t.Scope, read: t.reads(), log: log}
 }
 
 // signer signs what is written.

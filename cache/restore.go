@@ -25,7 +25,7 @@ type RestoreConfig struct {
 	MaxObject int64          // larger bodies stay away, in bytes
 	Log       *slog.Logger
 
-	Signatures Signatures
+	Policy Policy
 
 	// Planned and Done, where not nil, are told of what is about to be
 	// brought, and of each entry of it that was, or could not be. Done is
@@ -51,7 +51,7 @@ type Restored struct {
 // case.
 func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 	start := time.Now()
-	r := newRemote(cfg.Store, cfg.Target, cfg.Signatures, cfg.Log)
+	r := newRemote(cfg.Store, cfg.Target, cfg.Policy, cfg.Log)
 	l := newLibrary(r, cfg.Target, cfg.Local.Path())
 	if err := l.own.leaveMark(mark{start: start}); err != nil {
 		return Restored{}, err

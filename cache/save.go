@@ -19,7 +19,7 @@ type SaveConfig struct {
 	MaxObject int64          // larger bodies stay local, in bytes
 	Log       *slog.Logger
 
-	Signatures Signatures
+	Policy Policy
 
 	// Planned and Done, where not nil, are told how many entries are about
 	// to be packed, and of each that was. Both may be called again where
@@ -47,7 +47,7 @@ type Saved struct {
 // used within the hour count as used, too: it can't be told.
 func Save(ctx context.Context, cfg SaveConfig) (Saved, error) {
 	now := time.Now()
-	l := newLibrary(newRemote(cfg.Store, cfg.Target, cfg.Signatures, cfg.Log), cfg.Target, cfg.Local.Path())
+	l := newLibrary(newRemote(cfg.Store, cfg.Target, cfg.Policy, cfg.Log), cfg.Target, cfg.Local.Path())
 	restored, marked := l.own.readMark()
 	if !marked {
 		restored.start = now
@@ -74,7 +74,8 @@ func Save(ctx context.Context, cfg SaveConfig) (Saved, error) {
 	if err != nil {
 		return Saved{}, fmt.Errorf("fetch the manifest: %w", err)
 	}
-	p := newPublisher(cfg.Local, l, &found, cfg.MaxObject, session.dir, now)
+	w := newWithheld(cfg.Local, cfg.Policy, new(Stats), cfg.Log)
+	p := newPublisher(cfg.Local, l, &found, w, cfg.MaxObject, session.dir, now)
 	if cfg.Planned != nil {
 		p.planned = cfg.Planned
 	}

@@ -69,7 +69,7 @@ func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*librar
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := newLibrary(newRemote(backendtest.Memory(), scaledTarget, Signatures{}, slog.New(slog.DiscardHandler)), scaledTarget, local.Path())
+	l := newLibrary(newRemote(backendtest.Memory(), scaledTarget, Policy{}, slog.New(slog.DiscardHandler)), scaledTarget, local.Path())
 	if err := l.own.publish(b.Context(), published{}, found.Manifest); err != nil {
 		b.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func BenchmarkPublish(b *testing.B) {
 					b.Fatal(err)
 				}
 				old.Entries, old.Packs = found.Entries, nil
-				if err := newPublisher(local, l, &holdings{}, 1<<30, dir, time.Now()).publish(b.Context(), old, record{uses: uses}); err != nil {
+				if err := newPublisher(local, l, &holdings{}, newWithheld(local, Policy{}, new(Stats), slog.New(slog.DiscardHandler)), 1<<30, dir, time.Now()).publish(b.Context(), old, record{uses: uses}); err != nil {
 					b.Fatal(err)
 				}
 			}

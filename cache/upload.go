@@ -17,6 +17,7 @@ import (
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/secrets"
 )
 
 // While the build runs, uploads leave it the cores and most of the network;
@@ -29,12 +30,13 @@ const (
 // uploader brings entries from the local tier to the remote, in the background
 // and in the order in which they were added.
 type uploader struct {
-	local   *localdisk.Dir
-	remote  *remote
-	temp    string // folder for entry objects on their way out
-	journal *journal
-	stats   *Stats
-	done    func() // where not nil, called after each upload
+	local    *localdisk.Dir
+	remote   *remote
+	temp     string // folder for entry objects on their way out
+	journal  *journal
+	withheld *withheld
+	stats    *Stats
+	done     func() // where not nil, called after each upload
 
 	connect  *semaphore.Weighted // uploads under way
 	compress *semaphore.Weighted // of these, the ones that are being compressed
@@ -49,9 +51,9 @@ type uploader struct {
 	lost   int                        // are no longer in the local tier
 }
 
-func newUploader(local *localdisk.Dir, r *remote, s *session, j *journal, stats *Stats) *uploader {
+func newUploader(local *localdisk.Dir, r *remote, s *session, j *journal, w *withheld, stats *Stats) *uploader {
 	u := &uploader{
-		local: local, remote: r, temp: s.dir, journal: j, stats: stats,
+		local: local, remote: r, temp: s.dir, journal: j, withheld: w, stats: stats,
 		connect:  semaphore.NewWeighted(uploadsAfterBuild),
 		compress: semaphore.NewWeighted(int64(runtime.NumCPU())),
 		queued:   make(map[protocol.ActionID]int),
@@ -155,6 +157,7 @@ func (u *uploader) finish(jb job, err error) {
 	case again:
 		u.enqueue(jb)
 		return
+	case errors.Is(err, errWithheld):
 	case errors.Is(err, localdisk.ErrNotFound):
 		u.lost++
 	case err != nil:
@@ -201,7 +204,7 @@ func (u *uploader) await(ctx context.Context, ready func() bool) error {
 }
 
 // upload puts one entry object. The error wraps localdisk.ErrNotFound if the
-// local tier no longer has the entry.
+// local tier no longer has the entry, errWithheld if it is to stay there.
 func (u *uploader) upload(ctx context.Context, jb job) error {
 	err := func() error {
 		object, opts, err := u.encode(ctx, jb)
@@ -216,6 +219,7 @@ func (u *uploader) upload(ctx context.Context, jb job) error {
 	switch {
 	case err == nil:
 		u.stats.Uploads.Add(1)
+	case errors.Is(err, errWithheld):
 	case context.Cause(ctx) == nil:
 		u.stats.UploadErrors.Add(1)
 		u.remote.complain("upload", entryKey(u.remote.scope, jb.action), err)
@@ -248,19 +252,35 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}
+	scan := u.withheld.secrets.NewScan()
 	opts, err := encodeObject(object, entry.Header{
 		Action:   e.Action,
 		Output:   e.Output,
 		BodySize: e.Size,
 		Time:     e.Time,
 		Cost:     jb.cost,
-	}, &cancellable{body, ctx}, u.remote.signer())
+	}, &cancellable{seen{body, scan}, ctx}, u.remote.signer())
+	if err == nil {
+		err = u.withheld.check(scan, e.Action, e.Output)
+	}
 	if err != nil {
 		object.Close()
 		os.Remove(object.Name())
 		return nil, backend.PutOptions{}, err
 	}
 	return object, opts, nil
+}
+
+// seen is a body of which a scan sees what is read, were it twice.
+type seen struct {
+	io.ReadSeeker
+	scan *secrets.Scan
+}
+
+func (s seen) Read(p []byte) (int, error) {
+	n, err := s.ReadSeeker.Read(p)
+	_, _ = s.scan.Write(p[:n]) // never fails
+	return n, err
 }
 
 // encodeObject writes an entry object to file, and leaves file at its start.

@@ -111,6 +111,7 @@ func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
 		Environ: slices.Concat(p.environ, environ(cmd), []string{
 			"LARDER_BENCH_LATENCY=" + s.latency.String(),
 			fmt.Sprintf("LARDER_BENCH_BANDWIDTH=%d", s.bandwidth),
+			"LARDER_TRUST=", // what is measured is its own
 		}),
 		Repeat: cmd.Int("n"),
 		Open: func(url string, counters *backend.Counters) backend.Store {
@@ -119,7 +120,7 @@ func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
 		Restore: func(ctx context.Context, dir, url string, store backend.Store) error {
 			s.remote = url
 			restored, err := cache.Restore(ctx, cache.RestoreConfig{
-				Local: localdisk.New(dir), Store: store, Target: s.target(), MaxObject: s.maxObject, Log: log,
+				Local: localdisk.New(dir), Store: store, Target: s.target(), MaxObject: s.maxObject, Policy: s.policy, Log: log,
 			})
 			if err == nil && restored.Entries == 0 {
 				err = errors.New("the build before it has left nothing in the remote")
@@ -142,7 +143,7 @@ func checkBench(cmd *cli.Command, s *settings) (edit string, err error) {
 	if s.readOnly && s.remote != "" {
 		return "", errors.New("LARDER_READONLY (or --readonly) is true, but larder bench has to write to the remote")
 	}
-	s.readOnly = false
+	s.readOnly, s.policy.Trust = false, nil
 	if s.remote == "" {
 		s.latency = benchLatency
 	}

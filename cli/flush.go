@@ -59,6 +59,7 @@ func (p *program) flushCommand() *cli.Command {
 				Stats:     stats,
 				Log:       log,
 				MaxObject: s.maxObject,
+				Policy:    s.policy,
 				Found:     func(n int) { bar.ChangeMax(bar.GetMax() + n) },
 				Done:      func() { _ = bar.Add(1) }, // a bar that can't be drawn is no harm
 			})

@@ -29,6 +29,9 @@ func (p *program) helper(s settings, wrong error) error {
 		return err
 	}
 	log := newLog(p.stderr, s.log)
+	if wrong == nil {
+		wrong = s.resolve(p.environ)
+	}
 	if wrong != nil {
 		log.Error(fmt.Sprintf("%v; going on with the local tier alone", wrong))
 		s.remote = ""
@@ -51,10 +54,11 @@ func (p *program) helper(s settings, wrong error) error {
 	cfg := cache.Config{
 		Local:     local,
 		Target:    s.target(),
-		Upload:    !s.readOnly,
+		Upload:    s.writes(),
 		Later:     s.close == closeLinger,
 		Budget:    s.budget,
 		MaxObject: s.maxObject,
+		Policy:    s.policy,
 		Stats:     stats,
 		Log:       log,
 	}

@@ -40,7 +40,7 @@ func (p *program) linger(s settings, local *localdisk.Dir, left bool, log *slog.
 // abandoned reports whether a session that was killed has left something to do
 // for a process that works with these settings.
 func abandoned(s settings, local *localdisk.Dir, log *slog.Logger) bool {
-	if s.remote == "" || s.readOnly {
+	if s.remote == "" || !s.writes() {
 		return false
 	}
 	found, err := cache.Abandoned(local, s.target())
@@ -118,7 +118,8 @@ func (p *program) lingerUploads(ctx context.Context, s settings, local *localdis
 		Stats:     stats,
 		Log:       log,
 		MaxObject: s.maxObject,
-		ReadOnly:  s.readOnly,
+		Policy:    s.policy,
+		ReadOnly:  !s.writes(),
 		Fill:      true,
 	})
 }

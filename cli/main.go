@@ -90,6 +90,7 @@ func (p *program) command() *cli.Command {
 			p.pruneCommand(),
 			p.cleanCommand(),
 			p.benchCommand(),
+			p.keygenCommand(),
 			p.versionCommand(),
 			p.lingerCommand(),
 		},
@@ -154,6 +155,9 @@ func (p *program) action(run func(context.Context, *cli.Command, settings) error
 func (p *program) configured(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
 	return func(ctx context.Context, cmd *cli.Command) error {
 		s, err := configure(cmd)
+		if err == nil {
+			err = s.resolve(p.environ)
+		}
 		if err != nil {
 			return &usageError{err, "larder --help lists the options"}
 		}

@@ -17,12 +17,17 @@ import (
 
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/sign"
 )
 
 // settings is the configuration, parsed.
 type settings struct {
 	remote       string
+	scope        string
+	readScopes   []string
 	profile      string
+	signKey      string // as it was given: the key, or its file
+	trust        string // likewise, a list
 	dir          string
 	readOnly     bool
 	bytes        string
@@ -37,6 +42,8 @@ type settings struct {
 	stats        string
 	log          slog.Level
 	record       string
+
+	policy cache.Policy // what resolve makes of signKey and trust
 
 	// For larder bench, which hands them to the helpers that it measures.
 	prefetch  bool
@@ -65,6 +72,7 @@ type option struct {
 	shown    string                        // what help says of such a default
 	usage    string                        // one sentence for help and README
 	hidden   bool                          // from both: for larder bench alone
+	secret   bool                          // the value is not to be printed
 	set      func(*settings, string) error // its error says what is allowed
 }
 
@@ -94,6 +102,52 @@ func options() []option {
 			s.profile = v
 			if len(v) > cache.MaxProfile {
 				return fmt.Errorf("want at most %d bytes", cache.MaxProfile)
+			}
+			return nil
+		},
+	}, {
+		flag:     "scope",
+		fallback: func() (string, error) { return "", nil }, // resolve finds it out
+		shown:    "main; in CI what the event allows",
+		usage:    "part of the remote that is written: main, or pr-123 for what has yet to be reviewed",
+		set: func(s *settings, v string) error {
+			s.scope = v
+			if v == "" {
+				return nil
+			}
+			return cache.CheckScope(v)
+		},
+	}, {
+		flag:     "read-scopes",
+		fallback: func() (string, error) { return "", nil }, // likewise
+		shown:    "the scope that is written, and main",
+		usage:    "scopes that are read, separated by commas; what the first of them has counts",
+		set:      func(s *settings, v string) error { return parseScopes(&s.readScopes, v) },
+	}, {
+		flag:   "sign-key",
+		secret: true,
+		usage:  "key with which all that is written is signed, or the FILE that larder keygen has written it to",
+		set: func(s *settings, v string) (err error) {
+			if s.signKey = v; sign.IsKey(v) {
+				_, err = sign.ParseKey(v)
+			}
+			return err
+		},
+	}, {
+		flag:     "trust",
+		fallback: func() (string, error) { return "", nil }, // likewise
+		shown:    "the key of `LARDER_SIGN_KEY`, if there is one",
+		secret:   true, // hmac keys are
+		usage:    "keys, or FILEs of them, separated by commas: what none of them has signed is not believed. Without LARDER_SIGN_KEY nothing is written then",
+		set: func(s *settings, v string) error {
+			s.trust = v
+			for _, text := range splitList(v) {
+				if !sign.IsKey(text) {
+					continue
+				}
+				if _, err := sign.ParseTrust(text); err != nil {
+					return err
+				}
 			}
 			return nil
 		},
@@ -269,10 +323,18 @@ func configure(cmd *cli.Command) (settings, error) {
 		def := s
 		if err := o.set(&s, given); err != nil {
 			s = def
-			wrong = append(wrong, fmt.Errorf("%s (or --%s) is %q: %w", o.variable(), o.flag, open.Redact(given), err))
+			wrong = append(wrong, o.wrong(given, err))
 		}
 	}
 	return s, errors.Join(wrong...)
+}
+
+// wrong says what is wrong with a value of o.
+func (o option) wrong(value string, err error) error {
+	if o.secret {
+		return fmt.Errorf("%s (or --%s): %w", o.variable(), o.flag, err)
+	}
+	return fmt.Errorf("%s (or --%s) is %q: %w", o.variable(), o.flag, open.Redact(value), err)
 }
 
 func defaultDir() (string, error) {

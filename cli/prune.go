@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -56,7 +57,7 @@ func trim(s settings, local *localdisk.Dir) (trimmed localdisk.Trimmed, since ti
 		return trimmed, since, err
 	}
 	trimmed, err = local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
-	return trimmed, since, err
+	return trimmed, since, errors.Join(err, cache.SweepWithheld(local))
 }
 
 func (p *program) cleanCommand() *cli.Command {
@@ -89,7 +90,7 @@ func (p *program) cleanCommand() *cli.Command {
 				return err
 			}
 			trimmed, err := local.Clean(since)
-			if err != nil {
+			if err = errors.Join(err, cache.SweepWithheld(local)); err != nil {
 				return err
 			}
 			return p.print(cmd, newRemoved(trimmed, since))

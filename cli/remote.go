@@ -20,12 +20,9 @@ const (
 	breakerCooldown = 5 * time.Second
 )
 
-// mainScope is the scope that is read and written.
-const mainScope = "main"
-
 // target returns where this session's work goes, as it stands in the journals.
 func (s settings) target() cache.Target {
-	target := cache.Target{Remote: s.remote, Scope: mainScope}
+	target := cache.Target{Remote: s.remote, Scope: s.scope, Read: s.readScopes}
 	if s.prefetch {
 		target.Profile = s.profileHere()
 	}
@@ -52,7 +49,7 @@ func openRemote(url string, s settings, counters *backend.Counters, log *slog.Lo
 	store = backend.WithBreaker(store, backend.Breaker{Faults: faultsToBreak, Cooldown: breakerCooldown})
 	store = backend.WithLimit(store, connections)
 	store = backend.WithRetry(store, attempts, backoff)
-	if s.readOnly {
+	if !s.writes() {
 		store = backend.ReadOnly(store)
 	}
 	return store

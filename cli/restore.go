@@ -45,7 +45,7 @@ func (p *program) restoreCommand() *cli.Command {
 			return p.step(ctx, cmd, s, result, func(ctx context.Context, st step) error {
 				bar := p.progress("restoring", progressbar.OptionShowBytes(true))
 				counts, err := cache.Restore(ctx, cache.RestoreConfig{
-					Local: st.local, Store: st.store, Target: st.target, MaxObject: s.maxObject, Log: st.log,
+					Local: st.local, Store: st.store, Target: st.target, MaxObject: s.maxObject, Policy: s.policy, Log: st.log,
 					Planned: func(_ int, bytes int64) { bar.ChangeMax64(bytes) },
 					Done:    func(bytes int64) { _ = bar.Add64(bytes) }, // a bar that can't be drawn is no harm
 				})

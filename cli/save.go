@@ -27,7 +27,7 @@ func (r *saved) String() string {
 	return fmt.Sprintf("saved %d of the %d entries that the build used, %s", r.New, r.Used, humanize.IBytes(uint64(r.BytesOut)))
 }
 
-var errReadOnly = errors.New("nothing is saved, since the remote is read-only here (LARDER_READONLY)")
+var errReadOnly = errors.New("nothing is saved, since the remote is read-only here (LARDER_READONLY, or LARDER_TRUST without LARDER_SIGN_KEY)")
 
 func (p *program) saveCommand() *cli.Command {
 	return &cli.Command{
@@ -40,12 +40,12 @@ func (p *program) saveCommand() *cli.Command {
 		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
 			result := new(saved)
 			return p.step(ctx, cmd, s, result, func(ctx context.Context, st step) error {
-				if s.readOnly {
+				if !s.writes() {
 					return errReadOnly
 				}
 				bar := p.progress("packing")
 				found, err := cache.Save(ctx, cache.SaveConfig{
-					Local: st.local, Store: st.store, Target: st.target, MaxObject: s.maxObject, Log: st.log,
+					Local: st.local, Store: st.store, Target: st.target, MaxObject: s.maxObject, Policy: s.policy, Log: st.log,
 					Planned: func(entries int) { bar.ChangeMax(bar.GetMax() + entries) },
 					Done:    func() { _ = bar.Add(1) },
 				})
