@@ -13,7 +13,6 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/cache"
-	"github.com/larderbuild/larder/localdisk"
 )
 
 // flushed is the result of larder flush.
@@ -45,10 +44,14 @@ func (p *program) flushCommand() *cli.Command {
 		Flags: []cli.Flag{jsonFlag()},
 		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
 			log := newLog(p.stderr, s.log)
+			local, err := openLocal(s.dir)
+			if err != nil {
+				return err
+			}
 			stats := new(cache.Stats)
 			bar := p.progress("uploading")
-			err := cache.Flush(ctx, cache.FlushConfig{
-				Local: localdisk.New(s.dir),
+			err = cache.Flush(ctx, cache.FlushConfig{
+				Local: local,
 				Open: func(t cache.Target) (backend.Store, error) {
 					if err := open.Check(t.Remote); err != nil {
 						return nil, err

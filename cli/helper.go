@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"github.com/larderbuild/larder/cache"
-	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -46,7 +45,7 @@ func (p *program) helper(s settings, wrong error) error {
 		}
 	}
 
-	local, err := openLocal(s.dir, log)
+	local, err := localOrTemporary(s.dir, log)
 	if err != nil {
 		return err
 	}
@@ -105,21 +104,6 @@ func (r *recorder) Write(b []byte) (int, error) {
 		r.file = nil
 	}
 	return len(b), nil
-}
-
-// openLocal returns the local tier in dir. Where there can be none, a session
-// still needs a place for what the go command puts: a temporary one.
-func openLocal(dir string, log *slog.Logger) (*localdisk.Dir, error) {
-	err := os.MkdirAll(dir, 0o700)
-	if err == nil {
-		return localdisk.New(dir), nil
-	}
-	temp, errTemp := os.MkdirTemp("", "larder-")
-	if errTemp != nil {
-		return nil, errTemp
-	}
-	log.Error(fmt.Sprintf("LARDER_DIR: %v; this session uses %s instead", err, temp))
-	return localdisk.New(temp), nil
 }
 
 func (p *program) printStats(s settings, stats *cache.Stats) {

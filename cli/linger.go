@@ -92,9 +92,12 @@ func (p *program) lingerCommand() *cli.Command {
 		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
 			ctx, cancel := context.WithTimeoutCause(ctx, s.linger, errors.New("LARDER_LINGER is over"))
 			defer cancel()
-			local := localdisk.New(s.dir)
+			local, err := openLocal(s.dir)
+			if err != nil {
+				return err
+			}
 			log := newLog(p.stderr, s.log)
-			err := p.lingerUploads(ctx, s, local, log)
+			err = p.lingerUploads(ctx, s, local, log)
 			if cmd.Bool("trim") {
 				_, _, errTrim := trim(s, local)
 				err = errors.Join(err, errTrim)

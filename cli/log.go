@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // newLog returns a logger whose lines stand among a build's output: a name, a
@@ -41,8 +42,25 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := fmt.Fprintln(h.w, strings.ReplaceAll(line, "\n", "; "))
+	_, err := fmt.Fprintln(h.w, printable(line))
 	return err
+}
+
+// maxLine is the length in bytes of the longest line that is logged.
+const maxLine = 2000
+
+// printable returns line as it may stand on a terminal: some of what it says comes
+// from servers, which may say anything.
+func printable(line string) string {
+	if len(line) > maxLine {
+		line = line[:maxLine] + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, strings.ReplaceAll(line, "\n", "; "))
 }
 
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {

@@ -41,7 +41,11 @@ func (p *program) pruneCommand() *cli.Command {
 			"stays. Nothing in the remote is touched.",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: p.action(func(_ context.Context, cmd *cli.Command, s settings) error {
-			trimmed, since, err := trim(s, localdisk.New(s.dir))
+			local, err := openLocal(s.dir)
+			if err != nil {
+				return err
+			}
+			trimmed, since, err := trim(s, local)
 			if err != nil {
 				return err
 			}
@@ -71,7 +75,10 @@ func (p *program) cleanCommand() *cli.Command {
 			&cli.BoolFlag{Name: "force", Usage: "give up uploads that are left to do"},
 		},
 		Action: p.action(func(_ context.Context, cmd *cli.Command, s settings) error {
-			local := localdisk.New(s.dir)
+			local, err := openLocal(s.dir)
+			if err != nil {
+				return err
+			}
 			pending, err := cache.Pending(local)
 			if err != nil {
 				return err

@@ -59,31 +59,6 @@ func TestNewTouchesNothing(t *testing.T) {
 	}
 }
 
-func TestPutCreatesPrivately(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("no permission bits")
-	}
-	root := filepath.Join(t.TempDir(), "cache")
-	e := numberedEntry(1, []byte("body"))
-	d := New(root)
-	body := mustPut(t, d, e, []byte("body"))
-	for path, want := range map[string]fs.FileMode{
-		root:                          0o700,
-		filepath.Dir(body):            0o755,
-		body:                          0o644,
-		d.actionPath(e.Action):        0o644,
-		filepath.Join(root, "README"): 0o644,
-	} {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if extra := info.Mode().Perm() &^ want; extra != 0 {
-			t.Errorf("%s has mode %o, want at most %o", path, info.Mode().Perm(), want)
-		}
-	}
-}
-
 func TestLastWriterWins(t *testing.T) {
 	d := New(t.TempDir())
 	first := numberedEntry(1, []byte("first"))

@@ -35,8 +35,13 @@ func (d *Dir) TrimDue() (bool, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, wrap("claim trim of", d, err)
 	}
+	path := filepath.Join(folder, "trim.txt")
+	// Transform would make a file that the umask alone keeps others from writing.
+	if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err == nil {
+		f.Close()
+	}
 	now, first := d.now(), false
-	err = lockedfile.Transform(filepath.Join(folder, "trim.txt"), func(stamp []byte) ([]byte, error) {
+	err = lockedfile.Transform(path, func(stamp []byte) ([]byte, error) {
 		if trimmedRecently(stamp, now) {
 			return nil, errNotDue
 		}

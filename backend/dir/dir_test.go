@@ -29,24 +29,69 @@ func open(t *testing.T, path string) backend.Store {
 	return s
 }
 
+// TestKeysThatAreRefused: what lies beside the store would be found under most
+// of these, and is neither read nor replaced nor removed.
 func TestKeysThatAreRefused(t *testing.T) {
 	path := t.TempDir()
+	outside := filepath.Join(path, "outside")
+	if err := os.WriteFile(outside, []byte("secret"), 0o666); err != nil {
+		t.Fatal(err)
+	}
 	s := open(t, filepath.Join(path, "store"))
-	for _, key := range []string{
-		"", ".", "..", "/abs", "a/", "a//b", "../outside", "a/../../outside", "a/./b", `a\b`, `..\outside`, "a\x00b",
+	backendtest.PutBytes(t, s, "a/key", []byte("x"))
+	for _, test := range []struct{ name, key string }{
+		{"empty", ""},
+		{"the folder", "."},
+		{"the folder above", ".."},
+		{"absolute", outside},
+		{"absolute below the folder", "/a/key"},
+		{"ending in a slash", "a/"},
+		{"empty part", "a//key"},
+		{"dot", "a/./key"},
+		{"up", "../outside"},
+		{"down and up", "a/../../outside"},
+		{"up within the folder", "a/../a/key"},
+		{"up at the end", "a/.."},
+		{"backslash", `a\key`},
+		{"up by backslash", `..\outside`},
+		{"drive", `C:\outside`},
+		{"zero byte", "a/key\x00"},
+		{"zero byte and more", "../outside\x00key"},
+		{"not UTF-8", "a/\xff"},
 	} {
-		if _, err := s.Put(t.Context(), key, strings.NewReader(""), backendtest.Options(nil)); err == nil {
-			t.Errorf("put %q was accepted", key)
-		}
-		if _, _, err := s.Get(t.Context(), key, backend.Range{}); err == nil {
-			t.Errorf("get %q was accepted", key)
-		}
-		if err := s.Delete(t.Context(), key); err == nil {
-			t.Errorf("delete %q was accepted", key)
+		t.Run(test.name, func(t *testing.T) {
+			body, _, err := s.Get(t.Context(), test.key, backend.Range{})
+			if err == nil {
+				body.Close()
+			}
+			expectRefused(t, "get", test.key, err)
+			_, err = s.Put(t.Context(), test.key, strings.NewReader(""), backendtest.Options(nil))
+			expectRefused(t, "put", test.key, err)
+			expectRefused(t, "delete", test.key, s.Delete(t.Context(), test.key))
+		})
+	}
+	for _, prefix := range []string{"..", "../", outside, "/", `..\`, "a/../", "\x00"} {
+		for obj, err := range s.List(t.Context(), prefix) {
+			t.Errorf("list %q: %+v, %v", prefix, obj, err)
 		}
 	}
-	if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
+	if data, err := os.ReadFile(outside); err != nil || string(data) != "secret" {
+		t.Errorf("outside: %q, %v", data, err)
+	}
+	if entries, err := os.ReadDir(path); err != nil || len(entries) != 2 {
 		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+// expectRefused checks that err names key and what is wrong with it, and says
+// nothing of an object that is missing or denied.
+func expectRefused(t *testing.T, op, key string, err error) {
+	t.Helper()
+	if err == nil || !strings.HasPrefix(err.Error(), op+" "+key+": not a key") {
+		t.Errorf("%s: %v, want an error that names the key", op, err)
+	}
+	if errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied) {
+		t.Errorf("%s: %v must not be one of the sentinels", op, err)
 	}
 }
 

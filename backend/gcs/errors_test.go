@@ -94,15 +94,25 @@ func answering(t *testing.T, code int, body string) backend.Store {
 		io.WriteString(w, body)
 	}))
 	t.Cleanup(server.Close)
-	s, err := gcs.Open(t.Context(), gcs.Config{Bucket: "bucket", Endpoint: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openAt(t, server.URL)
 	t.Cleanup(func() { s.Close() })
 	return s
 }
 
+func openAt(t *testing.T, endpoint string) backend.Store {
+	t.Helper()
+	s, err := gcs.Open(t.Context(), gcs.Config{Bucket: "bucket", Endpoint: endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 func TestAnswers(t *testing.T) {
+	backendtest.RunAnswers(t, openAt)
+}
+
+func TestSentinels(t *testing.T) {
 	sentinels := []error{backend.ErrNotFound, backend.ErrConflict, backend.ErrDigest, backend.ErrDenied}
 	for _, test := range []struct {
 		name string

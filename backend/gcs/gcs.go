@@ -49,12 +49,13 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	transport.Protocols = new(http.Protocols)
 	transport.Protocols.SetHTTP1(true)
 
+	limited := backend.LimitAnswers(transport)
 	client := &http.Client{
-		Transport:     transport,
+		Transport:     limited,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if cfg.Endpoint == "" || hasCredentialsFile() {
-		client.Transport = &authorized{base: transport, found: make(chan struct{})}
+		client.Transport = &authorized{base: limited, found: make(chan struct{})}
 	}
 	options := []option.ClientOption{option.WithHTTPClient(client)}
 	if cfg.Endpoint != "" {
@@ -148,7 +149,8 @@ func (s *store) missing(ctx context.Context) error {
 }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
-	call := s.objects.Get(s.bucket, key).Context(ctx)
+	asking, take := backend.ExpectObject(ctx)
+	call := s.objects.Get(s.bucket, key).Context(asking)
 	ranged := r.Length > 0 || r.Offset > 0
 	switch {
 	case r.Length > 0:
@@ -174,6 +176,7 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 			return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)
 		}
 	}
+	take()
 	return backend.NewBody(ctx, key, res.Body), obj, nil
 }
 

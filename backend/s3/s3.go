@@ -75,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	transport.MaxIdleConnsPerHost = connections
 	transport.DisableCompression = true
 	sdk.HTTPClient = &http.Client{
-		Transport:     transport,
+		Transport:     backend.LimitAnswers(transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 
@@ -173,7 +173,8 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 	case r.Offset > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.Offset))
 	}
-	out, err := s.client.GetObject(ctx, in)
+	asking, take := backend.ExpectObject(ctx)
+	out, err := s.client.GetObject(asking, in)
 	if err != nil {
 		if status(err) == http.StatusRequestedRangeNotSatisfiable {
 			return http.NoBody, backend.Object{Key: key}, nil
@@ -187,6 +188,7 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 			return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)
 		}
 	}
+	take()
 	return backend.NewBody(ctx, key, out.Body), obj, nil
 }
 
