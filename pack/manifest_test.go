@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"flag"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/sign"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden file")
@@ -200,6 +202,83 @@ func TestBomb(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 48<<20 {
 		t.Errorf("%d bytes allocated", n)
+	}
+}
+
+// A signature is for the place where a manifest lies, and for all of it.
+func TestSigned(t *testing.T) {
+	k, err := sign.ParseKey("ed25519-secret:" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := sign.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Place{Scope: "main", Name: "m/example.com%2Fm/linux"}
+	signed := func(at Place, key *sign.Key) []byte {
+		object, err := sample(9).Encode(at, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return object
+	}
+	object := signed(at, k)
+	file := filepath.Join("testdata", "signed-manifest-v2.golden")
+	if *update {
+		if err := os.WriteFile(file, object, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stripped := bytes.Clone(object)
+	clear(stripped[keyAt:crcAt])
+	binary.BigEndian.PutUint32(stripped[crcAt:], crc32.Checksum(stripped[:crcAt], castagnoli))
+	forged := seal(sample(8).payload()) // with a signature of the right one
+	copy(forged[keyAt:crcAt], object[keyAt:])
+	binary.BigEndian.PutUint32(forged[crcAt:], crc32.Checksum(forged[:crcAt], castagnoli))
+	for _, test := range []struct {
+		name   string
+		object []byte
+		at     Place
+		trust  *sign.Trust
+		want   error
+	}{
+		{"as it is", object, at, sign.Only(k), nil},
+		{"the golden file", golden, at, sign.Only(k), nil},
+		{"by whoever", object, Place{}, nil, nil},
+		{"in another scope", object, Place{"pr-7", at.Name}, sign.Only(k), sign.ErrUntrusted},
+		{"under another name", object, Place{"main", "m/example.com%2Fm/darwin"}, sign.Only(k), sign.ErrUntrusted},
+		{"at a place that reads the same", object, Place{"mainm", at.Name[1:]}, sign.Only(k), sign.ErrUntrusted},
+		{"never signed", encode(t, sample(9)), at, sign.Only(k), sign.ErrUntrusted},
+		{"stripped", stripped, at, sign.Only(k), sign.ErrUntrusted},
+		{"by a stranger", signed(at, stranger), at, sign.Only(k), sign.ErrUntrusted},
+		{"of another manifest", forged, at, sign.Only(k), sign.ErrUntrusted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if _, err := Decode(test.object, test.at, test.trust); !errors.Is(err, test.want) {
+				t.Errorf("error %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+func TestScope(t *testing.T) {
+	for name, want := range map[string]bool{
+		"main": true, "pr-123": true, "branch-Fix_1.2": true, "0": true, strings.Repeat("x", 100): true,
+		"": false, ".": false, "..": false, "-x": false, "a/b": false, "a b": false, "ä": false, "a\n": false, strings.Repeat("x", 101): false,
+	} {
+		if err := CheckScope(name); (err == nil) != want {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	m := sample(4)
+	m.Packs[1].Scope = "../pr-12"
+	if _, err := Decode(seal(m.payload()), Place{}, nil); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a manifest that names a pack in a scope that can't be one: %v", err)
 	}
 }
 

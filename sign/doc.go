@@ -11,9 +11,9 @@
 // have no key, and tells nobody else's signatures apart. In a file of keys, blank
 // lines and those that begin with # count for nothing.
 //
-// A key is named by its ID: the first 8 bytes of the SHA-256 of its kind, a line
-// break, and its public bytes, or the secret ones of hmac. An ID only says which
-// key to try. How a signature is checked depends on the key that is trusted, never
+// A key is named by its ID: the first 8 bytes of the SHA-256 of its kind with the
+// colon, a line break, and its bytes; of a pair, those of the public one. An ID only
+// says which key to try. How a signature is checked depends on the key that is trusted, never
 // on what is checked, so that no kind passes for another.
 //
 // What is signed is a purpose and parts, each preceded by its length as a

@@ -1,0 +1,126 @@
+package entry_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/sign"
+)
+
+// key returns a signing key that is the same each time.
+func key(t testing.TB, kind string) *sign.Key {
+	t.Helper()
+	k, err := sign.ParseKey(kind + ":" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// want is what a reader of scope main wants who trusts k alone.
+func want(k *sign.Key) entry.Want {
+	return entry.Want{Action: action, Scope: "main", MaxSize: noLimit, Trust: sign.Only(k)}
+}
+
+// forge returns object with another header.
+func forge(t testing.TB, object []byte, change func(*entry.Header)) []byte {
+	t.Helper()
+	h, err := entry.ParseHeader(object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&h)
+	return append(h.Append(nil), object[entry.HeaderSize:]...)
+}
+
+// A signature is for the header and for the scope. Golden files pin both kinds.
+func TestSigned(t *testing.T) {
+	for _, kind := range []string{"ed25519-secret", "hmac"} {
+		t.Run(kind, func(t *testing.T) {
+			k := key(t, kind)
+			object := encodeFor(t, []byte("raw"), entry.Signer{Key: k, Scope: "main"})
+			file := filepath.Join("testdata", "signed-"+kind+"-v1.golden")
+			if *update {
+				if err := os.WriteFile(file, object, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if golden, err := os.ReadFile(file); err != nil || !bytes.Equal(object, golden) {
+				t.Errorf("the encoder writes other bytes than %s, %v", file, err)
+			}
+			for _, test := range []struct {
+				name   string
+				object []byte
+				want   entry.Want
+				err    error
+			}{
+				{"as it is", object, want(k), nil},
+				{"by whoever", object, entry.Want{Action: action, MaxSize: noLimit}, nil},
+				{"in another scope", object, entry.Want{Action: action, Scope: "pr-7", MaxSize: noLimit, Trust: sign.Only(k)}, sign.ErrUntrusted},
+				{"for another action", forge(t, object, func(h *entry.Header) { h.Action[0] ^= 1 }), want(k), entry.ErrCorrupt},
+				{"with another time", forge(t, object, func(h *entry.Header) { h.Time = h.Time.Add(1) }), want(k), sign.ErrUntrusted},
+				{"with another cost", forge(t, object, func(h *entry.Header) { h.Cost++ }), want(k), sign.ErrUntrusted},
+				{"with another body", forge(t, object, func(h *entry.Header) { h.Output[0] ^= 1 }), want(k), sign.ErrUntrusted},
+				{"with another payload", forge(t, object, func(h *entry.Header) { h.MD5[0] ^= 1 }), want(k), sign.ErrUntrusted},
+				{"of another size", forge(t, object, func(h *entry.Header) { h.BodySize++; h.PayloadSize++ }), want(k), sign.ErrUntrusted},
+				{"stripped", forge(t, object, func(h *entry.Header) { h.KeyID, h.Signature = sign.ID{}, sign.Signature{} }), want(k), sign.ErrUntrusted},
+				{"never signed", encode(t, []byte("raw")), want(k), sign.ErrUntrusted},
+			} {
+				t.Run(test.name, func(t *testing.T) {
+					h, err := entry.ReadHeader(bytes.NewReader(test.object), test.want)
+					if !errors.Is(err, test.err) {
+						t.Errorf("error %v, want %v", err, test.err)
+					}
+					if err == nil && h.BodySize != 3 {
+						t.Errorf("header %+v", h)
+					}
+				})
+			}
+		})
+	}
+}
+
+// FuzzHeader: whatever header is accepted encodes to the same bytes, and none that
+// this key has not signed is.
+func FuzzHeader(f *testing.F) {
+	k := key(f, "ed25519-secret")
+	signed := encodeFor(f, []byte("raw"), entry.Signer{Key: k, Scope: "main"})[:entry.HeaderSize]
+	f.Fuzz(func(t *testing.T, b []byte) {
+		h, err := entry.ParseHeader(b)
+		if err != nil {
+			if !errors.Is(err, entry.ErrCorrupt) {
+				t.Errorf("error %v is not ErrCorrupt", err)
+			}
+			return
+		}
+		if again := h.Append(nil); !bytes.Equal(again, b[:entry.HeaderSize]) {
+			t.Errorf("the header encodes to %x", again)
+		}
+		w := want(k)
+		w.Action = h.Action
+		if _, err := entry.ReadHeader(bytes.NewReader(b), w); err == nil && !bytes.Equal(b[:entry.HeaderSize], signed) {
+			t.Error("accepted without a signature")
+		}
+	})
+}
+
+// BenchmarkTrust measures what signing adds to the reading of an object.
+func BenchmarkTrust(b *testing.B) {
+	k := key(b, "ed25519-secret")
+	object := encodeFor(b, []byte(strings.Repeat("x", 1000)), entry.Signer{Key: k, Scope: "main"})
+	for name, w := range map[string]entry.Want{"anybody": {Action: action, MaxSize: noLimit}, "signed": want(k)} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := entry.ReadHeader(bytes.NewReader(object), w); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,83 @@
+package secrets
+
+import (
+	"bytes"
+	"regexp"
+)
+
+// maxShape is the length in bytes of the longest match that a shape's pattern can
+// have.
+const maxShape = 128
+
+// A shape is a kind of secret that is known by its form.
+type shape struct {
+	rule    string
+	anchors []string // each match begins with one, or has one as of its second byte
+
+	// pattern has no assertions, so that what it matches in a part of a body it
+	// matches in the whole. It matches no more than it has to: where a secret may
+	// be longer, its beginning.
+	pattern *regexp.Regexp
+}
+
+// shapes returns all shapes. It is a function for the sake of commands that need
+// none: a start of larder would wait for the patterns.
+func shapes() []shape {
+	return []shape{
+		{
+			"private key",
+			[]string{"-----BEGIN "},
+			regexp.MustCompile(`-----BEGIN [0-9A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----`),
+		}, {
+			"AWS access key",
+			[]string{"AKIA", "ASIA"},
+			regexp.MustCompile(`[^0-9A-Za-z_]A[KS]IA[0-9A-Z]{16}[^0-9A-Za-z_]`),
+		}, {
+			"GitHub token",
+			[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"},
+			// Since 2026, what follows ghs_ may be an app's ID and a JWT.
+			regexp.MustCompile(`gh[pour]_[0-9A-Za-z]{36}|ghs_[0-9A-Za-z._-]{36}|github_pat_[0-9A-Za-z]{22}_[0-9A-Za-z]{59}`),
+		}, {
+			"GitLab token",
+			[]string{"glpat-", "gldt-", "glrt-", "glcbt-", "glptt-"},
+			regexp.MustCompile(`gl(?:pat|dt|rt|cbt|ptt)-[0-9A-Za-z_-]{20}`),
+		}, {
+			"Google API key",
+			[]string{"AIza"},
+			regexp.MustCompile(`AIza[0-9A-Za-z_-]{35}`),
+		}, {
+			"Google OAuth client secret",
+			[]string{"GOCSPX-"},
+			regexp.MustCompile(`GOCSPX-[0-9A-Za-z_-]{28}`),
+		}, {
+			"Slack token",
+			[]string{"xox"},
+			regexp.MustCompile(`xox[abprs]-[0-9][0-9A-Za-z-]{9}`),
+		}, {
+			"npm token",
+			[]string{"npm_"},
+			regexp.MustCompile(`npm_[0-9A-Za-z]{36}`),
+		}, {
+			"larder key", // as package sign writes them
+			[]string{"ed25519-secret:", "hmac:"},
+			regexp.MustCompile(`(?:ed25519-secret|hmac):[0-9A-Za-z+/]{43}`),
+		},
+	}
+}
+
+// in reports whether body, or this part of one, has the shape.
+func (s *shape) in(body []byte) bool {
+	for _, anchor := range s.anchors {
+		for at := 0; ; at++ {
+			next := bytes.Index(body[at:], []byte(anchor))
+			if next < 0 {
+				break
+			}
+			at += next
+			if s.pattern.Match(body[max(at-1, 0):min(at+maxShape, len(body))]) {
+				return true
+			}
+		}
+	}
+	return false
+}
