@@ -64,8 +64,13 @@ func traced(store backend.Store) (backend.Store, func() []string) {
 
 func manifest(t *testing.T, store backend.Store, p cache.Profile) *pack.Manifest {
 	t.Helper()
+	return manifestIn(t, store, "main", p)
+}
+
+func manifestIn(t *testing.T, store backend.Store, scope string, p cache.Profile) *pack.Manifest {
+	t.Helper()
 	name := strings.NewReplacer("/", "%2F").Replace(p.Module)
-	m, err := pack.Decode(read(t, store, "v1/main/m/"+name+"/"+p.Name), pack.Place{}, nil)
+	m, err := pack.Decode(read(t, store, "v1/"+scope+"/m/"+name+"/"+p.Name), pack.Place{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

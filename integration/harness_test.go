@@ -56,7 +56,7 @@ func run(m *testing.M) (int, error) {
 // environ returns this process's environment without what would turn the go
 // command or larder, and with extra.
 func environ(extra ...string) []string {
-	turns := regexp.MustCompile(`^(LARDER_|AWS_|GOOGLE_|STORAGE_EMULATOR|CI=|GOFLAGS=|GOCACHE|GODEBUG=)`)
+	turns := regexp.MustCompile(`^(LARDER_|AWS_|GOOGLE_|STORAGE_EMULATOR|CI=|CI_|GITHUB_|GITLAB_CI|GOFLAGS=|GOCACHE|GODEBUG=)`)
 	env := slices.DeleteFunc(os.Environ(), turns.MatchString)
 	return append(env, extra...)
 }

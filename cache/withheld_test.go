@@ -1,0 +1,169 @@
+package cache_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/secrets"
+)
+
+const (
+	secret  = "not-a-secret-but-taken-for-one"
+	telling = "ok, and the token is " + secret + "\n"
+)
+
+// knowing gives a session a secret.
+func knowing(c *cache.Config) { c.Policy.Secrets = secrets.New([]string{"DEPLOY_TOKEN=" + secret}) }
+
+// named reports whether m names name's action.
+func named(m *pack.Manifest, name string) bool {
+	return slices.ContainsFunc(m.Entries, func(e pack.Entry) bool { return e.Action == actionID(name) })
+}
+
+// wantNoSecret fails the test if an object of store holds the secret. Those that
+// could are too small to be compressed.
+func wantNoSecret(t *testing.T, store backend.Store, prefix string) {
+	t.Helper()
+	for _, key := range keys(t, store, prefix) {
+		object := read(t, store, key)
+		if strings.Contains(key, "/m/") && !strings.HasSuffix(key, "@latest") {
+			m, err := pack.Decode(object, pack.Place{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, e := range m.Entries {
+				object = append(object, e.Inline...)
+			}
+		}
+		if bytes.Contains(object, []byte(secret)) {
+			t.Errorf("the secret is in %s", key)
+		}
+	}
+}
+
+// What holds a secret is served here, and goes nowhere: not by the session that
+// put it, not by one that knows no secrets and finds it in the local tier, and not
+// by Flush. It is told from what tells nothing by who put it, and by when.
+func TestWithheld(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store, under(profile), knowing)
+	build(t, a, packages...)
+	a.wantMiss(t, "log")
+	a.put(t, "log", telling)
+	a.put(t, "archive", archive("telling")+secret)
+	a.wantHit(t, "log", telling)
+	a.Close(time.Minute)
+	if s := a.stats.Summary(); s.Withheld != 2 || s.Uploads != int64(2*len(packages)) {
+		t.Errorf("stats: %+v", s)
+	}
+	log := a.log.String()
+	if strings.Contains(log, secret) || strings.Count(log, "level=WARN") != 1 || !strings.Contains(log, "value of DEPLOY_TOKEN") || !strings.Contains(log, actionID("log").String()) {
+		t.Errorf("log:\n%s", log)
+	}
+	for _, name := range []string{"log", "archive"} {
+		if named(manifest(t, store, profile), name) {
+			t.Errorf("the manifest names %s", name)
+		}
+	}
+
+	// Who does not know the secret uses it, and publishes other news.
+	b := newMachine(t, a.dir, store, under(profile))
+	b.wantHit(t, "log", telling)
+	build(t, b, "news")
+	b.Close(time.Minute)
+	if m := manifest(t, store, profile); named(m, "log") || !named(m, "news") {
+		t.Errorf("the manifest names the log: %v, the news: %v", named(m, "log"), named(m, "news"))
+	}
+	wantNoSecret(t, store, "v1/")
+
+	// A put of the same again says nothing new; one without the secret does.
+	c := newMachine(t, a.dir, store, under(profile))
+	c.put(t, "log", telling)
+	c.Close(time.Minute)
+	wantNoSecret(t, store, "v1/")
+	d := newMachine(t, a.dir, store, under(profile), knowing)
+	d.put(t, "log", "ok\n")
+	d.Close(time.Minute)
+	if !named(manifest(t, store, profile), "log") {
+		t.Error("the manifest lacks the log that holds no secret any more")
+	}
+}
+
+// A put that was still to be uploaded is overtaken by one that holds a secret.
+func TestWithheldBeforeFlush(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store, under(profile))
+	a.put(t, "log", "ok\n")
+	if !a.Close(0) {
+		t.Fatal("nothing is left")
+	}
+	b := newMachine(t, a.dir, store, knowing)
+	b.put(t, "log", telling)
+	b.Close(time.Minute)
+	if _, err := flush(t.Context(), a.dir, store); err != nil {
+		t.Fatal(err)
+	}
+	wantNoSecret(t, store, "v1/")
+	if len(keys(t, store, "v1/main/a/")) != 0 {
+		t.Error("it was uploaded")
+	}
+}
+
+// What a go command without larder has made is searched when it is packed, and what
+// a manifest names of it, from a time before, is named no longer.
+func TestSaveWithholds(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), nil)
+	a.put(t, "log", telling)
+	a.put(t, "other", big("other"))
+	a.Close(0)
+	save := func(known *secrets.Filter) {
+		t.Helper()
+		to := target
+		to.Profile = profile
+		_, err := cache.Save(t.Context(), cache.SaveConfig{
+			Local: localdisk.New(a.dir), Store: store, Target: to, MaxObject: 1 << 30, Log: slog.New(slog.DiscardHandler),
+			Policy: cache.Policy{Secrets: known},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(secrets.New([]string{"DEPLOY_TOKEN=" + secret}))
+	if m := manifest(t, store, profile); named(m, "log") || !named(m, "other") {
+		t.Errorf("the manifest names the log: %v, the other: %v", named(m, "log"), named(m, "other"))
+	}
+	wantNoSecret(t, store, "v1/")
+	save(nil)
+	wantNoSecret(t, store, "v1/")
+}
+
+// Marks go with the entries that they are for.
+func TestSweepWithheld(t *testing.T) {
+	a := newMachine(t, t.TempDir(), backendtest.Memory(), knowing)
+	a.put(t, "log", telling)
+	a.put(t, "other log", telling)
+	a.Close(time.Minute)
+	id := actionID("log").String()
+	if err := os.Remove(filepath.Join(a.dir, id[:2], id+"-a")); err != nil {
+		t.Fatal(err)
+	}
+	if err := cache.SweepWithheld(localdisk.New(a.dir)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(filepath.Join(a.dir, "larder", "withheld"))
+	if err != nil || len(left) != 1 || left[0].Name() != actionID("other log").String() {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
