@@ -10,6 +10,9 @@
 // session and publishes what it used, for the next ones; and [Flush] does what
 // sessions have left, in whichever process.
 //
+// A session writes one scope, and reads several. A [Policy] says how what it writes
+// is signed, whose signatures it believes, and what stays local for what is in it.
+//
 // Where the go command is known to read no more of archives than their heads, as
 // long as everything is cached, the manifest's heads are all that is brought of
 // them; the first miss has the bodies follow, and waits for those that were given
@@ -28,8 +31,8 @@
 //	v1/<scope>/m/<module>/<profile>   manifest, both names escaped as in a URL's query
 //	v1/<scope>/m/<module>/@latest     name of the profile that was published last
 //
-// and two folders in the local tier's directory: larder/sessions, with the
-// journals (session and journal say how they look), and larder/manifests, with
-// copies of manifests, the locks under which they are prefetched, and the marks
-// that [Restore] leaves for [Save].
+// and three folders in the local tier's directory: larder/sessions, with the
+// journals (session and journal say how they look); larder/manifests, with copies of
+// manifests, the locks under which they are prefetched, and the marks that [Restore]
+// leaves for [Save]; and larder/withheld, with marks of what must not leave.
 package cache

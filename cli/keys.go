@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/larderbuild/larder/secrets"
@@ -67,8 +68,8 @@ func keyText(value string) (string, error) {
 	const limit = 64 << 10
 	info, err := os.Stat(value)
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return "", errors.New("it is neither a key, as larder keygen writes them, nor the name of a file")
+	case !filepath.IsAbs(value), errors.Is(err, os.ErrNotExist): // whoever uploads in the background does it elsewhere
+		return "", errors.New("it is neither a key, as larder keygen writes them, nor the absolute path of a file")
 	case err != nil:
 		return "", err
 	case !info.Mode().IsRegular() || info.Size() > limit:

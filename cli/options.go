@@ -126,7 +126,7 @@ func options() []option {
 	}, {
 		flag:   "sign-key",
 		secret: true,
-		usage:  "key with which all that is written is signed, or the FILE that larder keygen has written it to",
+		usage:  "key with which all that is written is signed, or the absolute path of the FILE that larder keygen has written it to",
 		set: func(s *settings, v string) (err error) {
 			if s.signKey = v; sign.IsKey(v) {
 				_, err = sign.ParseKey(v)
@@ -138,7 +138,7 @@ func options() []option {
 		fallback: func() (string, error) { return "", nil }, // likewise
 		shown:    "the key of `LARDER_SIGN_KEY`, if there is one",
 		secret:   true, // hmac keys are
-		usage:    "keys, or FILEs of them, separated by commas: what none of them has signed is not believed. Without LARDER_SIGN_KEY nothing is written then",
+		usage:    "keys, or absolute paths of FILEs of them, separated by commas: what none of them has signed is not believed. Without LARDER_SIGN_KEY nothing is written then",
 		set: func(s *settings, v string) error {
 			s.trust = v
 			for _, text := range splitList(v) {

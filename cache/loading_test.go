@@ -1,0 +1,91 @@
+package cache_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend/backendtest"
+)
+
+const indexes = 40 // of the main module's packages
+
+// load gets module indexes, as a go command does while it loads packages: those of
+// the standard library, which stay the same, and those of a main module's checkout.
+func load(t *testing.T, m *machine, checkout string, put bool) {
+	t.Helper()
+	for i := range indexes {
+		name := fmt.Sprintf("index %s %d", checkout, i)
+		m.wantMiss(t, name)
+		if put {
+			m.put(t, name, "go index v2\n"+name)
+		}
+	}
+	if put {
+		m.put(t, "index std", "go index v2\nstd")
+	} else {
+		m.wantHit(t, "index std", "go index v2\nstd")
+	}
+}
+
+// The indexes of a fresh checkout are in no remote: nothing waits for lookups of
+// them. What is missing later is looked up as ever.
+func TestIndexesOfAFreshCheckout(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store, under(profile))
+	load(t, a, "first", true)
+	build(t, a, packages...)
+	a.Close(time.Minute)
+	other := newMachine(t, t.TempDir(), store)
+	build(t, other, "elsewhere")
+	other.Close(time.Minute)
+
+	recorded, requests := traced(store)
+	b := newMachine(t, t.TempDir(), recorded, under(profile))
+	load(t, b, "second", false)
+	rebuild(t, b, packages...)
+	rebuild(t, b, "elsewhere")
+	b.Close(time.Minute)
+	var lookups int
+	for _, line := range requests() {
+		if strings.HasPrefix(line, "get v1/main/a/") {
+			lookups++
+		}
+	}
+	if limit := indexes/8 + 2; lookups > limit {
+		t.Errorf("%d lookups, want %d at most:\n%s", lookups, limit, strings.Join(requests(), "\n"))
+	}
+}
+
+// A build of which the manifest knows the indexes and nothing else, as after a new
+// flag, finds what another profile has put, after a few gets.
+func TestNewFlags(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store, under(profile))
+	load(t, a, "first", true)
+	build(t, a, packages...)
+	a.Close(time.Minute)
+	const n = 40
+	raced := make([]string, n)
+	for i := range raced {
+		raced[i] = fmt.Sprintf("package %d with -race", i)
+	}
+	other := newMachine(t, t.TempDir(), store)
+	build(t, other, raced...)
+	other.Close(time.Minute)
+
+	b := newMachine(t, t.TempDir(), store, under(profile))
+	b.wantHit(t, "index std", "go index v2\nstd")
+	misses := 0
+	for _, name := range raced {
+		if _, _, err := b.get(t.Context(), name); err != nil {
+			misses++
+			time.Sleep(time.Millisecond) // the lookup behind the answer
+		}
+	}
+	b.Close(time.Minute)
+	if misses > n/2 {
+		t.Errorf("%d of %d missed", misses, n)
+	}
+}
