@@ -78,8 +78,8 @@ func (r *remote) warn(msg string, args ...any) {
 
 // fetch brings action's entry into the local tier, from the first of the scopes
 // that has a good one, and returns it with what it cost to build. All scopes are
-// asked at once. explain is told of what was found and is no good; the error wraps
-// backend.ErrNotFound where no scope has anything else.
+// asked at once. explain is told of what can't be had or is no good; then, as where
+// nothing was found, the error wraps backend.ErrNotFound.
 func (r *remote) fetch(ctx context.Context, local *localdisk.Dir, w entry.Want, explain func(key string, err error)) (found protocol.Entry, cost time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	answers := make([]chan answer, len(r.read))

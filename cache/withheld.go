@@ -70,7 +70,10 @@ func (w *withheld) check(scan *secrets.Scan, action protocol.ActionID, output pr
 	if err == nil {
 		err = os.WriteFile(w.path(action), fmt.Appendf(nil, "%s %s\n", output, rule), 0o600)
 	}
-	return errors.Join(fmt.Errorf("%w: %s", errWithheld, rule), err)
+	if err != nil {
+		w.log.Error(fmt.Sprintf("note what stays local: %v", err))
+	}
+	return fmt.Errorf("%w: %s", errWithheld, rule)
 }
 
 // mark reports whether action has a mark, and whether that is for output.

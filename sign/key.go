@@ -20,10 +20,10 @@ const (
 	hmacKind   = "hmac:"
 )
 
-// Sizes in bytes of an hmac key. A shorter one can be guessed from what it has
+// Sizes in bytes. An hmac key that is shorter could be guessed from what it has
 // signed; a longer one would be hashed first.
 const (
-	minHMAC = 32
+	keySize = 32
 	maxHMAC = 64
 )
 
@@ -42,7 +42,7 @@ type Key struct {
 
 // Generate returns a new Ed25519 key.
 func Generate() (*Key, error) {
-	seed := make([]byte, ed25519.SeedSize)
+	seed := make([]byte, keySize)
 	if _, err := io.ReadFull(rand.Reader, seed); err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func Generate() (*Key, error) {
 
 // GenerateHMAC returns a new hmac key.
 func GenerateHMAC() (*Key, error) {
-	secret := make([]byte, minHMAC)
+	secret := make([]byte, keySize)
 	if _, err := io.ReadFull(rand.Reader, secret); err != nil {
 		return nil, err
 	}
@@ -77,13 +77,13 @@ func ParseKey(text string) (*Key, error) {
 	text = strings.TrimSpace(text)
 	switch {
 	case strings.HasPrefix(text, secretKind):
-		seed, err := decode(text[len(secretKind):], ed25519.SeedSize, ed25519.SeedSize)
+		seed, err := decode(text[len(secretKind):], keySize)
 		if err != nil {
 			return nil, err
 		}
 		return newEd25519(seed), nil
 	case strings.HasPrefix(text, hmacKind):
-		secret, err := decode(text[len(hmacKind):], minHMAC, maxHMAC)
+		secret, err := decode(text[len(hmacKind):], maxHMAC)
 		if err != nil {
 			return nil, err
 		}
@@ -104,13 +104,14 @@ func IsKey(text string) bool {
 	return false
 }
 
-func decode(text string, shortest, longest int) ([]byte, error) {
+// decode returns a key of keySize bytes or more, to a limit.
+func decode(text string, limit int) ([]byte, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(text)
 	switch {
 	case err != nil:
 		return nil, errors.New("what follows the colon is not base64")
-	case len(b) < shortest || len(b) > longest:
-		return nil, fmt.Errorf("what follows the colon stands for %d bytes, want %d", len(b), shortest)
+	case len(b) < keySize || len(b) > limit:
+		return nil, fmt.Errorf("what follows the colon stands for %d bytes, want %d", len(b), keySize)
 	}
 	return b, nil
 }

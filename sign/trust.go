@@ -48,13 +48,13 @@ func (t *Trust) add(text string) error {
 	case strings.HasPrefix(text, secretKind):
 		return errors.New("a secret key has no place among those that are trusted: want the one in the file that ends in .pub")
 	case strings.HasPrefix(text, publicKind):
-		public, err := decode(text[len(publicKind):], ed25519.PublicKeySize, ed25519.PublicKeySize)
+		public, err := decode(text[len(publicKind):], keySize)
 		if err == nil {
 			t.keys[idOf(publicKind, public)] = checker{ed: public}
 		}
 		return err
 	case strings.HasPrefix(text, hmacKind):
-		secret, err := decode(text[len(hmacKind):], minHMAC, maxHMAC)
+		secret, err := decode(text[len(hmacKind):], maxHMAC)
 		if err == nil {
 			t.keys[idOf(hmacKind, secret)] = checker{hmac: secret}
 		}
