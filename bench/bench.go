@@ -83,7 +83,7 @@ type round struct {
 	native string   // the go command's cache
 	local  string   // larder's, likewise warm after its first use
 	edit   []string // environment of a build of the edited file; nil where it is not
-	spent  []string // folders of the scenario under way
+	spent  []string // folders that were fresh
 }
 
 // round adds a sample to those of each scenario; begin is told which is next.
@@ -109,27 +109,17 @@ func (b *bench) round(ctx context.Context, name string, scenarios []scenario, sa
 			return fmt.Errorf("%s: %w", sc.name, err)
 		}
 		samples[i] = append(samples[i], s)
-		if err := r.tidy(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// fresh returns a folder that is there for the scenario under way.
-func (r *round) fresh(name string) string {
-	dir := filepath.Join(r.dir, "fresh-"+name)
+// fresh returns a folder for the scenario under way. It stays until the round ends:
+// where many files have just been removed, some file systems take many times as long
+// to make others.
+func (r *round) fresh() string {
+	dir := filepath.Join(r.dir, fmt.Sprintf("fresh-%d", len(r.spent)))
 	r.spent = append(r.spent, dir)
 	return dir
-}
-
-// tidy removes what was fresh.
-func (r *round) tidy() (err error) {
-	for _, dir := range r.spent {
-		err = errors.Join(err, removeAll(dir), removeAll(beside(dir)))
-	}
-	r.spent = nil
-	return err
 }
 
 // remoteOf returns the URL of a round's remote.

@@ -59,19 +59,19 @@ func (r *round) localWarm(ctx context.Context) (sample, error) { return r.larder
 
 // remoteWarm builds on what stands for a fresh machine.
 func (r *round) remoteWarm(ctx context.Context) (sample, error) {
-	return r.larderBuild(ctx, r.fresh("larder"))
+	return r.larderBuild(ctx, r.fresh())
 }
 
 // remoteWarmEager is remoteWarm with every archive that the build asks for,
 // whether it is read or not. What it makes it keeps to itself, so that the next
 // one has it to make, too.
 func (r *round) remoteWarmEager(ctx context.Context) (sample, error) {
-	return r.larderBuild(ctx, r.fresh("larder"), "LARDER_BYTES=eager", "LARDER_READONLY=true")
+	return r.larderBuild(ctx, r.fresh(), "LARDER_BYTES=eager", "LARDER_READONLY=true")
 }
 
 // entryPerRequest is remoteWarm without knowing beforehand what will be asked.
 func (r *round) entryPerRequest(ctx context.Context) (sample, error) {
-	return r.larderBuild(ctx, r.fresh("larder"), "LARDER_BENCH_PREFETCH=false")
+	return r.larderBuild(ctx, r.fresh(), "LARDER_BENCH_PREFETCH=false")
 }
 
 // floor does the part of remoteWarmEager that no helper can do without: it
@@ -80,7 +80,7 @@ func (r *round) floor(ctx context.Context) (s sample, err error) {
 	var counters backend.Counters
 	store := r.Open(r.remote, &counters)
 	defer store.Close()
-	dir := r.fresh("floor")
+	dir := r.fresh()
 	start := time.Now()
 	err = r.Restore(ctx, dir, r.remote, store)
 	return sample{time.Since(start), counters.Snapshot()}, err
@@ -95,7 +95,7 @@ func (r *round) tarball(ctx context.Context) (s sample, err error) {
 	var counters backend.Counters
 	store := r.Open(r.remote, &counters)
 	defer store.Close()
-	dir := r.fresh("native")
+	dir := r.fresh()
 	start := time.Now()
 	if err := fetchTarball(ctx, store, dir); err != nil {
 		return s, err

@@ -39,7 +39,7 @@ func (p *program) benchCommand() *cli.Command {
 			"machine that has nothing but the remote, and compares the times. The remote is a directory\n" +
 			"in which each request takes 20 ms, or what --remote names: there everything is written below\n" +
 			"a prefix of its own. Nothing is left behind, there and in the folder for temporary files\n" +
-			"(TMPDIR), which takes a few times what the build's cache does.",
+			"(TMPDIR), which takes about ten times what the build's cache does.",
 		Flags: []cli.Flag{
 			jsonFlag(),
 			&cli.IntFlag{Name: "n", Value: 3, Usage: "how often each scenario is run"},
