@@ -79,7 +79,7 @@ func BenchmarkOnDemand(b *testing.B) {
 
 // emptied runs a go command on m with an empty local tier, in the same folder, and
 // puts m's own back. The one that was filled stays until the benchmark ends: ext4
-// takes its time to make files where many have just been removed.
+// without a journal takes its time to make files where many have just been removed.
 func (m *machine) emptied(command []string, settings ...string) result {
 	m.t.Helper()
 	aside, used := m.dir+"-aside", m.t.TempDir()

@@ -1,7 +1,8 @@
 // Package testserver starts the real servers that tests run against, on
 // loopback, one per call, gone when the test ends: [S3] (versitygw over a
-// directory), [GCS] (fake-gcs-server in memory), and between larder and
-// either of them a [Proxy] that is slow, silent or broken on demand.
+// directory), [S3WithIAM] (the same with users who may not do everything), [GCS]
+// (fake-gcs-server in memory), and between larder and any of them a [Proxy] that
+// is slow, silent or broken on demand.
 //
 // The servers are pinned in a module of their own (modules/go.mod), so that
 // their dependencies stay out of larder's, and are built from it on first

@@ -60,7 +60,12 @@ func run(t testing.TB, addr string, cmd *exec.Cmd) error {
 		}
 	})
 
-	client := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{
+		Timeout:   time.Second,
+		Transport: &http.Transport{DisableKeepAlives: true},
+		// One server sends to its maker's site who asks for nothing in particular.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	deadline := time.After(startLimit)
 	for {
 		res, err := client.Get("http://" + addr)

@@ -1,17 +1,28 @@
 package testserver
 
 import (
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"testing"
+)
+
+// versitygw is the server, which is of two kinds: see [S3] and [S3WithIAM].
+const versitygw = "github.com/versity/versitygw/cmd/versitygw"
+
+// The root user, and where it is asked for.
+const (
+	rootAccessKey = "larder-test"
+	rootSecretKey = "not-a-secret"
+	region        = "us-east-1"
 )
 
 // S3Server is a running versitygw.
 type S3Server struct {
 	Endpoint             string // http://host:port
-	AccessKey, SecretKey string // of its root user; no other exists
+	AccessKey, SecretKey string // of its root user; only [S3WithIAM] knows others
 	Region               string
 	Dir                  string // buckets are its folders, objects the files in them
 }
@@ -19,22 +30,26 @@ type S3Server struct {
 // S3 starts an S3 server without buckets.
 func S3(t testing.TB) S3Server {
 	t.Helper()
-	s := S3Server{
-		AccessKey: "larder-test",
-		SecretKey: "not-a-secret",
-		Region:    "us-east-1",
-		Dir:       t.TempDir(),
-	}
-	file := binary(t, "github.com/versity/versitygw/cmd/versitygw")
-	addr := start(t, file, func(port int) []string {
-		return []string{
-			"--port", fmt.Sprintf("127.0.0.1:%d", port), "--keep-alive", "--quiet",
-			"--access", s.AccessKey, "--secret", s.SecretKey, "--region", s.Region,
-			"posix", s.Dir,
-		}
+	return startS3(t)
+}
+
+// startS3 is S3 with more flags.
+func startS3(t testing.TB, flags ...string) S3Server {
+	t.Helper()
+	s := S3Server{AccessKey: rootAccessKey, SecretKey: rootSecretKey, Region: region, Dir: t.TempDir()}
+	addr := start(t, binary(t, versitygw), func(port int) []string {
+		return slices.Concat(rootFlags(port), flags, []string{"posix", s.Dir})
 	})
 	s.Endpoint = "http://" + addr
 	return s
+}
+
+// rootFlags are the flags of either kind.
+func rootFlags(port int) []string {
+	return []string{
+		"--port", "127.0.0.1:" + strconv.Itoa(port), "--keep-alive", "--quiet",
+		"--access", rootAccessKey, "--secret", rootSecretKey, "--region", region,
+	}
 }
 
 // Bucket creates a bucket.

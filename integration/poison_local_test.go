@@ -1,0 +1,50 @@
+package integration
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/entry"
+)
+
+// testLocalTier has a local tier that holds what was believed when it was fetched,
+// and would not be now. Whoever signs then must not sign that: those who trust the
+// key, and have never seen the attacker's bucket as it was, get it otherwise.
+func (p *poisoned) testLocalTier(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(*attacker)
+		then []string // settings of the session that fetches it
+	}{
+		{
+			"fetched before anything was signed",
+			func(a *attacker) { a.write(a.preyKey(), a.evilObject(entry.Signer{})) },
+			nil,
+		}, {
+			"fetched for another scope",
+			func(a *attacker) {
+				a.write(strings.Replace(a.preyKey(), "/main/", "/pr-7/", 1), a.evilObject(entry.Signer{Key: a.trusted(), Scope: "pr-7"}))
+			},
+			[]string{"LARDER_SCOPE=pr-7", "LARDER_TRUST=" + p.trust},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p.attack(t, attack{do: test.do})
+			m := p.machine(t, p.endpoint, append(test.then, "LARDER_READONLY=true", byLookup.setting())...)
+			if _, program := p.attempt(t, m); p.run(t, program) != p.evil.says {
+				t.Fatal("the evil package is not in the local tier: this test shows nothing")
+			}
+			now := p.settings(eager.setting(), "LARDER_READONLY=false", "LARDER_SIGN_KEY="+p.key.Text(), "LARDER_BENCH_PREFETCH=true")
+			m.env = append(m.env, now...)
+			r, _ := p.attempt(t, m)
+			if r.status != 0 || r.stderr != "" {
+				t.Fatalf("exit status %d\n%s", r.status, r.stderr)
+			}
+			r, program := p.attempt(t, p.machine(t, p.endpoint, "LARDER_READONLY=true", "LARDER_TRUST="+p.trust, eager.setting()))
+			if !bytes.Equal(program, p.program) {
+				t.Errorf("the evil package has been signed, and found: %+v\n%s", r.stats, r.stderr)
+			}
+		})
+	}
+}
