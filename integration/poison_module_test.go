@@ -173,9 +173,10 @@ func (p *poisoned) machine(t *testing.T, endpoint string, settings ...string) *m
 	return m
 }
 
-// settings returns those that all who build p have, and more.
+// settings returns those that all who build p have, and more. With the race
+// detector a program would sleep for a second before its end.
 func (p *poisoned) settings(more ...string) []string {
-	return append([]string{"LARDER_SCOPE=main", "LARDER_PROFILE=" + victimProfile}, more...)
+	return append([]string{"LARDER_SCOPE=main", "LARDER_PROFILE=" + victimProfile, "GORACE=atexit_sleep_ms=0"}, more...)
 }
 
 // mirror makes to a copy of from that shares the files, as link does. It leaves
