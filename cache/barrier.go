@@ -110,6 +110,10 @@ func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, 
 			return 0, err
 		}
 		defer body.Close()
-		return e.Cost, c.local.PutBody(localEntry(e), body)
+		if _, _, err := c.local.Get(e.Action); err == nil { // of what the build has put, say
+			return e.Cost, c.local.PutBody(localEntry(e), body)
+		}
+		_, err = c.local.Put(localEntry(e), body) // for the next manifest, too
+		return e.Cost, err
 	})
 }

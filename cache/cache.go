@@ -83,13 +83,14 @@ type Cache struct {
 	lazy     *lazyFiles // nil, too, where the session is not lazy
 	links    bool
 
+	withheld *withheld
+
 	session *session // nil where the local tier can't be written
 	journal *journal // nil, too, as long as nothing is to be left to Flush
 
 	// What follows is nil where nothing is uploaded.
 	uploads   *uploader
 	uploading sync.Once
-	withheld  *withheld
 	costs     costs
 	history   history
 	made      atomic.Bool // something besides module indexes was put
@@ -109,6 +110,7 @@ func New(cfg Config) *Cache {
 		log:       cfg.Log,
 		now:       time.Now,
 	}
+	c.withheld = newWithheld(c.local, cfg.Policy, c.stats, c.log)
 	c.background, c.stop = context.WithCancel(context.Background())
 	var err error
 	if c.session, err = newSession(c.local.Path(), c.now()); err != nil {
@@ -142,7 +144,6 @@ func (c *Cache) prepareUploads() {
 		c.log.Warn(fmt.Sprintf("make the journal: %v; nothing is uploaded", err))
 		return
 	}
-	c.withheld = newWithheld(c.local, c.remote.Policy, c.stats, c.log)
 	c.uploads = newUploader(c.local, c.remote, c.session, c.journal, c.withheld, c.stats)
 }
 
@@ -254,7 +255,7 @@ func (c *Cache) hitLazily(e *pack.Entry, path string) protocol.Entry {
 	c.stats.PrefetchHits.Add(1)
 	c.stats.SavedNanos.Add(int64(e.Cost))
 	c.cold.hit(e)
-	c.used(e.Action, e.Cost)
+	c.used(e.Action, e.Cost, true)
 	return protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}
 }
 
@@ -277,13 +278,14 @@ func (c *Cache) hitLocal(action protocol.ActionID) {
 	} else {
 		c.stats.LocalHits.Add(1)
 	}
-	c.used(action, cost)
+	c.used(action, cost, brought)
 }
 
-// used notes, for the manifest, that the build used action.
-func (c *Cache) used(action protocol.ActionID, cost time.Duration) {
+// used notes, for the manifest, that the build used action, of an entry that this
+// session has verified or that was there.
+func (c *Cache) used(action protocol.ActionID, cost time.Duration, verified bool) {
 	if c.uploads != nil && c.prefetch != nil {
-		c.history.add(action, cost)
+		c.history.add(action, cost, verified)
 	}
 }
 
@@ -306,7 +308,7 @@ func (c *Cache) lookup(ctx context.Context, action protocol.ActionID) (protocol.
 			found, saved, err = c.remote.fetch(ctx, c.local, c.want(action), explain)
 			if err == nil {
 				c.stats.SavedNanos.Add(int64(saved))
-				c.used(action, saved)
+				c.used(action, saved, true)
 			}
 			return saved, err
 		})
@@ -344,28 +346,23 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	if c.prefetch != nil {
 		c.prefetch.supersede(put.ActionID)
 	}
-	if c.uploads == nil || put.Size > c.maxObject {
-		return c.putLocal(put, put.Body)
-	}
 	index, scan := &prefix{want: moduleIndex}, c.withheld.secrets.NewScan()
-	path, err := c.putLocal(put, io.TeeReader(put.Body, io.MultiWriter(index, scan)))
-	if err == nil && c.withheld.check(scan, put.ActionID, put.OutputID) == nil {
-		c.offer(put, index.found())
-	}
-	return path, err
-}
-
-func (c *Cache) putLocal(put protocol.Put, body io.Reader) (path string, err error) {
-	path, err = c.local.Put(localdisk.Entry{
+	path, err := c.local.Put(localdisk.Entry{
 		Action: put.ActionID,
 		Output: put.OutputID,
 		Size:   put.Size,
 		Time:   c.now(),
-	}, body)
+	}, io.TeeReader(put.Body, io.MultiWriter(index, scan)))
 	if err != nil {
 		c.log.Info("put", "action", put.ActionID, "err", err)
+		return "", err
 	}
-	return path, err
+	// Also where nothing is uploaded: a later session may.
+	secret := c.withheld.check(scan, put.ActionID, put.OutputID)
+	if secret == nil && c.uploads != nil && put.Size <= c.maxObject {
+		c.offer(put, index.found())
+	}
+	return path, nil
 }
 
 // offer has what was put go to the remote.

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/larderbuild/larder/pack"
@@ -68,7 +69,7 @@ func (c *Cache) leave(news record) (left bool) {
 
 // news returns what the session used, if the manifest lacks any of it.
 func (c *Cache) news() record {
-	r := record{uses: c.history.all()}
+	r := record{uses: c.vouched(c.history.all())}
 	if len(r.uses) == 0 {
 		return record{}
 	}
@@ -87,10 +88,27 @@ func (c *Cache) news() record {
 	for i := range r.uses {
 		r.uses[i].misplaced = c.prefetch.misplaced(r.uses[i].action)
 	}
+	r.uses = append(r.uses, c.prefetch.refusals(r.uses)...)
 	if !c.publisher(h).needed(h, r, index) {
 		return record{}
 	}
 	return r
+}
+
+// vouched returns those of uses that the session may sign, if it signs: an entry
+// that was in the local tier is one only if the manifest, which is believed, has the
+// same for its action.
+func (c *Cache) vouched(uses []use) []use {
+	if c.remote == nil || c.remote.Key == nil {
+		return uses
+	}
+	return slices.DeleteFunc(slices.Clone(uses), func(u use) bool {
+		if u.verified {
+			return false
+		}
+		e, _, err := c.local.Get(u.action)
+		return err != nil || !c.prefetch.holds(u.action, e.Output)
+	})
 }
 
 func (c *Cache) publish(ctx context.Context, news record) error {

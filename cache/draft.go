@@ -51,6 +51,11 @@ func (p *publisher) draft(old published, r record) *draft {
 			continue
 		}
 		k := known[u.action]
+		if u.dropped {
+			d.needed = d.needed || k != nil
+			delete(known, u.action)
+			continue
+		}
 		e, path, err := p.local.Get(u.action)
 		if err != nil && k != nil && !u.fresh && !u.misplaced {
 			e, err = localEntry(k), nil // given out lazily, say

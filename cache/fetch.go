@@ -143,6 +143,9 @@ func (p *prefetch) settle(i int, err error) {
 	if err != nil {
 		p.states[i] = forfeited
 	}
+	if refused(err) {
+		p.refused = append(p.refused, i)
+	}
 	if wait := p.waiting[i]; wait != nil {
 		close(wait)
 		delete(p.waiting, i)

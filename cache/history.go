@@ -15,6 +15,15 @@ type use struct {
 
 	fresh bool // was put by this session
 
+	// verified says that the session has put the entry, or has brought it and
+	// believed what it was signed with. Others were in the local tier, and by
+	// whom they came there nobody knows.
+	verified bool
+
+	// dropped says that the action was not used, and that what the manifest
+	// names for it was refused.
+	dropped bool
+
 	// misplaced says that what the manifest names for the action could not
 	// be fetched or was no good.
 	misplaced bool
@@ -34,11 +43,12 @@ type history struct {
 }
 
 // add notes a hit. What it cost to build is kept from whichever use knows.
-func (h *history) add(action protocol.ActionID, cost time.Duration) {
+func (h *history) add(action protocol.ActionID, cost time.Duration, verified bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	u := h.of(action)
 	u.cost = max(u.cost, cost)
+	u.verified = u.verified || verified
 }
 
 // put notes a put.
@@ -46,7 +56,7 @@ func (h *history) put(jb job) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	u := h.of(jb.action)
-	u.cost, u.fresh = jb.cost, true
+	u.cost, u.fresh, u.verified = jb.cost, true, true
 }
 
 // of returns the use of action, which is new if there was none.

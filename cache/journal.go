@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,18 +55,19 @@ func (t Target) samePlace(other Target) bool {
 //	- <action ID>
 //	= <action ID> <build cost in nanoseconds>
 //	! <action ID> <build cost in nanoseconds>
+//	x <action ID> 0
 //	eager <SHA-256 of the command line>
 //	fill
 //
 // "+" is written before a put is answered, "-" when its upload is done. "=" and
 // "!" are written at the end of a session whose uses are still to be published:
 // they are its uses in their order, "!" where what the manifest names for the
-// action was no good; "eager" stands
-// with them where the command reads archives though nothing has changed. "fill"
-// says that what the session's manifest names is to be brought to the local tier.
-// A last line without its line break was being written when
-// the process died: it is passed over. An action that is put and uploaded again
-// and again has several of both.
+// action was no good; "x" is an action that was not used, and of which that is to
+// leave the manifest; "eager" stands with them where the command reads archives
+// though nothing has changed. "fill" says that what the session's manifest names is
+// to be brought to the local tier. A last line without its line break was being
+// written when the process died: it is passed over. An action that is put and
+// uploaded again and again has several of both.
 type journal struct {
 	path string
 
@@ -178,7 +180,7 @@ func readJournal(path string) (pending, error) {
 		case "-":
 			delete(queued, action)
 		default:
-			todo.record.uses = append(todo.record.uses, use{action: action, cost: cost, misplaced: kind == "!"})
+			todo.record.uses = append(todo.record.uses, use{action: action, cost: cost, misplaced: kind == "!", dropped: kind == "x"})
 		}
 	}
 	if len(header) > 0 && header[0] != journalMagic {
@@ -214,7 +216,7 @@ func parseLine(line string) (kind string, action protocol.ActionID, cost time.Du
 	switch kind = fields[0]; {
 	case kind == "-" && len(fields) == 2:
 		return kind, action, 0, true
-	case (kind == "+" || kind == "=" || kind == "!") && len(fields) == 3:
+	case slices.Contains([]string{"+", "=", "!", "x"}, kind) && len(fields) == 3:
 		nanos, err := strconv.ParseInt(fields[2], 10, 64)
 		return kind, action, max(0, time.Duration(nanos)), err == nil
 	}
@@ -237,8 +239,11 @@ func (j *journal) addRecord(r record) error {
 	}
 	for _, u := range r.uses {
 		kind := "="
-		if u.misplaced {
+		switch {
+		case u.misplaced:
 			kind = "!"
+		case u.dropped:
+			kind = "x"
 		}
 		fmt.Fprintf(&b, "%s %s %d\n", kind, u.action, u.cost.Nanoseconds())
 	}

@@ -37,7 +37,7 @@ func TestJournal(t *testing.T) {
 		}
 	}
 	news := record{
-		uses:  []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}},
+		uses:  []use{{action: two.action}, {action: one.action, cost: 7, misplaced: true}, {action: three.action, dropped: true}},
 		eager: sha256.Sum256([]byte("build")),
 	}
 	if err := errors.Join(j.addRecord(news), j.addFill()); err != nil {

@@ -61,6 +61,7 @@ type prefetch struct {
 	mu      sync.Mutex
 	leading bool                  // this process is the one that fetches
 	states  []state               // set by begin, too
+	refused []int                 // entries that are not what they should be
 	waiting map[int]chan struct{} // closed when the entry is no longer on its way
 	queue   list.List             // of *chunk: what is still to be fetched
 	chunkOf []*list.Element       // by entry; nil where it is in no queued chunk

@@ -148,3 +148,20 @@ func (p *prefetch) misplaced(action protocol.ActionID) bool {
 	defer p.mu.Unlock()
 	return promised && p.states[i] == forfeited
 }
+
+// refusals returns the entries of the written scope that were refused and are not
+// among uses, which are put right by being used: they are to leave the manifest.
+func (p *prefetch) refusals(uses []use) (dropped []use) {
+	used := make(map[protocol.ActionID]bool, len(uses))
+	for _, u := range uses {
+		used[u.action] = true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.refused {
+		if action := p.found.Entries[i].Action; p.isOwn(i) && !used[action] {
+			dropped = append(dropped, use{action: action, dropped: true})
+		}
+	}
+	return dropped
+}

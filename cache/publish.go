@@ -83,6 +83,9 @@ func (p *publisher) needed(h *holdings, r record, index map[protocol.ActionID]in
 		if p.stays[u.action] {
 			continue
 		}
+		if u.dropped {
+			return true
+		}
 		if known && !u.fresh && !u.misplaced {
 			if h.isOwn(i) && (h.found.Entries[i].Used != p.today || h.own.version == "") {
 				return true

@@ -69,7 +69,8 @@ func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) e
 	)
 	cmd.Stderr = &said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.TrimSpace(said.String()))
+		// Without the arguments: -ldflags may hold what is not for the log.
+		return fmt.Errorf("%s %s: %w: %s", command.Exe, args[0], err, strings.TrimSpace(said.String()))
 	}
 	return nil
 }

@@ -205,6 +205,8 @@ func add(a, b cache.Summary) cache.Summary {
 	a.RemoteBytesIn += b.RemoteBytesIn
 	a.RemoteBytesOut += b.RemoteBytesOut
 	a.Corrupt += b.Corrupt
+	a.Untrusted += b.Untrusted
+	a.Withheld += b.Withheld
 	a.Saved += b.Saved
 	return a
 }

@@ -48,6 +48,7 @@ func manifestPlace(scope, module, profile string) pack.Place {
 // mine is where the manifest lies that victims read.
 func mine() pack.Place { return manifestPlace("main", chainedModule, victimProfile) }
 
+// keyOf returns the key of what lies in a place.
 func keyOf(at pack.Place) string { return "v1/" + at.Scope + "/" + at.Name }
 
 func (a *attacker) file(key string) string { return filepath.Join(a.folder, filepath.FromSlash(key)) }
@@ -152,9 +153,8 @@ func (a *attacker) relabel(object []byte, change func(*entry.Header)) []byte {
 // strip takes the signature from a header.
 func strip(h *entry.Header) { h.KeyID, h.Signature = sign.ID{}, sign.Signature{} }
 
-// entry returns that of a body, under the prey's action, for a manifest.
-func (a *attacker) entry(body []byte) pack.Entry {
-	h := a.header(body)
+// promised returns the entry of a manifest that promises h.
+func promised(h entry.Header) pack.Entry {
 	return pack.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time, Cost: h.Cost, Used: pack.DayOf(h.Time)}
 }
 
@@ -162,7 +162,7 @@ func (a *attacker) entry(body []byte) pack.Entry {
 func (a *attacker) inlineEvil() *pack.Manifest {
 	m := a.manifest()
 	e := a.preyed(m)
-	*e = a.entry(a.evil.prey.body)
+	*e = promised(a.header(a.evil.prey.body))
 	e.Inline = a.evil.prey.body
 	return m
 }
@@ -171,14 +171,11 @@ func (a *attacker) inlineEvil() *pack.Manifest {
 // it makes, in a scope and signed by by.
 func (a *attacker) packedEvil(scope string, by entry.Signer) *pack.Manifest {
 	m := a.manifest()
-	e := a.preyed(m)
-	*e = a.entry(a.evil.prey.body)
-	e.Head = pack.Head(a.evil.prey.body)
-	h := a.header(a.evil.prey.body)
-	h.Time = e.Time
-	e.Offset, e.Pack = 0, len(m.Packs)
+	h, e := a.header(a.evil.prey.body), a.preyed(m)
+	*e = promised(h)
+	e.Head, e.Pack = pack.Head(a.evil.prey.body), len(m.Packs)
 	id, size := a.writePack(scope, func(w *pack.Writer) (err error) {
-		_, e.Length, err = w.Add(h, bytes.NewReader(a.evil.prey.body))
+		e.Offset, e.Length, err = w.Add(h, bytes.NewReader(a.evil.prey.body))
 		return err
 	}, by)
 	m.Packs = append(m.Packs, pack.Pack{Scope: scope, ID: id, Size: size, Own: true})

@@ -257,9 +257,7 @@ func (m *machine) counted(cmd *exec.Cmd) (r result) {
 			r.stderr += line
 			continue
 		}
-		s.Untrusted += r.stats.Untrusted
 		r.stats = add(r.stats, s)
-		r.stats.Untrusted = s.Untrusted
 	}
 	return r
 }

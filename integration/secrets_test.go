@@ -256,3 +256,24 @@ func (p shared) wantAllBut(t *testing.T, m *machine, held map[protocol.ActionID]
 		t.Error("m has nothing that is harmless: this shows nothing")
 	}
 }
+
+// TestSecretsOfWhoMayNotWrite: a session that uploads nothing, or not that, notes
+// what is secret all the same, for those that do and don't know it.
+func TestSecretsOfWhoMayNotWrite(t *testing.T) {
+	for name, setting := range map[string]string{
+		"read-only": "LARDER_READONLY=true",
+		"no remote": "LARDER_REMOTE=",
+		"too large": "LARDER_MAX_OBJECT=1",
+	} {
+		if raceEnabled && name != "read-only" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			s, v := s3Store(t), newVault(t)
+			m := newMachine(t, v.work, s.url(s.endpoint), s.env...)
+			v.test(t, m, append(v.confided(), setting)...)
+			v.test(t, m) // without the secrets
+			v.searchStore(t, s.folder)
+		})
+	}
+}
