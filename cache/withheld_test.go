@@ -100,6 +100,30 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
+// Who uploads nothing, or not that, notes it for those who do.
+func TestWithheldWhoeverPuts(t *testing.T) {
+	for name, change := range map[string]func(*cache.Config){
+		"read-only": func(c *cache.Config) { c.Upload = false },
+		"no remote": func(c *cache.Config) { c.Store = nil },
+		"too large": func(c *cache.Config) { c.MaxObject = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := backendtest.Memory()
+			a := newMachine(t, t.TempDir(), store, under(profile), knowing, change)
+			a.put(t, "log", telling)
+			a.Close(time.Minute)
+			b := newMachine(t, a.dir, store, under(profile))
+			b.wantHit(t, "log", telling)
+			build(t, b, "news")
+			b.Close(time.Minute)
+			if m := manifest(t, store, profile); named(m, "log") || !named(m, "news") {
+				t.Errorf("the manifest names the log: %v, the news: %v", named(m, "log"), named(m, "news"))
+			}
+			wantNoSecret(t, store, "v1/")
+		})
+	}
+}
+
 // A put that was still to be uploaded is overtaken by one that holds a secret.
 func TestWithheldBeforeFlush(t *testing.T) {
 	store := backendtest.Memory()
