@@ -28,10 +28,8 @@ func (p *program) helper(s settings, wrong error) error {
 		return err
 	}
 	log := newLog(p.stderr, s.log)
-	if wrong == nil {
-		wrong = s.resolve(p.environ)
-	}
-	if wrong != nil {
+	// Also where something is wrong already: what is secret is noted in any case.
+	if wrong = errors.Join(wrong, s.resolve(p.environ)); wrong != nil {
 		log.Error(fmt.Sprintf("%v; going on with the local tier alone", wrong))
 		s.remote = ""
 	}

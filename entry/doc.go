@@ -32,9 +32,8 @@
 //
 // Nothing in a header is believed before it is checked. [Open] refuses a header
 // that is damaged, of another version, of another action, or not signed by who is
-// trusted; the [Reader] it
-// returns decodes no more than the header's sizes allow, and reports the end of
-// the body only after the MD5 of the whole payload was right. Whether the body
-// has the SHA-256 that the output ID promises is for whoever stores it to
-// check, as it is hashed there anyhow.
+// trusted; the [Reader] it returns decodes no more than the header's sizes allow,
+// and reports the end of the body only after the MD5 of the whole payload was
+// right. Whether the body has the SHA-256 that the output ID promises is for
+// whoever stores it to check, as it is hashed there anyhow.
 package entry

@@ -54,8 +54,8 @@
 // lookup. Whoever writes it decides which, up to [MaxInline] bytes each.
 //
 // A manifest is believed only whole. One whose digest or signature is wrong, that
-// names an action twice, a scope that can't be one, a range outside its pack or two ranges that overlap, or that is
-// not in the one form that [Manifest.Encode] would give it, is refused before
-// anything is made of it. What its entries promise is checked again, entry by
-// entry, when they are fetched.
+// names an action twice, a scope that can't be one, a range outside its pack or
+// two ranges that overlap, or that is not in the one form that [Manifest.Encode]
+// would give it, is refused before anything is made of it. What its entries
+// promise is checked again, entry by entry, when they are fetched.
 package pack
