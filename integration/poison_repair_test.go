@@ -40,9 +40,6 @@ func (p *poisoned) testRestored(t *testing.T) {
 		"pack: the signatures stripped",
 	) {
 		for name, trust := range map[string]string{"without trust": "", "with trust": p.trust} {
-			if trust == "" && raceEnabled {
-				continue
-			}
 			t.Run(a.name+"/"+name, func(t *testing.T) {
 				endpoint := p.attack(t, a)
 				m := newNative(t, p.dir, p.url(endpoint), slices.Concat(p.env, p.settings("LARDER_TRUST="+trust))...)
