@@ -65,7 +65,7 @@ func BenchmarkSecrets(b *testing.B) {
 		"GITHUB_TOKEN": 40, "AWS_ACCESS_KEY_ID": 20, "AWS_SECRET_ACCESS_KEY": 40, "AWS_SESSION_TOKEN": 900,
 		"LARDER_SIGN_KEY": 59, "DATABASE_PASSWORD": 24, "SIGNING_KEY": 64,
 	} {
-		environ = append(environ, name+"="+strings.Repeat("0123456789abcdefghijklmnopqrstuvwxyz"+name, 40)[:size])
+		environ = append(environ, name+"="+strings.Repeat(name+"0123456789abcdefghijklmnopqrstuvwxyz", 40)[:size])
 	}
 	filter := secrets.New(environ)
 	const passes = 3 // at the put, for the entry object and for the pack
