@@ -113,8 +113,9 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 	defer store.Close()
 	r := newRemote(store, todo.target, policy, cfg.Log)
 
-	undone, errUploads := flushUploads(ctx, cfg, r, s, journal, todo.uploads)
-	errPublish := flushRecord(ctx, cfg, r, s, todo)
+	w := newWithheld(cfg.Local, policy, cfg.Stats, cfg.Log)
+	undone, errUploads := flushUploads(ctx, cfg, r, s, journal, w, todo.uploads)
+	errPublish := flushRecord(ctx, cfg, r, s, w, todo)
 	left = undone || errPublish != nil
 	if fill {
 		p := newPrefetch(cfg.Local, r, cfg.Stats, cfg.MaxObject)
@@ -124,14 +125,14 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session) error {
 }
 
 // flushUploads does uploads, and reports whether some are still undone.
-func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j *journal, uploads []job) (undone bool, err error) {
+func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j *journal, w *withheld, uploads []job) (undone bool, err error) {
 	if len(uploads) == 0 {
 		return false, nil
 	}
 	if cfg.Found != nil {
 		cfg.Found(len(uploads))
 	}
-	u := newUploader(cfg.Local, r, s, j, newWithheld(cfg.Local, r.Policy, cfg.Stats, cfg.Log), cfg.Stats)
+	u := newUploader(cfg.Local, r, s, j, w, cfg.Stats)
 	u.done = cfg.Done
 	u.hurry()
 	u.resume(uploads)
@@ -157,7 +158,7 @@ func flushUploads(ctx context.Context, cfg FlushConfig, r *remote, s *session, j
 }
 
 // flushRecord publishes what a session used.
-func flushRecord(ctx context.Context, cfg FlushConfig, r *remote, s *session, todo pending) error {
+func flushRecord(ctx context.Context, cfg FlushConfig, r *remote, s *session, w *withheld, todo pending) error {
 	if len(todo.record.uses) == 0 {
 		return nil
 	}
@@ -166,7 +167,7 @@ func flushRecord(ctx context.Context, cfg FlushConfig, r *remote, s *session, to
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	return newPublisher(cfg.Local, l, &found, newWithheld(cfg.Local, r.Policy, cfg.Stats, cfg.Log), cfg.MaxObject, s.dir, time.Now()).publish(ctx, found.own, todo.record)
+	return newPublisher(cfg.Local, l, &found, w, cfg.MaxObject, s.dir, time.Now()).publish(ctx, found.own, todo.record)
 }
 
 // Pending returns how many uploads the journals under the local tier's

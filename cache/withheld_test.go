@@ -52,6 +52,20 @@ func wantNoSecret(t *testing.T, store backend.Store, prefix string) {
 	}
 }
 
+// wantNewsAlone has a session in dir that does not know the secret use what tells it,
+// and publish other news and nothing of that.
+func wantNewsAlone(t *testing.T, dir string, store backend.Store) {
+	t.Helper()
+	m := newMachine(t, dir, store, under(profile))
+	m.wantHit(t, "log", telling)
+	build(t, m, "news")
+	m.Close(time.Minute)
+	if m := manifest(t, store, profile); named(m, "log") || !named(m, "news") {
+		t.Errorf("the manifest names the log: %v, the news: %v", named(m, "log"), named(m, "news"))
+	}
+	wantNoSecret(t, store, "v1/")
+}
+
 // What holds a secret is served here, and goes nowhere: not by the session that
 // put it, not by one that knows no secrets and finds it in the local tier, and not
 // by Flush. It is told from what tells nothing by who put it, and by when.
@@ -78,14 +92,7 @@ func TestWithheld(t *testing.T) {
 	}
 
 	// Who does not know the secret uses it, and publishes other news.
-	b := newMachine(t, a.dir, store, under(profile))
-	b.wantHit(t, "log", telling)
-	build(t, b, "news")
-	b.Close(time.Minute)
-	if m := manifest(t, store, profile); named(m, "log") || !named(m, "news") {
-		t.Errorf("the manifest names the log: %v, the news: %v", named(m, "log"), named(m, "news"))
-	}
-	wantNoSecret(t, store, "v1/")
+	wantNewsAlone(t, a.dir, store)
 
 	// A put of the same again says nothing new; one without the secret does.
 	c := newMachine(t, a.dir, store, under(profile))
@@ -112,14 +119,7 @@ func TestWithheldWhoeverPuts(t *testing.T) {
 			a := newMachine(t, t.TempDir(), store, under(profile), knowing, change)
 			a.put(t, "log", telling)
 			a.Close(time.Minute)
-			b := newMachine(t, a.dir, store, under(profile))
-			b.wantHit(t, "log", telling)
-			build(t, b, "news")
-			b.Close(time.Minute)
-			if m := manifest(t, store, profile); named(m, "log") || !named(m, "news") {
-				t.Errorf("the manifest names the log: %v, the news: %v", named(m, "log"), named(m, "news"))
-			}
-			wantNoSecret(t, store, "v1/")
+			wantNewsAlone(t, a.dir, store)
 		})
 	}
 }
