@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // bakery is the module in testdata/bakery: a place to run commands in, once
@@ -115,17 +114,6 @@ func (b *bakery) checkout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// age gives everything in dir the same time.
-func age(dir string) error {
-	then := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Chtimes(path, then, then)
-	})
 }
 
 // trace is what a command leaves behind.

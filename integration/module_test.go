@@ -46,6 +46,9 @@ func newChained(t *testing.T, n int) *chained {
 	last := fmt.Sprintf("p%03d", n-2)
 	c.write(t, "main.go", fmt.Sprintf("package main\n\nimport \"example.com/chained/%s\"\n\nfunc main() { println(%s.Len()) }\n", last, last))
 
+	if err := age(c.dir); err != nil {
+		t.Fatal(err)
+	}
 	c.makeAlone(t)
 	return c
 }

@@ -29,20 +29,22 @@ func newPantry(t *testing.T) pantry {
 	t.Helper()
 	dir := t.TempDir()
 	p := pantry{work: filepath.Join(dir, "pantry"), tier: filepath.Join(dir, "tier")}
-	if err := os.CopyFS(p.work, os.DirFS("testdata/pantry")); err != nil {
+	if err := errors.Join(os.CopyFS(p.work, os.DirFS("testdata/pantry")), age(p.work)); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// age gives everything in dir the same time, of long ago. Of a file that has changed
+// within the last two seconds the go command caches nothing.
+func age(dir string) error {
 	then := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	err := filepath.WalkDir(p.work, func(path string, _ fs.DirEntry, err error) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		return os.Chtimes(path, then, then)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
 
 // machine returns a machine with an empty local tier, in place of the machine
