@@ -198,6 +198,9 @@ func (c *Cache) getRemote(ctx context.Context, action protocol.ActionID, reply f
 		}
 		return
 	}
+	if c.lazy.any() {
+		c.lazy.end() // something has changed, most likely: be ahead of the miss
+	}
 	found, err = c.lookup(ctx, action)
 	c.cold.note(err == nil)
 	if err != nil {

@@ -243,6 +243,40 @@ func TestEmptyBodyIsWrittenOnce(t *testing.T) {
 	}
 }
 
+func TestLinkTakesTheNameAlone(t *testing.T) {
+	d, links := New(t.TempDir()), t.TempDir()
+	e := numberedEntry(1, []byte("body"))
+	body := mustPut(t, d, e, []byte("body"))
+	path := filepath.Join(links, "link")
+	for _, was := range []string{"nothing", "another file", "the body"} {
+		if was == "another file" {
+			mustDo(t, os.Remove(path))
+			mustDo(t, os.WriteFile(path, []byte("hole"), 0o644))
+		}
+		if err := d.Link(e, path); err != nil {
+			t.Fatalf("where %s was: %v", was, err)
+		}
+		if data, err := os.ReadFile(path); err != nil || string(data) != "body" {
+			t.Errorf("where %s was: %q, %v", was, data, err)
+		}
+		if files, err := os.ReadDir(links); err != nil || len(files) != 1 {
+			t.Errorf("where %s was, %v, and %v", was, files, err)
+		}
+	}
+	if data, err := os.ReadFile(body); err != nil || string(data) != "body" {
+		t.Errorf("the body: %q, %v", data, err)
+	}
+
+	damaged := numberedEntry(2, []byte("long"))
+	mustDo(t, os.WriteFile(mustPut(t, d, damaged, []byte("long")), []byte("cut"), 0o644))
+	if err := d.Link(damaged, path); !errors.Is(err, errBodySize) {
+		t.Errorf("a damaged body: %v", err)
+	}
+	if files, err := os.ReadDir(links); err != nil || len(files) != 1 {
+		t.Errorf("after a damaged body %v, and %v", files, err)
+	}
+}
+
 func TestFileInPlaceOfDirectory(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "file")
 	mustDo(t, os.WriteFile(root, nil, 0o644))

@@ -36,10 +36,10 @@ func (d *Dir) Link(e Entry, path string) error {
 		err = d.copyTo(temp, e, body)
 	}
 	if err == nil {
-		err = replace(temp, path, nil)
+		err = exchange(temp, path)
 	}
+	_ = os.Remove(temp) // after an error, or what path named
 	if err != nil {
-		_ = os.Remove(temp)
 		return fmt.Errorf("link the body of %s: %w", e.Action, err)
 	}
 	return nil
