@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"slices"
 	"time"
 
@@ -27,10 +26,13 @@ const (
 	// after its compression.
 	MaxManifest = 256 << 20
 
+	// MaxEntries is the largest number of entries in a manifest.
+	MaxEntries = 1 << 20
+
 	window     = 8 << 20 // bytes that a decoder may need in any case
 	headerSize = 134
 	magic      = "larder\r\nm"
-	version    = 2
+	version    = 3
 )
 
 // ErrCorrupt says that bytes are not an intact manifest that this version can
@@ -61,7 +63,8 @@ type Entry struct {
 	Used   Day
 
 	// Inline is the body where that stands in the manifest: one of at most
-	// MaxInline bytes. It shares memory with the manifest it was read from.
+	// MaxInline bytes, whose SHA-256 is Output. It shares memory with the
+	// manifest it was read from.
 	Inline []byte
 
 	// Otherwise the entry object is these bytes of a pack, and Length is not 0.
@@ -115,7 +118,7 @@ type Place struct {
 
 // purpose is what a manifest's signature is for, besides which it covers the place
 // and the header.
-const purpose = "larder manifest v2"
+const purpose = "larder manifest v3"
 
 // Offsets in the header.
 const (
@@ -129,6 +132,11 @@ const (
 func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
+	}
+	for i := range m.Entries {
+		if e := &m.Entries[i]; !e.InPack() && sha256.Sum256(e.Inline) != e.Output {
+			return nil, fmt.Errorf("%w: action %s has another body than its output", ErrCorrupt, e.Action)
+		}
 	}
 	payload := m.payload()
 	if len(payload) > MaxManifest {
@@ -158,53 +166,6 @@ func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 	}
 	binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
 	return object, nil
-}
-
-// payload returns the payload before its compression.
-func (m *Manifest) payload() []byte {
-	size := 64 * (len(m.Packs) + len(m.Eager))
-	for i := range m.Entries {
-		size += minEntry + 24 + len(m.Entries[i].Inline) + len(m.Entries[i].Head)
-	}
-	b := make([]byte, 0, size) // about
-	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
-	for _, p := range m.Packs {
-		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
-		b = append(b, p.Scope...)
-		b = append(b, p.ID[:]...)
-		b = binary.AppendUvarint(b, uint64(p.Size))
-		if p.Own {
-			b = append(b, 1)
-		} else {
-			b = append(b, 0)
-		}
-	}
-	b = binary.AppendUvarint(b, uint64(len(m.Eager)))
-	for _, l := range m.Eager {
-		b = append(b, l.Command[:]...)
-		b = binary.AppendUvarint(b, uint64(l.Used))
-	}
-	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
-	for i := range m.Entries {
-		e := &m.Entries[i]
-		b = append(b, e.Action[:]...)
-		b = append(b, e.Output[:]...)
-		b = binary.AppendUvarint(b, uint64(e.Size))
-		b = binary.AppendUvarint(b, uint64(e.Time.UnixNano()))
-		b = binary.AppendUvarint(b, uint64(e.Cost))
-		b = binary.AppendUvarint(b, uint64(e.Used))
-		if !e.InPack() {
-			b = append(b, 0)
-			b = append(b, e.Inline...)
-			continue
-		}
-		b = binary.AppendUvarint(b, uint64(e.Pack)+1)
-		b = binary.AppendUvarint(b, uint64(e.Offset))
-		b = binary.AppendUvarint(b, uint64(e.Length))
-		b = binary.AppendUvarint(b, uint64(len(e.Head)))
-		b = append(b, e.Head...)
-	}
-	return b
 }
 
 // Decode reads a manifest's object, which was found at a place. Errors wrap
@@ -263,112 +224,11 @@ func decompress(object []byte, at Place, trust *sign.Trust) ([]byte, error) {
 	return payload, nil
 }
 
-// Smallest encodings, by which counts are checked before memory is taken.
-const (
-	minPack  = 1 + 32 + 1 + 1
-	minEager = 32 + 1
-	minEntry = 32 + 32 + 5
-)
-
-func parsePayload(b []byte) (*Manifest, error) {
-	p := &parser{b: b}
-	m := &Manifest{Packs: make([]Pack, p.count(minPack))}
-	for i := range m.Packs {
-		m.Packs[i] = Pack{
-			Scope: string(p.bytes(p.number(math.MaxInt32))),
-			ID:    p.id(),
-			Size:  p.number(math.MaxInt64),
-			Own:   p.number(1) == 1,
-		}
-	}
-	m.Eager = make([]Eager, p.count(minEager))
-	for i := range m.Eager {
-		m.Eager[i] = Eager{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
-	}
-	m.Entries = make([]Entry, p.count(minEntry))
-	for i := range m.Entries {
-		e := &m.Entries[i]
-		e.Action = p.id()
-		e.Output = p.id()
-		e.Size = p.number(math.MaxInt64)
-		e.Time = time.Unix(0, p.number(math.MaxInt64))
-		e.Cost = time.Duration(p.number(math.MaxInt64))
-		e.Used = Day(p.number(math.MaxUint32))
-		where := p.number(math.MaxInt32)
-		switch {
-		case p.err != nil:
-			return nil, p.err
-		case where == 0 && e.Size > MaxInline:
-			return nil, fmt.Errorf("%w: the body of entry %d is too long to stand in it", ErrCorrupt, i)
-		case where == 0:
-			e.Inline = p.bytes(e.Size)
-		default:
-			e.Pack = int(where - 1)
-			e.Offset = p.number(math.MaxInt64)
-			if e.Length = p.number(math.MaxInt64); e.Length == 0 {
-				p.fail("an entry object of no bytes")
-			}
-			if n := p.number(MaxHead); n > 0 {
-				e.Head = p.bytes(n)
-			}
-		}
-	}
-	if p.err == nil && len(p.b) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes behind the last entry", ErrCorrupt, len(p.b))
-	}
-	return m, p.err
-}
-
-// parser takes a payload apart. After its first error it yields zeros.
-type parser struct {
-	b   []byte
-	err error
-}
-
-func (p *parser) fail(reason string) {
-	if p.err == nil {
-		p.err = fmt.Errorf("%w: %s", ErrCorrupt, reason)
-	}
-	p.b = nil
-}
-
-func (p *parser) bytes(n int64) []byte {
-	if n > int64(len(p.b)) {
-		p.fail("cut")
-		return nil
-	}
-	b := p.b[:n:n]
-	p.b = p.b[n:]
-	return b
-}
-
-func (p *parser) id() (id [32]byte) {
-	copy(id[:], p.bytes(int64(len(id))))
-	return id
-}
-
-func (p *parser) number(limit uint64) int64 {
-	v, n := binary.Uvarint(p.b)
-	if n <= 0 || v > limit || n > 1 && p.b[n-1] == 0 {
-		p.fail("a number that is cut, too large or not in its shortest form")
-		return 0
-	}
-	p.b = p.b[n:]
-	return int64(v)
-}
-
-// count reads the number of things that take at least size bytes each.
-func (p *parser) count(size int) int64 {
-	n := p.number(math.MaxInt64)
-	if n > int64(len(p.b)/size) {
-		p.fail("more announced than there is room for")
-		return 0
-	}
-	return n
-}
-
 // check reports what is wrong with the manifest as a whole.
 func (m *Manifest) check() error {
+	if len(m.Entries) > MaxEntries {
+		return fmt.Errorf("%w: %d entries, over the limit of %d", ErrCorrupt, len(m.Entries), MaxEntries)
+	}
 	for _, p := range m.Packs {
 		if err := CheckScope(p.Scope); err != nil {
 			return fmt.Errorf("%w: scope of a pack: %w", ErrCorrupt, err)

@@ -9,10 +9,12 @@ import (
 	"flag"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +42,7 @@ func sample(n int) *Manifest {
 	var offset int64
 	for i := range n {
 		e := Entry{
-			Action: protocol.ActionID(sha256.Sum256(fmt.Append(nil, "action ", i))),
+			Action: named(i),
 			Time:   time.Unix(1_790_000_000, int64(i)),
 			Cost:   time.Duration(i) * time.Millisecond,
 			Used:   Day(20_000 + i%7),
@@ -48,7 +50,11 @@ func sample(n int) *Manifest {
 		switch i % 4 {
 		case 0:
 			e.Inline = []byte{}
-		case 1, 2:
+		case 1: // what belongs to the entry before, and to the one behind
+			s := subkey{name: 1 + i/4%len(subkeyNames)}
+			e.Action = s.of(named(i - 1 + i/4%2*2))
+			e.Inline = []byte("the same of all")
+		case 2:
 			e.Inline = fmt.Append(nil, "a small body, number ", i)
 		case 3:
 			e.Size, e.Pack, e.Offset, e.Length = 5000+int64(i), i/4%2, offset, entry.HeaderSize+int64(i)
@@ -65,6 +71,8 @@ func sample(n int) *Manifest {
 	}
 	return m
 }
+
+func named(i int) protocol.ActionID { return sha256.Sum256(fmt.Append(nil, "action ", i)) }
 
 func encode(t testing.TB, m *Manifest) []byte {
 	t.Helper()
@@ -109,7 +117,7 @@ func TestRoundTrip(t *testing.T) {
 // The golden file pins the format. zstd's own output may change with the
 // library, so it is only read.
 func TestGolden(t *testing.T) {
-	file := filepath.Join("testdata", "manifest-v2.golden")
+	file := filepath.Join("testdata", "manifest-v3.golden")
 	if *update {
 		if err := os.WriteFile(file, encode(t, sample(8)), 0o644); err != nil {
 			t.Fatal(err)
@@ -153,6 +161,14 @@ func TestHostileManifests(t *testing.T) {
 		f(m)
 		return seal(m.payload())
 	}
+	// derived is of two subkeys, of which the first has a name and a distance.
+	derived := func(name uint64, distance int64) []byte {
+		b := binary.AppendUvarint([]byte{0, 0, 2}, name)
+		b = binary.AppendVarint(b, distance)
+		b = append(b, 0, 0, 0, 0, 0)
+		return seal(append(b, 1, 1, 0, 0, 0, 0, 0))
+	}
+	late := append(binary.AppendVarint([]byte{0, 0}, math.MaxInt64), 0, 0, 0) // than the one before
 	// In sample(8), entries 3 and 7 lie in packs 0 and 1.
 	for name, test := range map[string]struct {
 		object []byte
@@ -170,15 +186,24 @@ func TestHostileManifests(t *testing.T) {
 			e := &m.Entries[3]
 			e.Length, e.Inline, e.Size = 0, make([]byte, MaxInline+1), MaxInline+1
 		}), "too long"},
-		"a head that is none": {change(func(m *Manifest) { m.Entries[7].Head = []byte("go object") }), "head"},
-		"a head and more":     {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
-		"an endless head":     {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
-		"a million announced": {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
-		"commands announced":  {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
-		"packs announced":     {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
-		"a longer number":     {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
-		"something behind":    {seal([]byte{0, 0, 0, 7}), "behind"},
-		"nothing":             {seal(nil), "cut"},
+		"a head that is none":  {change(func(m *Manifest) { m.Entries[7].Head = []byte("go object") }), "head"},
+		"a head and more":      {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
+		"an endless head":      {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
+		"a million announced":  {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
+		"commands announced":   {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
+		"packs announced":      {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
+		"a longer number":      {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
+		"something behind":     {seal([]byte{0, 0, 0, 7}), "behind"},
+		"too many entries":     {seal(binary.AppendUvarint([]byte{0, 0}, MaxEntries+1)), "too large"},
+		"an unknown subkey":    {derived(4, 0), "too large"},
+		"a subkey of itself":   {derived(1, 0), "derived"},
+		"a subkey of another":  {derived(1, 1), "derived"},
+		"of what is not there": {derived(1, 2), "derived"},
+		"of what is before":    {derived(1, -1), "derived"},
+		"of what is far":       {derived(1, math.MaxInt64), "derived"},
+		"before the epoch":     {change(func(m *Manifest) { m.Entries[2].Time = time.Unix(0, -1) }), "negative"},
+		"after all time":       {seal(slices.Concat([]byte{0, 0, 2}, late, late, bytes.Repeat([]byte{1}, 32), make([]byte, 32))), "negative"},
+		"nothing":              {seal(nil), "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Decode(test.object, Place{}, nil)
@@ -224,7 +249,7 @@ func TestSigned(t *testing.T) {
 		return object
 	}
 	object := signed(at, k)
-	file := filepath.Join("testdata", "signed-manifest-v2.golden")
+	file := filepath.Join("testdata", "signed-manifest-v3.golden")
 	if *update {
 		if err := os.WriteFile(file, object, 0o644); err != nil {
 			t.Fatal(err)

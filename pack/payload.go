@@ -1,0 +1,257 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// payload returns the payload before its compression: the packs, the eager
+// commands, and of the entries first all numbers, then all IDs, then all bytes, so
+// that like stands beside like.
+func (m *Manifest) payload() []byte {
+	size := 64 * (len(m.Packs) + len(m.Eager))
+	for i := range m.Entries {
+		size += 96 + len(m.Entries[i].Inline) + len(m.Entries[i].Head)
+	}
+	b := make([]byte, 0, size) // about
+	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
+	for _, p := range m.Packs {
+		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
+		b = append(b, p.Scope...)
+		b = append(b, p.ID[:]...)
+		b = binary.AppendUvarint(b, uint64(p.Size))
+		if p.Own {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Eager)))
+	for _, l := range m.Eager {
+		b = append(b, l.Command[:]...)
+		b = binary.AppendUvarint(b, uint64(l.Used))
+	}
+	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
+	subkeys := m.subkeys()
+	var last int64
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		b = binary.AppendUvarint(b, uint64(subkeys[i].name))
+		if subkeys[i].name > 0 {
+			b = binary.AppendVarint(b, int64(subkeys[i].parent-i))
+		}
+		b = binary.AppendUvarint(b, uint64(e.Size))
+		b = binary.AppendVarint(b, e.Time.UnixNano()-last)
+		last = e.Time.UnixNano()
+		b = binary.AppendUvarint(b, uint64(e.Cost))
+		b = binary.AppendUvarint(b, uint64(e.Used))
+		if !e.InPack() {
+			b = append(b, 0)
+			continue
+		}
+		b = binary.AppendUvarint(b, uint64(e.Pack)+1)
+		b = binary.AppendUvarint(b, uint64(e.Offset))
+		b = binary.AppendUvarint(b, uint64(e.Length))
+		b = binary.AppendUvarint(b, uint64(len(e.Head)))
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if subkeys[i].name == 0 {
+			b = append(b, e.Action[:]...)
+		}
+		if e.InPack() {
+			b = append(b, e.Output[:]...)
+		}
+	}
+	for i := range m.Entries {
+		b = append(b, m.Entries[i].Inline...)
+		b = append(b, m.Entries[i].Head...)
+	}
+	return b
+}
+
+// Smallest encodings, by which counts are checked before memory is taken.
+const (
+	minPack  = 1 + 32 + 1 + 1
+	minEager = 32 + 1
+	minEntry = 6
+)
+
+func parsePayload(b []byte) (*Manifest, error) {
+	p := &parser{b: b}
+	m := &Manifest{Packs: make([]Pack, p.count(minPack, math.MaxInt))}
+	for i := range m.Packs {
+		m.Packs[i] = Pack{
+			Scope: string(p.bytes(p.number(math.MaxInt32))),
+			ID:    p.id(),
+			Size:  p.number(math.MaxInt64),
+			Own:   p.number(1) == 1,
+		}
+	}
+	m.Eager = make([]Eager, p.count(minEager, math.MaxInt))
+	for i := range m.Eager {
+		m.Eager[i] = Eager{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
+	}
+	m.Entries = make([]Entry, p.count(minEntry, MaxEntries))
+	subkeys := make([]subkey, len(m.Entries))
+	heads := make([]int64, len(m.Entries))
+	var last int64
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if name := p.number(uint64(len(subkeyNames))); name > 0 {
+			subkeys[i] = subkey{int(name), i + int(p.signed())}
+		}
+		e.Size = p.number(math.MaxInt64)
+		last += p.signed()
+		e.Time = time.Unix(0, last)
+		e.Cost = time.Duration(p.number(math.MaxInt64))
+		e.Used = Day(p.number(math.MaxUint32))
+		where := p.number(math.MaxInt32)
+		switch {
+		case p.err != nil:
+			return nil, p.err
+		case where > 0:
+			e.Pack = int(where - 1)
+			e.Offset = p.number(math.MaxInt64)
+			if e.Length = p.number(math.MaxInt64); e.Length == 0 {
+				p.fail("an entry object of no bytes")
+			}
+			heads[i] = p.number(MaxHead)
+		case e.Size > MaxInline:
+			return nil, fmt.Errorf("%w: the body of entry %d is too long to stand in it", ErrCorrupt, i)
+		}
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if subkeys[i].name == 0 {
+			e.Action = p.id()
+		}
+		if e.InPack() {
+			e.Output = p.id()
+		}
+	}
+	for i, s := range subkeys {
+		if s.name == 0 {
+			continue
+		}
+		if s.parent < 0 || s.parent >= len(subkeys) || subkeys[s.parent].name > 0 {
+			return nil, fmt.Errorf("%w: entry %d is derived from none that stands in it", ErrCorrupt, i)
+		}
+		m.Entries[i].Action = s.of(m.Entries[s.parent].Action)
+	}
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		if !e.InPack() {
+			e.Inline = p.bytes(e.Size)
+			e.Output = sha256.Sum256(e.Inline)
+		} else if heads[i] > 0 {
+			e.Head = p.bytes(heads[i])
+		}
+	}
+	if p.err == nil && len(p.b) > 0 {
+		return nil, fmt.Errorf("%w: %d bytes behind the last body", ErrCorrupt, len(p.b))
+	}
+	return m, p.err
+}
+
+// subkeyNames are those by which the go command derives actions from others, for
+// what belongs to a package besides its archive. They are half of all actions, and
+// no compression finds that a hash is one of another.
+var subkeyNames = [...]string{"stdout", "srcfiles", "link-stdout"}
+
+// subkey says how an entry's action is derived.
+type subkey struct {
+	name   int // 1 + index in subkeyNames; 0: it is not
+	parent int // index of the entry whose action it is derived from
+}
+
+// of returns the action, as Subkey of the go command's cache package does.
+func (s subkey) of(parent protocol.ActionID) protocol.ActionID {
+	b := append(make([]byte, 0, 64), "subkey:"...)
+	b = append(b, parent[:]...)
+	b = append(b, subkeyNames[s.name-1]...)
+	return sha256.Sum256(b)
+}
+
+// subkeys returns how the action of each entry is derived. What it is derived from
+// is not derived itself.
+func (m *Manifest) subkeys() []subkey {
+	index := make(map[protocol.ActionID]int, len(m.Entries))
+	for i := range m.Entries {
+		index[m.Entries[i].Action] = i
+	}
+	subkeys := make([]subkey, len(m.Entries))
+	for parent := range m.Entries {
+		for name := range subkeyNames {
+			s := subkey{1 + name, parent}
+			if i, ok := index[s.of(m.Entries[parent].Action)]; ok {
+				subkeys[i] = s
+			}
+		}
+	}
+	for i, s := range subkeys {
+		if s.name > 0 && subkeys[s.parent].name > 0 {
+			subkeys[i] = subkey{}
+		}
+	}
+	return subkeys
+}
+
+// parser takes a payload apart. After its first error it yields zeros.
+type parser struct {
+	b   []byte
+	err error
+}
+
+func (p *parser) fail(reason string) {
+	if p.err == nil {
+		p.err = fmt.Errorf("%w: %s", ErrCorrupt, reason)
+	}
+	p.b = nil
+}
+
+func (p *parser) bytes(n int64) []byte {
+	if n > int64(len(p.b)) {
+		p.fail("cut")
+		return nil
+	}
+	b := p.b[:n:n]
+	p.b = p.b[n:]
+	return b
+}
+
+func (p *parser) id() (id [32]byte) {
+	copy(id[:], p.bytes(int64(len(id))))
+	return id
+}
+
+func (p *parser) number(limit uint64) int64 {
+	v, n := binary.Uvarint(p.b)
+	if n <= 0 || v > limit || n > 1 && p.b[n-1] == 0 {
+		p.fail("a number that is cut, too large or not in its shortest form")
+		return 0
+	}
+	p.b = p.b[n:]
+	return int64(v)
+}
+
+// signed reads a number that may be negative, as binary.AppendVarint writes it.
+func (p *parser) signed() int64 {
+	v := uint64(p.number(math.MaxUint64))
+	return int64(v>>1) ^ -int64(v&1)
+}
+
+// count reads the number of things that take at least size bytes each.
+func (p *parser) count(size int, limit uint64) int64 {
+	n := p.number(limit)
+	if n > int64(len(p.b)/size) {
+		p.fail("more announced than there is room for")
+		return 0
+	}
+	return n
+}
