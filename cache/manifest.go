@@ -61,69 +61,68 @@ func (m *manifests) load(ctx context.Context) (published, error) {
 	return m.fetch(ctx)
 }
 
-// fetch is load without the local copy, which it renews.
+// fetch is load without the local copy, which it renews. A manifest that is refused
+// comes back as an empty one, with the error: its object is there all the same, for
+// the next one to replace.
 func (m *manifests) fetch(ctx context.Context) (published, error) {
 	name := m.profile.key()
-	object, version, err := m.get(ctx, name, pack.MaxManifest)
+	found, object, err := m.get(ctx, name)
 	if errors.Is(err, backend.ErrNotFound) {
-		name, object, err = m.getLatest(ctx)
+		name, found, object, err = m.getLatest(ctx)
+		found.version = "" // it is another profile's
 	}
-	if err != nil {
-		return published{}, err
-	}
-	found, err := m.decode(name, object, version)
 	if err == nil {
-		m.saveCopy(name, object, version)
+		m.saveCopy(name, object, found.version)
 	}
 	return found, err
 }
 
 // getLatest returns the manifest of the module's profile that was published
-// last, and its name, and nothing if there is none.
-func (m *manifests) getLatest(ctx context.Context) (name string, object []byte, err error) {
-	latest, _, err := m.get(ctx, m.profile.latestKey(), MaxProfile)
+// last, its name and its object, and an empty one without either if there is none.
+func (m *manifests) getLatest(ctx context.Context) (name string, found published, object []byte, err error) {
+	latest, err := m.latest(ctx)
 	if err == nil {
-		name = Profile{m.profile.Module, string(latest)}.key()
-		object, _, err = m.get(ctx, name, pack.MaxManifest)
+		name = Profile{m.profile.Module, latest}.key()
+		found, object, err = m.get(ctx, name)
 	}
 	if errors.Is(err, backend.ErrNotFound) {
-		return "", nil, nil
+		return "", published{Manifest: new(pack.Manifest)}, nil, nil
 	}
-	return name, object, err
+	return name, found, object, err
 }
 
-// get reads a whole object below the scope, of which it takes no more than one
-// byte over limit.
-func (m *manifests) get(ctx context.Context, name string, limit int64) (object []byte, version string, err error) {
-	body, info, err := m.remote.store.Get(ctx, key(m.scope, name), backend.Range{})
+// latest returns the name of the module's profile that was published last.
+func (m *manifests) latest(ctx context.Context) (string, error) {
+	body, _, err := m.remote.store.Get(ctx, key(m.scope, m.profile.latestKey()), backend.Range{})
 	if err != nil {
-		return nil, "", err
+		return "", err
 	}
 	defer body.Close()
-	object, err = io.ReadAll(io.LimitReader(body, limit+1))
-	return object, info.Version, err
+	name, err := io.ReadAll(io.LimitReader(body, MaxProfile+1))
+	return string(name), err
 }
 
-// decode reads a manifest that lies under name; no bytes are an empty one. So is
-// one that is refused, with the error: the object is there all the same, for the
-// next one to replace.
-func (m *manifests) decode(name string, object []byte, version string) (published, error) {
-	found := published{Manifest: new(pack.Manifest), version: version}
-	if len(object) == 0 {
-		return found, nil
+// get returns the manifest of a name, and its object.
+func (m *manifests) get(ctx context.Context, name string) (found published, object []byte, err error) {
+	body, info, err := m.remote.store.Get(ctx, key(m.scope, name), backend.Range{})
+	if err != nil {
+		return found, nil, err
 	}
-	decoded, err := pack.Decode(object, pack.Place{Scope: m.scope, Name: name}, m.remote.Trust)
-	if err == nil {
-		found.Manifest = decoded
+	defer body.Close()
+	decoded, object, err := pack.Read(body, m.place(name), m.remote.Trust)
+	if refused(err) {
+		decoded = new(pack.Manifest)
 	}
-	return found, err
+	return published{decoded, info.Version}, object, err
 }
+
+func (m *manifests) place(name string) pack.Place { return pack.Place{Scope: m.scope, Name: name} }
 
 // publish writes next in place of old, and makes it the module's latest. The
 // error wraps backend.ErrConflict if somebody else wrote in between.
 func (m *manifests) publish(ctx context.Context, old published, next *pack.Manifest) error {
 	name := m.profile.key()
-	object, err := next.Encode(pack.Place{Scope: m.scope, Name: name}, m.remote.Key)
+	object, err := next.Encode(m.place(name), m.remote.Key)
 	if err != nil {
 		return err
 	}
@@ -144,7 +143,8 @@ func (m *manifests) put(ctx context.Context, name string, object []byte, cond ba
 	})
 }
 
-// The local copy is the version and the name, a line each, and the object.
+// The local copy is the version and the name, a line each, and the object, if there
+// was one.
 
 func (m *manifests) loadCopy() (published, bool) {
 	info, err := os.Stat(m.copy)
@@ -159,8 +159,12 @@ func (m *manifests) loadCopy() (published, bool) {
 	if len(parts) < 3 {
 		return published{}, false
 	}
-	found, err := m.decode(string(parts[1]), parts[2], string(parts[0]))
-	return found, err == nil
+	version, name, object := string(parts[0]), string(parts[1]), parts[2]
+	if len(object) == 0 { // the remote had none
+		return published{new(pack.Manifest), version}, true
+	}
+	found, err := pack.Decode(object, m.place(name), m.remote.Trust)
+	return published{found, version}, err == nil
 }
 
 // saveCopy keeps a manifest for the next sessions. Without the copy they ask

@@ -79,7 +79,7 @@ func manifestAttacks() []attack {
 		}, unsigned: missed, signed: missed},
 		{name: "cut in the header", do: replace(func(_ *attacker, b []byte) []byte { return b[:100] }), unsigned: corrupt, signed: corrupt},
 		{name: "cut in the payload", do: replace(func(_ *attacker, b []byte) []byte { return b[:len(b)-1] }), unsigned: corrupt, signed: corrupt},
-		{name: "empty", do: replace(func(*attacker, []byte) []byte { return nil }), unsigned: missed, signed: missed},
+		{name: "empty", do: replace(func(*attacker, []byte) []byte { return nil }), unsigned: corrupt, signed: corrupt},
 		{name: "a directory", do: func(a *attacker) {
 			a.remove(keyOf(mine()))
 			a.write(keyOf(mine())+"/object", a.unsigned(a.inlineEvil()))

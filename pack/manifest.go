@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"slices"
 	"time"
 
@@ -168,48 +169,73 @@ func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 	return object, nil
 }
 
-// Decode reads a manifest's object, which was found at a place. Errors wrap
+// Read reads a manifest's object, which was found at a place, from src and decodes
+// it as Decode does. It reads no further than the header where trust does not
+// believe that, nor more than one byte over what the header says. The errors of src
+// come back as they are.
+func Read(src io.Reader, at Place, trust *sign.Trust) (m *Manifest, object []byte, err error) {
+	object, err = io.ReadAll(io.LimitReader(src, headerSize))
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := parseHeader(object, at, trust)
+	if err != nil {
+		return nil, nil, err
+	}
+	compressed, err := io.ReadAll(io.LimitReader(src, int64(h.compressed)+1))
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err = h.decode(compressed)
+	return m, append(object, compressed...), err
+}
+
+// Decode decodes a manifest's object, which was found at a place. Errors wrap
 // ErrCorrupt, or sign.ErrUntrusted: what is not signed as trust wants it is not even
 // decompressed. The time and memory it takes grow with the size of what it is given,
 // not with what that claims.
 func Decode(object []byte, at Place, trust *sign.Trust) (*Manifest, error) {
-	payload, err := decompress(object, at, trust)
+	h, err := parseHeader(object, at, trust)
 	if err != nil {
 		return nil, err
 	}
-	m, err := parsePayload(payload)
-	if err != nil {
-		return nil, err
-	}
-	return m, m.check()
+	return h.decode(object[headerSize:])
 }
 
-// decompress checks the header and returns the payload.
-func decompress(object []byte, at Place, trust *sign.Trust) ([]byte, error) {
-	if len(object) < headerSize || string(object[:len(magic)]) != magic {
-		return nil, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
+// header is what a manifest's header says of its payload.
+type header struct {
+	size, compressed uint64 // in bytes
+	sum              [sha256.Size]byte
+}
+
+// parseHeader decodes the header at the start of b, and checks all that it says
+// without the payload.
+func parseHeader(b []byte, at Place, trust *sign.Trust) (h header, err error) {
+	if len(b) < headerSize || string(b[:len(magic)]) != magic {
+		return h, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
 	}
-	h, compressed := object[:headerSize], object[headerSize:]
-	if h[len(magic)] != version {
-		return nil, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, h[len(magic)], version)
+	if b[len(magic)] != version {
+		return h, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[len(magic)], version)
 	}
-	if binary.BigEndian.Uint32(h[crcAt:]) != crc32.Checksum(h[:crcAt], castagnoli) {
-		return nil, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
+	if binary.BigEndian.Uint32(b[crcAt:]) != crc32.Checksum(b[:crcAt], castagnoli) {
+		return h, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
 	}
-	size := binary.BigEndian.Uint64(h[10:])
+	h = header{binary.BigEndian.Uint64(b[10:]), binary.BigEndian.Uint64(b[18:]), [sha256.Size]byte(b[26:])}
+	if n := max(h.size, h.compressed); n > MaxManifest {
+		return h, fmt.Errorf("%w: a payload of %d bytes, over the limit of %d", ErrCorrupt, n, MaxManifest)
+	}
+	return h, trust.Check(sign.ID(b[keyAt:]), sign.Signature(b[signatureAt:]), purpose, []byte(at.Scope), []byte(at.Name), b[:signatureAt])
+}
+
+// decode decodes the payload.
+func (h header) decode(compressed []byte) (*Manifest, error) {
 	switch {
-	case size > MaxManifest:
-		return nil, fmt.Errorf("%w: a payload of %d bytes, over the limit of %d", ErrCorrupt, size, MaxManifest)
-	case binary.BigEndian.Uint64(h[18:]) != uint64(len(compressed)):
-		return nil, fmt.Errorf("%w: %d bytes of payload, the header says %d", ErrCorrupt, len(compressed), binary.BigEndian.Uint64(h[18:]))
-	case sha256.Sum256(compressed) != [32]byte(h[26:]):
+	case uint64(len(compressed)) != h.compressed:
+		return nil, fmt.Errorf("%w: %d bytes of payload, the header says %d", ErrCorrupt, len(compressed), h.compressed)
+	case sha256.Sum256(compressed) != h.sum:
 		return nil, fmt.Errorf("%w: the payload's digest is wrong", ErrCorrupt)
 	}
-	err := trust.Check(sign.ID(h[keyAt:]), sign.Signature(h[signatureAt:]), purpose, []byte(at.Scope), []byte(at.Name), h[:signatureAt])
-	if err != nil {
-		return nil, err
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(size, window)))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(h.size, window)))
 	if err != nil {
 		return nil, err
 	}
@@ -218,10 +244,14 @@ func decompress(object []byte, at Place, trust *sign.Trust) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	if uint64(len(payload)) != size {
-		return nil, fmt.Errorf("%w: a payload of %d bytes, the header says %d", ErrCorrupt, len(payload), size)
+	if uint64(len(payload)) != h.size {
+		return nil, fmt.Errorf("%w: a payload of %d bytes, the header says %d", ErrCorrupt, len(payload), h.size)
 	}
-	return payload, nil
+	m, err := parsePayload(payload)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.check()
 }
 
 // check reports what is wrong with the manifest as a whole.

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -290,6 +292,61 @@ func TestSigned(t *testing.T) {
 		})
 	}
 }
+
+// Of what goes on for ever no more is read than a header says that is trusted.
+func TestReadEnds(t *testing.T) {
+	key, err := sign.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Place{Scope: "main", Name: "m/example.com%2Fm/linux"}
+	object, err := sample(9).Encode(at, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	failing := errors.New("the connection is gone")
+	for _, test := range []struct {
+		name  string
+		trust *sign.Trust
+		src   io.Reader
+		want  error
+		read  int
+	}{
+		{"as it is", sign.Only(key), bytes.NewReader(object), nil, len(object)},
+		{"with no end", sign.Only(key), io.MultiReader(bytes.NewReader(object), zeros{}), ErrCorrupt, len(object) + 1},
+		{"of zeros", nil, zeros{}, ErrCorrupt, headerSize},
+		{"not trusted, with no end", new(sign.Trust), io.MultiReader(bytes.NewReader(object), zeros{}), sign.ErrUntrusted, headerSize},
+		{"cut", nil, bytes.NewReader(object[:len(object)-1]), ErrCorrupt, len(object) - 1},
+		{"empty", nil, bytes.NewReader(nil), ErrCorrupt, 0},
+		{"broken off", nil, io.MultiReader(bytes.NewReader(object[:200]), iotest.ErrReader(failing)), failing, 200},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			src := &counter{Reader: test.src}
+			m, read, err := Read(src, at, test.trust)
+			if !errors.Is(err, test.want) || src.n != test.read {
+				t.Errorf("error %v after %d bytes, want %v after %d", err, src.n, test.want, test.read)
+			}
+			if err == nil && (!reflect.DeepEqual(m, sample(9)) || !bytes.Equal(read, object)) {
+				t.Errorf("got %d bytes, and %+v", len(read), m)
+			}
+		})
+	}
+}
+
+type counter struct {
+	io.Reader
+	n int
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.n += n
+	return n, err
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func TestScope(t *testing.T) {
 	for name, want := range map[string]bool{
