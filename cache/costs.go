@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -30,7 +31,8 @@ func (c *costs) unanswered() bool {
 	return len(c.times) > 0
 }
 
-// since returns the time since action was missed, or 0 if it was not.
+// since returns the time since action was missed, of which no more than
+// entry.MaxCost counts, or 0 if it was not.
 func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -39,5 +41,5 @@ func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
 		return 0
 	}
 	delete(c.times, action)
-	return max(0, now.Sub(missed))
+	return min(max(0, now.Sub(missed)), entry.MaxCost)
 }

@@ -13,7 +13,7 @@
 //	    74     8  body size in bytes
 //	    82     8  payload size in bytes
 //	    90     8  time of the original put, Unix nanoseconds
-//	    98     8  build cost in nanoseconds, 0 where unknown
+//	    98     8  build cost in nanoseconds, at most an hour, 0 where unknown
 //	   106    16  MD5 of the payload
 //	   122     8  signer key ID, zero where unsigned
 //	   130    64  signature, zero where unsigned

@@ -216,6 +216,7 @@ func TestHostileHeaders(t *testing.T) {
 		"another action":        {forge(nil, func(h *entry.Header) { h.Action[3] ^= 1 }), "it is action"},
 		"unknown codec":         {forge(nil, func(h *entry.Header) { h.Codec = 2 }), "unknown codec 2"},
 		"negative body":         {forge(nil, func(h *entry.Header) { h.BodySize = -1 }), "negative"},
+		"endless cost":          {forge(nil, func(h *entry.Header) { h.Cost = entry.MaxCost + 1 }), "cost"},
 		"negative time":         {forge(nil, func(h *entry.Header) { h.Time = time.Unix(-1, 0) }), "negative"},
 		"body over the limit":   {forge(nil, func(h *entry.Header) { h.Codec, h.BodySize = entry.Zstd, 1<<62 }), "over the limit"},
 		"bomb":                  {forge(bomb, func(h *entry.Header) { h.BodySize = 1000 }), "longer than its 1000 bytes"},

@@ -21,6 +21,10 @@ const (
 	version = 1
 )
 
+// MaxCost is the greatest build cost that is stated: what took longer says as much.
+// So the costs of all entries of a build add up to a duration.
+const MaxCost = time.Hour
+
 // ErrCorrupt says that bytes are not an intact entry object that this version
 // can read: damaged, cut, of another kind, of a later version, or of another
 // action than the one asked for. Errors that wrap it carry the reason.
@@ -43,7 +47,7 @@ type Header struct {
 	BodySize    int64         // in bytes
 	PayloadSize int64         // in bytes
 	Time        time.Time     // of the original put
-	Cost        time.Duration // from the miss to the put in the session that built it; 0 unknown
+	Cost        time.Duration // from the miss to the put in the session that built it, at most MaxCost; 0 unknown
 	MD5         [md5.Size]byte
 	KeyID       sign.ID        // of the signer; zero: unsigned
 	Signature   sign.Signature // zero: unsigned
@@ -139,6 +143,8 @@ func ParseHeader(b []byte) (Header, error) {
 		return Header{}, fmt.Errorf("%w: unknown codec %d", ErrCorrupt, h.Codec)
 	case h.BodySize < 0 || h.PayloadSize < 0 || nanos < 0 || h.Cost < 0:
 		return Header{}, fmt.Errorf("%w: a negative size or time", ErrCorrupt)
+	case h.Cost > MaxCost:
+		return Header{}, fmt.Errorf("%w: a build cost of %v, over the limit of %v", ErrCorrupt, h.Cost, MaxCost)
 	case h.Codec == Raw && h.PayloadSize != h.BodySize:
 		return Header{}, fmt.Errorf("%w: a raw payload of %d bytes for a body of %d", ErrCorrupt, h.PayloadSize, h.BodySize)
 	}

@@ -51,7 +51,8 @@ func objectAttacks() []attack {
 			return a.relabel(a.read(entryKey("main", a.beside(m).Action)), func(h *entry.Header) { h.Action = a.preyed(m).Action })
 		}), unsigned: fails, signed: untrusted},
 		{name: "a later time", do: relabel(func(h *entry.Header) { h.Time = h.Time.Add(time.Hour) }), unsigned: harmless, signed: untrusted},
-		{name: "a great cost, which the budget counts", do: relabel(func(h *entry.Header) { h.Cost = math.MaxInt64 }), unsigned: harmless, signed: untrusted},
+		{name: "a great cost, which the budget counts", do: relabel(func(h *entry.Header) { h.Cost = entry.MaxCost }), unsigned: harmless, signed: untrusted},
+		{name: "a cost over the limit", do: relabel(func(h *entry.Header) { h.Cost = math.MaxInt64 }), unsigned: corrupt, signed: corrupt},
 		{name: "another size of the body", do: relabel(func(h *entry.Header) { h.BodySize++ }), unsigned: corrupt, signed: untrusted},
 		{name: "sizes of all ones", do: relabel(func(h *entry.Header) { h.BodySize, h.PayloadSize = -1, -1 }), unsigned: corrupt, signed: corrupt},
 		{name: "the greatest sizes", do: relabel(func(h *entry.Header) { h.BodySize, h.PayloadSize = math.MaxInt64, math.MaxInt64 }), unsigned: corrupt, signed: corrupt},

@@ -44,7 +44,7 @@
 //	    size of the body in bytes
 //	    time of the original put, Unix nanoseconds less those of the entry
 //	        before, zigzag
-//	    build cost in nanoseconds
+//	    build cost in nanoseconds, at most an hour
 //	    day of the last use, days since the epoch
 //	    1 + index of its pack, or 0
 //	    in a pack: offset and length of its entry object in bytes, length of

@@ -275,6 +275,8 @@ func (m *Manifest) check() error {
 		switch {
 		case e.Size < 0 || e.Cost < 0 || e.Time.UnixNano() < 0:
 			return fmt.Errorf("%w: action %s has a negative size or time", ErrCorrupt, e.Action)
+		case e.Cost > entry.MaxCost:
+			return fmt.Errorf("%w: action %s has a build cost over the limit of %v", ErrCorrupt, e.Action, entry.MaxCost)
 		case len(e.Head) > 0 && (!e.InPack() || len(Head(e.Head)) != len(e.Head)):
 			return fmt.Errorf("%w: action %s has a head that is no archive's", ErrCorrupt, e.Action)
 		case !e.InPack():

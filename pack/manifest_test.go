@@ -203,6 +203,7 @@ func TestHostileManifests(t *testing.T) {
 		"of what is not there": {derived(1, 2), "derived"},
 		"of what is before":    {derived(1, -1), "derived"},
 		"of what is far":       {derived(1, math.MaxInt64), "derived"},
+		"an endless cost":      {change(func(m *Manifest) { m.Entries[2].Cost = math.MaxInt64 }), "cost"},
 		"before the epoch":     {change(func(m *Manifest) { m.Entries[2].Time = time.Unix(0, -1) }), "negative"},
 		"after all time":       {seal(slices.Concat([]byte{0, 0, 2}, late, late, bytes.Repeat([]byte{1}, 32), make([]byte, 32))), "negative"},
 		"nothing":              {seal(nil), "cut"},
