@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -145,6 +146,36 @@ func TestBarrier(t *testing.T) {
 	m.put(t, "what was changed", archive("pantry 2"))
 	m.Close(time.Minute)
 	wantNoSessions(t, m.dir)
+}
+
+// What the manifest does not name is looked up, and what a compiler would read is on
+// its way by then.
+func TestAheadOfTheBarrier(t *testing.T) {
+	fetched := make(chan struct{})
+	var once sync.Once
+	var lazily atomic.Bool // nothing else is fetched any more
+	store := backendtest.Faulty(compiled(t), func(_, key string) backendtest.Fault {
+		switch {
+		case strings.HasPrefix(key, "v1/main/p/") && lazily.Load():
+			once.Do(func() { close(fetched) })
+		case strings.HasPrefix(key, "v1/main/a/"):
+			select {
+			case <-fetched:
+			case <-time.After(time.Minute):
+				t.Error("a lookup has come to nothing, and no pack is fetched yet")
+			}
+		}
+		return backendtest.Fault{}
+	})
+	m := newMachine(t, t.TempDir(), store, under(profile), lazy(t))
+	defer m.Close(0)
+	for _, name := range packages {
+		m.wantHit(t, name+" vet", big(name+" vet"))
+	}
+	lazily.Store(true)
+	e := wantLazy(t, m, "fmt")
+	m.wantMiss(t, "what was changed")
+	wantWhole(t, e, "fmt")
 }
 
 // Whatever can be taken from a remote after the manifest is taken, and no miss is
