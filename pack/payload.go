@@ -6,13 +6,9 @@ import (
 	"fmt"
 	"math"
 	"time"
-
-	"github.com/larderbuild/larder/protocol"
 )
 
-// payload returns the payload before its compression: the packs, the eager
-// commands, and of the entries first all numbers, then all IDs, then all bytes, so
-// that like stands beside like.
+// payload returns the payload before its compression.
 func (m *Manifest) payload() []byte {
 	size := 64 * (len(m.Packs) + len(m.Eager))
 	for i := range m.Entries {
@@ -36,6 +32,12 @@ func (m *Manifest) payload() []byte {
 		b = append(b, l.Command[:]...)
 		b = binary.AppendUvarint(b, uint64(l.Used))
 	}
+	return m.appendEntries(b)
+}
+
+// appendEntries appends first all numbers of the entries, then all IDs, then all
+// bytes: zstd finds more where like stands beside like.
+func (m *Manifest) appendEntries(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
 	subkeys := m.subkeys()
 	var last int64
@@ -97,12 +99,20 @@ func parsePayload(b []byte) (*Manifest, error) {
 	for i := range m.Eager {
 		m.Eager[i] = Eager{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
 	}
-	m.Entries = make([]Entry, p.count(minEntry, MaxEntries))
-	subkeys := make([]subkey, len(m.Entries))
-	heads := make([]int64, len(m.Entries))
+	m.Entries = p.entries()
+	if p.err == nil && len(p.b) > 0 {
+		p.fail(fmt.Sprintf("%d bytes behind the last body", len(p.b)))
+	}
+	return m, p.err
+}
+
+func (p *parser) entries() []Entry {
+	entries := make([]Entry, p.count(minEntry, MaxEntries))
+	subkeys := make([]subkey, len(entries))
+	heads := make([]int64, len(entries))
 	var last int64
-	for i := range m.Entries {
-		e := &m.Entries[i]
+	for i := range entries {
+		e := &entries[i]
 		if name := p.number(uint64(len(subkeyNames))); name > 0 {
 			subkeys[i] = subkey{int(name), i + int(p.signed())}
 		}
@@ -114,7 +124,7 @@ func parsePayload(b []byte) (*Manifest, error) {
 		where := p.number(math.MaxInt32)
 		switch {
 		case p.err != nil:
-			return nil, p.err
+			return nil
 		case where > 0:
 			e.Pack = int(where - 1)
 			e.Offset = p.number(math.MaxInt64)
@@ -123,11 +133,11 @@ func parsePayload(b []byte) (*Manifest, error) {
 			}
 			heads[i] = p.number(MaxHead)
 		case e.Size > MaxInline:
-			return nil, fmt.Errorf("%w: the body of entry %d is too long to stand in it", ErrCorrupt, i)
+			p.fail("a body that is too long to stand in it")
 		}
 	}
-	for i := range m.Entries {
-		e := &m.Entries[i]
+	for i := range entries {
+		e := &entries[i]
 		if subkeys[i].name == 0 {
 			e.Action = p.id()
 		}
@@ -140,12 +150,13 @@ func parsePayload(b []byte) (*Manifest, error) {
 			continue
 		}
 		if s.parent < 0 || s.parent >= len(subkeys) || subkeys[s.parent].name > 0 {
-			return nil, fmt.Errorf("%w: entry %d is derived from none that stands in it", ErrCorrupt, i)
+			p.fail("a subkey of an action that does not stand in it")
+			return nil
 		}
-		m.Entries[i].Action = s.of(m.Entries[s.parent].Action)
+		entries[i].Action = s.of(entries[s.parent].Action)
 	}
-	for i := range m.Entries {
-		e := &m.Entries[i]
+	for i := range entries {
+		e := &entries[i]
 		if !e.InPack() {
 			e.Inline = p.bytes(e.Size)
 			e.Output = sha256.Sum256(e.Inline)
@@ -153,53 +164,7 @@ func parsePayload(b []byte) (*Manifest, error) {
 			e.Head = p.bytes(heads[i])
 		}
 	}
-	if p.err == nil && len(p.b) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes behind the last body", ErrCorrupt, len(p.b))
-	}
-	return m, p.err
-}
-
-// subkeyNames are those by which the go command derives actions from others, for
-// what belongs to a package besides its archive. They are half of all actions, and
-// no compression finds that a hash is one of another.
-var subkeyNames = [...]string{"stdout", "srcfiles", "link-stdout"}
-
-// subkey says how an entry's action is derived.
-type subkey struct {
-	name   int // 1 + index in subkeyNames; 0: it is not
-	parent int // index of the entry whose action it is derived from
-}
-
-// of returns the action, as Subkey of the go command's cache package does.
-func (s subkey) of(parent protocol.ActionID) protocol.ActionID {
-	b := append(make([]byte, 0, 64), "subkey:"...)
-	b = append(b, parent[:]...)
-	b = append(b, subkeyNames[s.name-1]...)
-	return sha256.Sum256(b)
-}
-
-// subkeys returns how the action of each entry is derived. What it is derived from
-// is not derived itself.
-func (m *Manifest) subkeys() []subkey {
-	index := make(map[protocol.ActionID]int, len(m.Entries))
-	for i := range m.Entries {
-		index[m.Entries[i].Action] = i
-	}
-	subkeys := make([]subkey, len(m.Entries))
-	for parent := range m.Entries {
-		for name := range subkeyNames {
-			s := subkey{1 + name, parent}
-			if i, ok := index[s.of(m.Entries[parent].Action)]; ok {
-				subkeys[i] = s
-			}
-		}
-	}
-	for i, s := range subkeys {
-		if s.name > 0 && subkeys[s.parent].name > 0 {
-			subkeys[i] = subkey{}
-		}
-	}
-	return subkeys
+	return entries
 }
 
 // parser takes a payload apart. After its first error it yields zeros.
