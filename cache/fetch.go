@@ -132,11 +132,12 @@ func (p *prefetch) installed(i int, err error) {
 
 // settle notes what became of entry i and wakes those who wait for it.
 func (p *prefetch) settle(i int, err error) {
-	if refused(err) {
+	e := &p.found.Entries[i]
+	if refused(err) && e.InPack() { // others were believed with the manifest
 		p.stats.refuse(err)
-		p.remote.complain("unpack", entryKey(p.remote.scope, p.found.Entries[i].Action), err)
+		p.remote.complain("unpack", packKey(p.found.Packs[e.Pack]), err)
 	}
-	p.done(p.found.Entries[i].Size)
+	p.done(e.Size)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.states[i] = brought
