@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -127,9 +128,11 @@ func TestWithheldWhoeverPuts(t *testing.T) {
 // A put that was still to be uploaded is overtaken by one that holds a secret.
 func TestWithheldBeforeFlush(t *testing.T) {
 	store := backendtest.Memory()
-	a := newMachine(t, t.TempDir(), store, under(profile))
+	a := newMachine(t, t.TempDir(), backendtest.Faulty(store, func(string, string) backendtest.Fault {
+		return backendtest.Fault{Err: errors.New("unavailable")}
+	}), under(profile))
 	a.put(t, "log", "ok\n")
-	if !a.Close(0) {
+	if !a.Close(time.Minute) {
 		t.Fatal("nothing is left")
 	}
 	b := newMachine(t, a.dir, store, knowing)
