@@ -88,7 +88,8 @@ func (p *prefetch) hit(action protocol.ActionID) (e *pack.Entry, owed bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return &p.found.Entries[i], p.states[i] == brought
+	s := p.states[i]
+	return &p.found.Entries[i], s == brought || s == bringing // and not settled yet
 }
 
 // holds reports whether the manifest names output for action, as far as is
