@@ -157,13 +157,15 @@ func TestKilled(t *testing.T) {
 
 func testKill(t *testing.T, c *chained, s store, mode, when string, at int) {
 	k := &moments{at: at, when: when, open: make(chan struct{})}
+	open := sync.OnceFunc(func() { close(k.open) })
 	killed := make(chan struct{})
 	closing := mode
 	if mode == "build" {
 		closing = "wait"
-		close(k.open)
+		open()
 	}
 	m := s.machine(t, c, newGate(t, s.endpoint, k.request, k.answer), "LARDER_CLOSE="+closing, "LARDER_BUDGET=0")
+	t.Cleanup(open) // or the gate would not close
 	k.mu.Lock()
 	k.kill = func() {
 		m.kill()
@@ -175,15 +177,14 @@ func testKill(t *testing.T, c *chained, s store, mode, when string, at int) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan result, 1)
-	go func() { done <- m.await(m.command(ctx, "go", "build", ".")) }()
+	args, _ := c.goal(t) // not the program of the build before, which would be left as it is
+	go func() { done <- m.await(m.command(ctx, "go", args...)) }()
 	if mode == "wait" {
 		m.waitFor(func() bool { return m.pending() >= 3*c.packages })
-		close(k.open)
+		open()
 	}
 	r := <-done
-	if mode == "linger" {
-		close(k.open)
-	}
+	open()
 	if ctx.Err() != nil {
 		t.Fatal("the go command hung")
 	}
