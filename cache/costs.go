@@ -41,5 +41,8 @@ func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
 		return 0
 	}
 	delete(c.times, action)
-	return min(max(0, now.Sub(missed)), entry.MaxCost)
+	return boundedCost(now.Sub(missed))
 }
+
+// boundedCost returns what is stated of a build cost.
+func boundedCost(cost time.Duration) time.Duration { return min(max(0, cost), entry.MaxCost) }

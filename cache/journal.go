@@ -13,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
@@ -219,7 +218,7 @@ func parseLine(line string) (kind string, action protocol.ActionID, cost time.Du
 		return kind, action, 0, true
 	case slices.Contains([]string{"+", "=", "!", "x"}, kind) && len(fields) == 3:
 		nanos, err := strconv.ParseInt(fields[2], 10, 64)
-		return kind, action, min(max(0, time.Duration(nanos)), entry.MaxCost), err == nil
+		return kind, action, boundedCost(time.Duration(nanos)), err == nil
 	}
 	return "", action, 0, false
 }
