@@ -105,19 +105,15 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 func (p *poisoned) changed(t *testing.T, do func()) {
 	t.Helper()
 	name := filepath.Join(prey, prey+".go")
-	source := filepath.Join(p.dir, name)
-	text := string(readFile(t, source))
-	info, err := os.Stat(source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.write(t, name, strings.Replace(text, "len(Text)", "1000 + len(Text)", 1))
-	defer func() {
+	text := string(readFile(t, filepath.Join(p.dir, name)))
+	write := func(text string) {
 		p.write(t, name, text)
-		if err := os.Chtimes(source, info.ModTime(), info.ModTime()); err != nil {
-			t.Error(err)
+		if err := age(p.dir); err != nil {
+			t.Fatal(err)
 		}
-	}()
+	}
+	write(strings.Replace(text, "len(Text)", "1000 + len(Text)", 1))
+	defer write(text)
 	do()
 }
 
