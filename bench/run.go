@@ -16,6 +16,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/session"
 )
 
 // patience is how long a process that was interrupted may take to end.
@@ -174,7 +175,7 @@ func (r *round) settle() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		live := false
 		for _, dir := range append(r.spent, r.local) {
-			since, err := cache.LiveSince(dir)
+			since, err := session.LiveSince(dir)
 			if err != nil {
 				return err
 			}

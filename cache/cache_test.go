@@ -21,11 +21,12 @@ import (
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var target = cache.Target{Remote: "test:", Scope: "main"}
+var target = session.Target{Remote: "test:", Scope: "main"}
 
 // unclosed is a store that outlives the sessions that use it.
 type unclosed struct{ backend.Store }
@@ -42,17 +43,19 @@ type machine struct {
 
 // newMachine starts a session over store in dir, with the values that tests
 // need and change may turn.
-func newMachine(t testing.TB, dir string, store backend.Store, change ...func(*cache.Config)) *machine {
+func newMachine(t testing.TB, dir string, store backend.Store, change ...func(*cache.SessionConfig)) *machine {
 	t.Helper()
 	m := &machine{dir: dir, stats: new(cache.Stats), log: new(bytes.Buffer)}
-	cfg := cache.Config{
-		Local:     localdisk.New(dir),
-		Target:    target,
-		Upload:    true,
-		Budget:    time.Minute,
-		MaxObject: 1 << 30,
-		Stats:     m.stats,
-		Log:       slog.New(slog.NewTextHandler(m.log, nil)),
+	cfg := cache.SessionConfig{
+		Config: cache.Config{
+			Local:     localdisk.New(dir),
+			MaxObject: 1 << 30,
+			Stats:     m.stats,
+			Log:       slog.New(slog.NewTextHandler(m.log, nil)),
+		},
+		Target: target,
+		Upload: true,
+		Budget: time.Minute,
 	}
 	if store != nil {
 		cfg.Store = unclosed{backend.WithCounters(store, &m.stats.Remote)}
@@ -242,16 +245,16 @@ func TestWhatStaysLocal(t *testing.T) {
 	large := strings.Repeat("x", 2000)
 	for name, test := range map[string]struct {
 		body    string
-		change  func(*cache.Config)
+		change  func(*cache.SessionConfig)
 		uploads int64
 	}{
-		"an archive":               {"!<arch>", func(*cache.Config) {}, 1},
-		"a module index":           {"go index v2\n...", func(*cache.Config) {}, 0},
-		"nearly a module index":    {"go index", func(*cache.Config) {}, 1},
-		"what is over the limit":   {large, func(c *cache.Config) { c.MaxObject = 1999 }, 0},
-		"not what is at the limit": {large, func(c *cache.Config) { c.MaxObject = 2000 }, 1},
-		"all, when told so":        {"!<arch>", func(c *cache.Config) { c.Upload = false }, 0},
-		"all, without a remote":    {"!<arch>", func(c *cache.Config) { c.Store = nil }, 0},
+		"an archive":               {"!<arch>", func(*cache.SessionConfig) {}, 1},
+		"a module index":           {"go index v2\n...", func(*cache.SessionConfig) {}, 0},
+		"nearly a module index":    {"go index", func(*cache.SessionConfig) {}, 1},
+		"what is over the limit":   {large, func(c *cache.SessionConfig) { c.MaxObject = 1999 }, 0},
+		"not what is at the limit": {large, func(c *cache.SessionConfig) { c.MaxObject = 2000 }, 1},
+		"all, when told so":        {"!<arch>", func(c *cache.SessionConfig) { c.Upload = false }, 0},
+		"all, without a remote":    {"!<arch>", func(c *cache.SessionConfig) { c.Store = nil }, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t, t.TempDir(), backendtest.Memory(), test.change)
@@ -309,7 +312,7 @@ func TestFaultyRemote(t *testing.T) {
 // A remote that never answers is given up once the budget is spent, for the
 // lookups that wait as for those that follow, with one line.
 func TestBudgetEndsLookups(t *testing.T) {
-	m := newMachine(t, t.TempDir(), backendtest.Faulty(backendtest.Memory(), hang), func(c *cache.Config) {
+	m := newMachine(t, t.TempDir(), backendtest.Faulty(backendtest.Memory(), hang), func(c *cache.SessionConfig) {
 		c.Budget = 20 * time.Millisecond
 	})
 	var waiting sync.WaitGroup

@@ -7,126 +7,136 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/pack"
-	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
 // Close ends the session, after the build's last request. It spends at most
 // wait on finishing the uploads and on publishing what the session used, and
-// reports whether something is left to Flush.
+// reports whether something is left to [Flush].
 func (c *Cache) Close(wait time.Duration) (left bool) {
-	if c.remote != nil {
-		c.lookups.Wait()
-		c.budget.cancel(nil)
+	if c.lookups != nil {
+		c.lookups.end()
 	}
 	news := c.news()
-	if c.uploads != nil && wait > 0 {
-		c.startUploads()
-		c.uploads.hurry()
-		ctx, cancel := context.WithTimeout(c.background, wait)
-		_ = c.uploads.wait(ctx) // what is not done in time is left
-		if len(news.uses) > 0 && c.publish(ctx, news) == nil {
-			news.uses = nil
-		}
-		cancel()
+	if c.publishing != nil && wait > 0 {
+		news = c.finish(wait, news)
 	}
 	c.stop()
 	c.running.Wait()
 	if c.session != nil {
 		left = c.leave(news)
-		c.session.close()
-		sweepSessions(c.local.Path())
+		c.session.Close()
+		session.Sweep(c.Local.Path())
 	}
-	if c.remote != nil {
-		if err := c.remote.store.Close(); err != nil {
-			c.log.Info("close the remote", "err", err)
+	if c.lookups != nil {
+		if err := c.lookups.store.Close(); err != nil {
+			c.Log.Info("close the remote", "err", err)
 		}
 	}
 	return left
 }
 
+// finish spends at most wait on the uploads and on publishing news. It returns what
+// of news is still to be published.
+func (c *Cache) finish(wait time.Duration, news session.Record) session.Record {
+	ctx, cancel := context.WithTimeout(c.background, wait)
+	defer cancel()
+	c.startUploads()
+	c.publishing.uploads.hurry()
+	_ = c.publishing.uploads.wait(ctx) // what is not done in time is left
+	if len(news.Uses) > 0 && c.publish(ctx, news) == nil {
+		return session.Record{}
+	}
+	return news
+}
+
 // leave leaves to Flush what is still to be done, by way of the journal.
-func (c *Cache) leave(news record) (left bool) {
-	fill := c.lazy.sufficed() && c.lazy.Later
+func (c *Cache) leave(news session.Record) (left bool) {
+	bring := c.promised != nil && c.promised.bringLater()
+	var journal *session.Journal
+	var uploads int
+	if c.publishing != nil {
+		journal, uploads = c.publishing.journal, c.publishing.uploads.left()
+	}
 	var err error
-	if fill && c.journal == nil { // nothing is uploaded
-		err = c.createJournal()
+	if bring && journal == nil { // the session writes nothing to the remote
+		journal, err = c.createJournal()
 	}
-	if c.journal == nil {
-		return false
+	if journal != nil {
+		if len(news.Uses) > 0 {
+			err = errors.Join(err, journal.AddRecord(news))
+		}
+		if bring {
+			err = errors.Join(err, journal.AddBring())
+		}
+		left = bring || len(news.Uses) > 0 || uploads > 0
+		err = errors.Join(err, journal.Close(left))
 	}
-	if len(news.uses) > 0 {
-		err = errors.Join(err, c.journal.addRecord(news))
-	}
-	if fill {
-		err = errors.Join(err, c.journal.addFill())
-	}
-	left = fill || len(news.uses) > 0 || c.uploads != nil && c.uploads.left() > 0
-	if err = errors.Join(err, c.journal.close(left)); err != nil {
-		c.log.Info("close the journal", "err", err)
+	if err != nil {
+		c.Log.Info("leave what is to be done", "err", err)
 	}
 	return left
 }
 
-// news returns what the session used, if the manifest lacks any of it.
-func (c *Cache) news() record {
-	r := record{uses: c.vouched(c.history.all())}
-	if len(r.uses) == 0 {
-		return record{}
+// news returns what the session used, if publishing that would write anything.
+func (c *Cache) news() session.Record {
+	if c.publishing == nil || c.promised == nil {
+		return session.Record{}
 	}
-	known := c.prefetch.known()
-	if !known && c.stats.Puts.Load() == 0 {
-		return record{} // nothing new, and no manifest to hold the rest against
+	r := session.Record{Uses: c.vouched(c.publishing.history.all())}
+	known := c.promised.known()
+	if len(r.Uses) == 0 || known == nil && c.Stats.Summary().Puts == 0 {
+		return session.Record{} // nothing new, or no manifest to hold the rest against
 	}
-	if c.costs.unanswered() && (c.links || !c.made.Load()) {
-		r.eager = c.prefetch.command
+	if c.publishing.costs.unanswered() && (c.promised.links || !c.publishing.made.Load()) {
+		r.Eager = c.promised.command
 	}
-	h := &holdings{own: published{Manifest: new(pack.Manifest)}}
-	var index map[protocol.ActionID]int
-	if known {
-		h, index = &c.prefetch.holdings, c.prefetch.index
+	found := &holdings{own: published{Manifest: new(pack.Manifest)}}
+	if known != nil {
+		found = &known.holdings
+		r.Uses = append(r.Uses, known.refusals(c.promised.states.refusals(), r.Uses)...)
 	}
-	for i := range r.uses {
-		r.uses[i].misplaced = c.prefetch.misplaced(r.uses[i].action)
+	for i := range r.Uses {
+		if u := &r.Uses[i]; u.Kind != session.Refused && c.promised.misplaced(u.Action) {
+			u.Kind = session.Misplaced
+		}
 	}
-	r.uses = append(r.uses, c.prefetch.refusals(r.uses)...)
-	if !c.publisher(h).needed(h, r, index) {
-		return record{}
+	if !c.publisher(found).needed(found.own, r) {
+		return session.Record{}
 	}
 	return r
 }
 
-// vouched returns those of uses that the session may sign, if it signs: an entry
-// that was in the local tier is one only if the manifest, which is believed, has the
-// same for its action.
-func (c *Cache) vouched(uses []use) []use {
-	if c.remote == nil || c.remote.Key == nil {
+// vouched returns those of uses that the session may sign, if it signs. Of what the
+// local tier had before, that is only what a manifest, which is believed, names with
+// the same output.
+func (c *Cache) vouched(uses []session.Use) []session.Use {
+	if c.Policy.Key == nil {
 		return uses
 	}
-	return slices.DeleteFunc(slices.Clone(uses), func(u use) bool {
-		if u.verified {
-			return false
-		}
-		e, _, err := c.local.Get(u.action)
-		return err != nil || !c.prefetch.holds(u.action, e.Output)
+	return slices.DeleteFunc(uses, func(u session.Use) bool {
+		return u.Kind == session.Found && !c.promised.holds(u.Action, u.Output)
 	})
 }
 
-func (c *Cache) publish(ctx context.Context, news record) error {
-	h := &c.prefetch.holdings
-	if !c.prefetch.known() {
-		fetched, err := c.library.loadToPublish(ctx, (*manifests).fetch)
+func (c *Cache) publish(ctx context.Context, news session.Record) error {
+	var found *holdings
+	if known := c.promised.known(); known != nil {
+		found = &known.holdings
+	} else {
+		fetched, err := c.promised.library.loadToPublish(ctx, (*manifests).fetch)
 		if err != nil {
 			return err
 		}
-		h = &fetched
+		found = &fetched
 	}
-	err := c.publisher(h).publish(ctx, h.own, news)
+	err := c.publisher(found).publish(ctx, found.own, news)
 	if err != nil && ctx.Err() == nil {
-		c.remote.complain("publish", c.library.own.key(), err)
+		c.lookups.complain("publish", c.promised.library.own.key(), err)
 	}
 	return err
 }
 
-func (c *Cache) publisher(h *holdings) *publisher {
-	return newPublisher(c.local, c.library, h, c.withheld, c.maxObject, c.session.dir, c.now())
+func (c *Cache) publisher(found *holdings) *publisher {
+	return newPublisher(c.promised.library, found, c.withheld, c.session, c.now())
 }

@@ -7,60 +7,60 @@ import (
 	"github.com/larderbuild/larder/pack"
 )
 
-// errCold is the reason of a miss that was answered without waiting.
+// errCold is the reason of a miss that was answered without a lookup.
 var errCold = errors.New("the remote had none of those asked for before")
 
 const (
-	// coldLookups is how many lookups in a row come to nothing before the
-	// next are no longer waited for; newLookups, where the remote has no
-	// manifest of the module, either.
-	coldLookups = 64
-	newLookups  = 8
+	// coldLookups is how many lookups in a row come to nothing before gets are
+	// no longer looked up. lookupsOfNew is that number where the remote has no
+	// manifest of the module.
+	coldLookups  = 64
+	lookupsOfNew = 8
 
-	// probes is the number of gets of which one is then still looked up,
+	// probes is the number of gets of which one is still looked up then,
 	// behind its answer. A lookup takes a few milliseconds of a core, which
 	// the compiler has better use for.
 	probes = 8
 )
 
-// coldness tells whether lookups are worth waiting for: a build whose packages
-// nobody has built pays for a few round trips, not for one for each of them.
+// coldness tells whether lookups are worth waiting for. A build whose packages
+// nobody has built then pays for a few round trips, not for one for each package.
 //
-// Nor are they while the go command loads packages. What it then asks for and the
-// manifest does not name are indexes of the main module's packages, of which a
-// fresh checkout has new ones, and which no remote holds.
+// Lookups are not worth waiting for while the go command loads packages, either. It
+// asks for module indexes then. Those that the manifest does not name are of the
+// main module's packages. A fresh checkout has new ones, and no remote holds them.
 type coldness struct {
-	misses  atomic.Int64
+	misses  atomic.Int64 // lookups in a row that came to nothing
 	skipped atomic.Int64 // gets since the last probe
 	loaded  atomic.Bool  // something besides module indexes was hit
 }
 
-// is reports whether lookups are not worth waiting for.
-func (c *coldness) is(p *prefetch) bool {
+// skips reports whether the next get is to be answered without a lookup. p is nil
+// as long as no manifest is known.
+func (c *coldness) skips(p *promises) bool {
 	limit := int64(coldLookups)
-	if p.known() {
+	if p != nil {
 		if p.indexed && !c.loaded.Load() {
 			return true
 		}
 		if p.isNew {
-			limit = newLookups
+			limit = lookupsOfNew
 		}
 	}
 	return c.misses.Load() >= limit
 }
 
-// hit takes a hit that the manifest promised as e.
+// hit takes note of a hit that the manifest promised as e.
 func (c *coldness) hit(e *pack.Entry) {
 	if !c.loaded.Load() && (e.Head != nil || !e.InPack() && !isModuleIndex(e.Inline)) {
 		c.loaded.Store(true)
 	}
 }
 
-// probe reports whether a get, now that it is cold, is to tell whether the next
-// ones are worth waiting for.
+// probe reports whether a get that was not looked up is to be, behind its answer.
 func (c *coldness) probe() bool { return c.skipped.Add(1)%probes == 0 }
 
-// note takes the outcome of a lookup.
+// note takes note of how a lookup ended.
 func (c *coldness) note(hit bool) {
 	if hit {
 		c.misses.Store(0)

@@ -8,13 +8,14 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// costs remembers when actions were missed, to tell at their put what building
-// them took.
+// costs remembers when actions were missed. At the put of an action that tells how
+// long it took to build. Its methods may be called at the same time.
 type costs struct {
 	mu    sync.Mutex
-	times map[protocol.ActionID]time.Time
+	times map[protocol.ActionID]time.Time // of misses that no put has followed yet
 }
 
+// missed notes that action was missed.
 func (c *costs) missed(action protocol.ActionID, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -24,15 +25,15 @@ func (c *costs) missed(action protocol.ActionID, now time.Time) {
 	c.times[action] = now
 }
 
-// unanswered reports whether something was missed and not put.
+// unanswered reports whether no put has followed one of the misses.
 func (c *costs) unanswered() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.times) > 0
 }
 
-// since returns the time since action was missed, of which no more than
-// entry.MaxCost counts, or 0 if it was not.
+// since returns the time since action was missed, at most entry.MaxCost, or 0 if it
+// was not missed.
 func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,8 +42,5 @@ func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
 		return 0
 	}
 	delete(c.times, action)
-	return boundedCost(now.Sub(missed))
+	return min(max(0, now.Sub(missed)), entry.MaxCost)
 }
-
-// boundedCost returns what is stated of a build cost.
-func boundedCost(cost time.Duration) time.Duration { return min(max(0, cost), entry.MaxCost) }

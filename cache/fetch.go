@@ -12,43 +12,55 @@ import (
 	"github.com/larderbuild/larder/pack"
 )
 
-// fetch brings the entries of c.
-func (p *prefetch) fetch(ctx context.Context, c *chunk) {
-	from := p.found.Packs[c.Pack]
-	body, _, err := p.remote.store.Get(ctx, packKey(from), backend.Range{Offset: c.Offset, Length: c.Length})
+// fetch brings the entries of c. If the connection breaks in the middle, fetch asks
+// once more for the rest.
+func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
+	fetched, err := p.fetchOnce(ctx, c)
+	if err != nil && fetched > 0 && fetched < len(c.Entries) && ctx.Err() == nil {
+		first := &p.found.Entries[c.Entries[fetched]]
+		c.Length += c.Offset - first.Offset
+		c.Offset, c.Entries = first.Offset, c.Entries[fetched:]
+		fetched, err = p.fetchOnce(ctx, c)
+	}
+	if err != nil && ctx.Err() == nil { // otherwise nobody waits any more
+		p.forfeit(c, fetched, err)
+	}
+}
+
+// fetchOnce brings the entries of c by one request. It returns how many of them it
+// has dealt with, and why not with all.
+func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, err error) {
+	body, _, err := p.remote.store.Get(ctx, packKey(p.found.Packs[c.Pack]), backend.Range{Offset: c.Offset, Length: c.Length})
 	if err != nil {
-		p.lost(ctx, c, 0, err)
-		return
+		return 0, err
 	}
 	defer body.Close()
 	at := c.Offset
 	for n, i := range c.Entries {
 		e := &p.found.Entries[i]
 		if _, err := io.CopyN(io.Discard, body, e.Offset-at); err != nil {
-			p.lost(ctx, c, n, err)
-			return
+			return n, err
 		}
 		stream := &witness{Reader: body}
 		object := &io.LimitedReader{R: stream, N: e.Length}
-		if p.claim(i) {
-			err := p.install(e, object)
+		if p.states.happen(claimed, i) {
+			err := p.unpack(e, object)
 			if err != nil && stream.err != nil && object.N > 0 {
-				p.release(i)
-				p.lost(ctx, c, n, err)
-				return
+				p.states.happen(released, i)
+				return n, err
 			}
-			p.installed(i, err)
+			p.finish(i, err)
 		}
 		if _, err := io.Copy(io.Discard, object); err != nil {
-			p.lost(ctx, c, n+1, err)
-			return
+			return n + 1, err
 		}
 		at = e.Offset + e.Length
 	}
+	return len(c.Entries), nil
 }
 
-// witness keeps the error that its reader met, be it an early end: what could
-// not be installed for another reason says nothing about the rest of a chunk.
+// witness keeps the error that its reader met, an early end included. An entry that
+// can't be installed for another reason says nothing about the rest of its chunk.
 type witness struct {
 	io.Reader
 	err error
@@ -62,23 +74,20 @@ func (w *witness) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// install puts the entry object of e into the local tier.
-func (p *prefetch) install(e *pack.Entry, object io.Reader) error {
-	body, err := openPromised(object, e, p.want(e))
+// unpack puts the entry object of e into the local tier.
+func (p *prefetch) unpack(e *pack.Entry, object io.Reader) error {
+	w := p.remote.want(e.Action)
+	w.Scope = p.found.Packs[e.Pack].Scope
+	body, err := openPromised(object, e, w)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	return p.put(localEntry(e), body)
+	return p.install(localEntry(e), body)
 }
 
-// want returns what the entry object of e, in its pack, must be.
-func (p *prefetch) want(e *pack.Entry) entry.Want {
-	return entry.Want{Action: e.Action, Scope: p.found.Packs[e.Pack].Scope, MaxSize: p.maxObject, Trust: p.remote.Trust}
-}
-
-// openPromised returns the body of an entry object, which is to be the one that
-// the manifest promises as e, and as w wants it. The caller closes it.
+// openPromised returns the body of an entry object. The object has to be the one that
+// the manifest promises as e, and as w wants it. The caller closes the body.
 func openPromised(object io.Reader, e *pack.Entry, w entry.Want) (*entry.Reader, error) {
 	body, err := entry.Open(object, w)
 	if err != nil {
@@ -96,95 +105,56 @@ func localEntry(e *pack.Entry) localdisk.Entry {
 	return localdisk.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time}
 }
 
-// lost gives up the entries of c from the n-th on, after err. A fault of the
-// moment, in the middle of a chunk, is worth another request for the rest.
-func (p *prefetch) lost(ctx context.Context, c *chunk, n int, err error) {
-	rest := c.Entries[n:]
-	if n > 0 && !c.retried && len(rest) > 0 && ctx.Err() == nil {
-		first := &p.found.Entries[rest[0]]
-		again := &chunk{retried: true, Chunk: pack.Chunk{
-			Pack:    c.Pack,
-			Offset:  first.Offset,
-			Length:  c.Offset + c.Length - first.Offset,
-			Entries: rest,
-		}}
-		p.fetch(ctx, again)
-		return
-	}
-	if ctx.Err() != nil {
-		return // nobody waits any more
-	}
+// forfeit gives up the entries of c from the n-th on, because of err.
+func (p *prefetch) forfeit(c pack.Chunk, n int, err error) {
 	p.remote.complain("fetch a pack", packKey(p.found.Packs[c.Pack]), err)
-	for _, i := range rest {
-		if p.claim(i) {
+	for _, i := range c.Entries[n:] {
+		if p.states.happen(claimed, i) {
 			p.settle(i, err)
 		}
 	}
 }
 
-// installed settles entry i after install.
-func (p *prefetch) installed(i int, err error) {
+// finish settles entry i, which was claimed, after an attempt to install it.
+func (p *prefetch) finish(i int, err error) {
 	if err != nil && !refused(err) {
 		p.remote.warn(fmt.Sprintf("keep what was fetched: %v", err))
 	}
 	p.settle(i, err)
 }
 
-// settle notes what became of entry i and wakes those who wait for it.
+// settle notes what became of entry i, which was claimed.
 func (p *prefetch) settle(i int, err error) {
 	e := &p.found.Entries[i]
-	if refused(err) && e.InPack() { // others were believed with the manifest
-		p.stats.refuse(err)
-		p.remote.complain("unpack", packKey(p.found.Packs[e.Pack]), err)
-	}
-	p.done(e.Size)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.states[i] = brought
-	if err != nil {
-		p.states[i] = forfeited
-	}
 	if refused(err) {
-		p.refused = append(p.refused, i)
+		if e.InPack() { // an inline entry is believed with its manifest
+			p.Stats.countRefusal(err)
+			p.remote.complain("unpack", packKey(p.found.Packs[e.Pack]), err)
+		}
+		p.states.refuse(i)
 	}
-	if wait := p.waiting[i]; wait != nil {
-		close(wait)
-		delete(p.waiting, i)
+	p.Progress.done(e.Size)
+	if err == nil {
+		p.states.happen(installed, i)
+	} else {
+		p.states.happen(failed, i)
 	}
 }
 
 // installInline installs those wanted entries that came with the manifest, in
 // their order.
-func (p *prefetch) installInline(ctx context.Context, wanted func(*pack.Entry) bool) {
+func (p *prefetch) installInline(ctx context.Context, w wanted) {
 	for i := range p.found.Entries {
 		if ctx.Err() != nil {
 			return
 		}
 		e := &p.found.Entries[i]
-		if !e.InPack() && wanted(e) && p.claim(i) {
-			p.installed(i, p.putInline(e))
+		if !e.InPack() && w(e) && p.states.happen(claimed, i) {
+			p.finish(i, p.putInline(e))
 		}
 	}
 }
 
 func (p *prefetch) putInline(e *pack.Entry) error {
-	return p.put(localEntry(e), bytes.NewReader(e.Inline))
-}
-
-// claim takes it upon the caller to install entry i.
-func (p *prefetch) claim(i int) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.states[i] != absent {
-		return false
-	}
-	p.states[i] = bringing
-	return true
-}
-
-// release takes back a claim.
-func (p *prefetch) release(i int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.states[i] = absent
+	return p.install(localEntry(e), bytes.NewReader(e.Inline))
 }

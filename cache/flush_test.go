@@ -18,18 +18,22 @@ import (
 	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // flush runs Flush over what is in local, into store.
 func flush(ctx context.Context, local string, store backend.Store, change ...func(*cache.FlushConfig)) (*cache.Stats, error) {
 	stats := new(cache.Stats)
 	cfg := cache.FlushConfig{
-		Local: localdisk.New(local),
-		Open: func(cache.Target) (backend.Store, error) {
+		Config: cache.Config{
+			Local:     localdisk.New(local),
+			MaxObject: 1 << 30,
+			Stats:     stats,
+			Log:       slog.New(slog.DiscardHandler),
+		},
+		Open: func(session.Target) (backend.Store, error) {
 			return unclosed{backend.WithCounters(store, &stats.Remote)}, nil
 		},
-		Stats: stats,
-		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -63,16 +67,18 @@ func wantAll(t *testing.T, store backend.Store, n int) {
 func TestFlushDoesWhatASessionLeft(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()
 	leave(t, local, 50)
-	if n, err := cache.Pending(localdisk.New(local)); n != 50 || err != nil {
+	if n, err := session.Uploads(local); n != 50 || err != nil {
 		t.Fatalf("%d pending, %v", n, err)
 	}
 	found, done := 0, make(chan bool, 50)
 	stats, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
-		c.Found = func(n int) { found += n }
-		c.Done = func() { done <- true }
+		c.Progress = cache.Progress{
+			Planned: func(n int, _ int64) { found += n },
+			Done:    func(int64) { done <- true },
+		}
 	})
-	if err != nil || stats.Uploads.Load() != 50 || found != 50 || len(done) != 50 {
-		t.Errorf("%v; %d uploads, %d found, %d done", err, stats.Uploads.Load(), found, len(done))
+	if err != nil || stats.Summary().Uploads != 50 || found != 50 || len(done) != 50 {
+		t.Errorf("%v; %d uploads, %d found, %d done", err, stats.Summary().Uploads, found, len(done))
 	}
 	wantAll(t, store, 50)
 
@@ -84,9 +90,9 @@ func TestFlushDoesWhatASessionLeft(t *testing.T) {
 
 func TestAbandoned(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()
-	check := func(target cache.Target, want bool) {
+	check := func(target session.Target, want bool) {
 		t.Helper()
-		if got, err := cache.Abandoned(localdisk.New(local), target); got != want || err != nil {
+		if got, err := session.Abandoned(local, target); got != want || err != nil {
 			t.Errorf("%v, %v; want %v", got, err, want)
 		}
 	}
@@ -95,7 +101,7 @@ func TestAbandoned(t *testing.T) {
 	check(target, false) // its session is alive
 	m.Close(0)
 	check(target, true)
-	check(cache.Target{Remote: target.Remote, Scope: "other"}, false)
+	check(session.Target{Remote: target.Remote, Scope: "other"}, false)
 	if _, err := flush(t.Context(), local, store); err != nil {
 		t.Error(err)
 	}
@@ -116,8 +122,8 @@ func TestFlushFailsAndKeepsTheRest(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	stats, err := flush(t.Context(), local, store)
-	if err != nil || stats.Uploads.Load() != 1 {
-		t.Errorf("%v, %d uploads", err, stats.Uploads.Load())
+	if err != nil || stats.Summary().Uploads != 1 {
+		t.Errorf("%v, %d uploads", err, stats.Summary().Uploads)
 	}
 	wantAll(t, store, 10)
 }
@@ -141,12 +147,12 @@ func TestFlushOnlyOneTarget(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()
 	leave(t, local, 3)
 	stats, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
-		c.Only = &cache.Target{Remote: "another:", Scope: "main"}
+		c.Only = &session.Target{Remote: "another:", Scope: "main"}
 	})
 	if err != nil || stats.Summary().RemoteRequests != 0 {
 		t.Errorf("%v, %d requests", err, stats.Summary().RemoteRequests)
 	}
-	if n, err := cache.Pending(localdisk.New(local)); n != 3 || err != nil {
+	if n, err := session.Uploads(local); n != 3 || err != nil {
 		t.Errorf("%d pending, %v", n, err)
 	}
 }
@@ -161,7 +167,7 @@ func TestFlushSaysWhatIsLost(t *testing.T) {
 	if _, err := flush(t.Context(), local, store); err == nil || !strings.Contains(err.Error(), "1 of 3 uploads are no longer in") {
 		t.Errorf("error %v", err)
 	}
-	if n, err := cache.Pending(localdisk.New(local)); n != 0 || err != nil {
+	if n, err := session.Uploads(local); n != 0 || err != nil {
 		t.Errorf("%d pending, %v: it can never be uploaded", n, err)
 	}
 }
@@ -171,8 +177,8 @@ func TestFlushWaitsForLiveSessions(t *testing.T) {
 	m := newMachine(t, local, backendtest.Faulty(backendtest.Memory(), hang))
 	m.put(t, "0", "body 0")
 
-	if stats, err := flush(t.Context(), local, store); err != nil || stats.Uploads.Load() != 0 {
-		t.Fatalf("without waiting: %v, %d uploads of a session under way", err, stats.Uploads.Load())
+	if stats, err := flush(t.Context(), local, store); err != nil || stats.Summary().Uploads != 0 {
+		t.Fatalf("without waiting: %v, %d uploads of a session under way", err, stats.Summary().Uploads)
 	}
 	flushed := make(chan error)
 	go func() {
@@ -194,10 +200,10 @@ func TestFlushWaitsForLiveSessions(t *testing.T) {
 func TestForget(t *testing.T) {
 	local := t.TempDir()
 	leave(t, local, 3)
-	if err := cache.Forget(localdisk.New(local)); err != nil {
+	if err := session.Forget(local); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := cache.Pending(localdisk.New(local)); n != 0 || err != nil {
+	if n, err := session.Uploads(local); n != 0 || err != nil {
 		t.Errorf("%d pending, %v", n, err)
 	}
 }
@@ -233,7 +239,7 @@ func TestKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("after %d ms, %d uploads were left", delay*5, stats.Uploads.Load())
+		t.Logf("after %d ms, %d uploads were left", delay*5, stats.Summary().Uploads)
 		wantAll(t, store, 40)
 		for obj, err := range store.List(t.Context(), "") {
 			if err != nil || !strings.HasPrefix(obj.Key, "v1/main/a/") {

@@ -13,34 +13,33 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// lazyFiles are what a session gives out of a manifest alone. Of an archive that
-// is a file of the true size that begins with the archive's head and is a hole
-// behind it. The go command reads no more of a hit; the tools that do read on
-// follow a get that misses, and no miss is answered before all of the archives
-// are whole. Bodies that stand in the manifest are whole at once.
+// lazyFiles are the files that a session gives out with nothing but a manifest at
+// hand. For an archive that is a file of the archive's size, which begins with its
+// head and is a hole behind that. The go command reads no more of a hit. The tools
+// that read on follow a get that misses, and no miss is answered before all archives
+// are whole. A body that stands in the manifest is whole at once.
 //
-// The files lie in the session's own directory, under no name by which another
-// process could take them for more than they are. One directory, and a file for
-// each body, is also what file systems are fastest at.
+// The files lie in the session's own directory, where no other process looks for
+// bodies. One directory with a file for each body is also what file systems are
+// fastest at.
 type lazyFiles struct {
 	Lazy
 	dir   string
 	stats *Stats
 
-	// ended is closed once bytes are needed: then no more is given out.
+	// ended is closed once bytes are needed. Then no more files are given out.
 	ended chan struct{}
 
-	mu    sync.Mutex
-	given []*pack.Entry // archives, in their order, each body once
-	paths map[protocol.OutputID]string
+	mu    sync.Mutex                   // guards given and paths
+	given []*pack.Entry                // archives, in their order, each body once
+	paths map[protocol.OutputID]string // of all files
 
-	filling    sync.Once // all of them
-	err        error     // of that
-	abandoning sync.Once // where that fails
+	filling    sync.Once // fills all files, for whichever miss comes first
+	err        error     // of filling
+	abandoning sync.Once // ends the go command where filling failed
 }
 
-// newLazyFiles returns the lazy files of a session, in dir, which is made where
-// it is needed.
+// newLazyFiles returns the lazy files of a session. It makes dir with the first.
 func newLazyFiles(l Lazy, dir string, stats *Stats) *lazyFiles {
 	return &lazyFiles{
 		Lazy:  l,
@@ -51,11 +50,10 @@ func newLazyFiles(l Lazy, dir string, stats *Stats) *lazyFiles {
 	}
 }
 
-// give returns the path of a file for e, unless its body is neither an archive
-// nor in the manifest, or is longer than limit, the session is not lazy, or no
-// longer, or the disk refuses.
-func (l *lazyFiles) give(e *pack.Entry, limit int64) (path string, ok bool) {
-	if l == nil || e.Head == nil && e.InPack() || e.Size > limit {
+// give returns the path of a file for e. It returns none if the body of e is neither
+// an archive nor in the manifest, if bytes are needed by now, or if the disk refuses.
+func (l *lazyFiles) give(e *pack.Entry) (path string, ok bool) {
+	if e.Head == nil && e.InPack() {
 		return "", false
 	}
 	l.mu.Lock()
@@ -68,18 +66,21 @@ func (l *lazyFiles) give(e *pack.Entry, limit int64) (path string, ok bool) {
 	}
 	path = filepath.Join(l.dir, e.Output.String())
 	if l.create(path, e) != nil {
-		_ = os.Remove(path) // or the session's end does
+		_ = os.Remove(path) // if not here, at the session's end
 		return "", false
 	}
 	l.paths[e.Output] = path
 	if e.InPack() {
 		l.given = append(l.given, e)
-		l.stats.Lazy.Add(1)
-		l.stats.LazyBytes.Add(e.Length)
+		l.stats.count(func(s *Summary) {
+			s.Lazy++
+			s.LazyBytes += e.Length
+		})
 	}
 	return path, true
 }
 
+// create makes the file of e: the head of an archive and a hole, or an inline body.
 func (l *lazyFiles) create(path string, e *pack.Entry) error {
 	content := e.Head
 	if !e.InPack() {
@@ -109,7 +110,7 @@ func (l *lazyFiles) create(path string, e *pack.Entry) error {
 // errForged says that an archive is not the one whose head was given out.
 var errForged = errors.New("it does not begin as the manifest says")
 
-// fill makes the lazy file of e whole, with its body in the local tier.
+// fill puts the body of e, which the local tier has, in the place of its lazy file.
 func (l *lazyFiles) fill(e *pack.Entry, local *localdisk.Dir) error {
 	path := l.paths[e.Output]
 	if err := local.Link(localEntry(e), path); err != nil {
@@ -118,12 +119,14 @@ func (l *lazyFiles) fill(e *pack.Entry, local *localdisk.Dir) error {
 	if !bytes.HasPrefix(beginning(path), e.Head) {
 		return fmt.Errorf("%s: %w", e.Output, errForged)
 	}
-	l.stats.Filled.Add(1)
-	l.stats.LazyBytes.Add(-e.Length)
+	l.stats.count(func(s *Summary) {
+		s.Filled++
+		s.LazyBytes -= e.Length
+	})
 	return nil
 }
 
-// end says that bytes are needed, and returns what was given out until then.
+// end says that bytes are needed. It returns the archives that were given out.
 func (l *lazyFiles) end() []*pack.Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,19 +148,13 @@ func (l *lazyFiles) over() bool {
 
 // any reports whether archives were given out.
 func (l *lazyFiles) any() bool {
-	if l == nil {
-		return false
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.given) > 0
 }
 
-// sufficed reports whether the session got on with what was given out.
+// sufficed reports whether files were given out and no bytes were needed.
 func (l *lazyFiles) sufficed() bool {
-	if l == nil {
-		return false
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.paths) > 0 && !l.over()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,14 +32,16 @@ func head(name string) string {
 }
 
 // lazy makes a session lazy, whose last resorts fail the test.
-func lazy(t *testing.T) func(*cache.Config) {
+func lazy(t *testing.T) func(*cache.SessionConfig) {
 	return lazily(cache.Lazy{
 		Rebuild: func(context.Context) error { t.Error("built again"); return nil },
 		Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
 	})
 }
 
-func lazily(l cache.Lazy) func(*cache.Config) { return func(c *cache.Config) { c.Lazy = &l } }
+func lazily(l cache.Lazy) func(*cache.SessionConfig) {
+	return func(c *cache.SessionConfig) { c.Lazy = &l }
+}
 
 // compile puts archives of names, as a build from nothing would.
 func compile(t *testing.T, m *machine, names ...string) {
@@ -315,7 +316,7 @@ func TestForgedHead(t *testing.T) {
 // A command that links needs the bytes each time, and the manifest says so.
 func TestEagerCommand(t *testing.T) {
 	store := compiled(t)
-	command := func(c *cache.Config) { c.Command, c.Links = [32]byte{1}, true }
+	command := func(c *cache.SessionConfig) { c.Command, c.Links = [32]byte{1}, true }
 	link := func(first string) {
 		t.Helper()
 		m := newMachine(t, t.TempDir(), store, under(profile), lazy(t), command)
@@ -338,28 +339,19 @@ func TestEagerCommand(t *testing.T) {
 }
 
 // What a session did without is brought later, for the next one.
-func TestFillLater(t *testing.T) {
+func TestBringLater(t *testing.T) {
 	for name, upload := range map[string]bool{"a writer": true, "a reader": false} {
 		t.Run(name, func(t *testing.T) {
 			store := compiled(t)
-			m := newMachine(t, t.TempDir(), store, under(profile), lazily(cache.Lazy{Later: true}),
-				func(c *cache.Config) { c.Upload = upload })
+			m := newMachine(t, t.TempDir(), store, under(profile), lazily(cache.Lazy{}),
+				func(c *cache.SessionConfig) { c.Upload, c.Linger = upload, true })
 			wantLazy(t, m, "fmt")
 			if !m.Close(0) {
 				t.Error("nothing is left")
 			}
-			stats := new(cache.Stats)
-			err := cache.Flush(t.Context(), cache.FlushConfig{
-				Local:     localdisk.New(m.dir),
-				Open:      func(cache.Target) (backend.Store, error) { return unclosed{store}, nil },
-				Stats:     stats,
-				Log:       slog.New(slog.DiscardHandler),
-				MaxObject: 1 << 30,
-				ReadOnly:  !upload,
-				Fill:      true,
-			})
-			if err != nil || stats.Uploads.Load() > 0 {
-				t.Errorf("%v, %d uploads", err, stats.Uploads.Load())
+			stats, err := flush(t.Context(), m.dir, store, func(c *cache.FlushConfig) { c.ReadOnly, c.Bring = !upload, true })
+			if err != nil || stats.Summary().Uploads > 0 {
+				t.Errorf("%v, %d uploads", err, stats.Summary().Uploads)
 			}
 			wantNoSessions(t, m.dir)
 			alone := newMachine(t, m.dir, nil)

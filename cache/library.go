@@ -8,33 +8,34 @@ import (
 
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
-// library is a profile's manifests: in the scope that is written, and in those that
-// are read.
+// library is a profile's manifests, in the scope that is written and in those that are
+// read.
 type library struct {
-	own  *manifests
-	read []*manifests // in their order; own is among them, or is not
+	own  *manifests   // in the scope that is written
+	read []*manifests // in the order of their scopes; own may be among them
 }
 
-func newLibrary(r *remote, target Target, local string) *library {
-	l := &library{own: newManifests(r, r.scope, target, local)}
+func newLibrary(r *remote, target session.Target) *library {
+	l := &library{own: newManifests(r, r.scope, target)}
 	for _, scope := range r.read {
 		m := l.own
 		if scope != r.scope {
-			m = newManifests(r, scope, target, local)
+			m = newManifests(r, scope, target)
 		}
 		l.read = append(l.read, m)
 	}
 	return l
 }
 
-// holdings are what the manifests of a library name.
+// holdings is what the manifests of a library name. It does not change once loaded.
 type holdings struct {
 	own published // in the scope that is written
 
-	// found is what is promised: of each action, what the first scope that is
-	// read names for it. Its entries between from and to are own's.
+	// found names for each action what the first scope that is read names for
+	// it. Its entries between from and to are own's.
 	found    *pack.Manifest
 	from, to int
 }
@@ -42,8 +43,8 @@ type holdings struct {
 // getManifest is (*manifests).load or (*manifests).fetch.
 type getManifest func(*manifests, context.Context) (published, error)
 
-// load loads all manifests at once. It tells complain of those that can't be had,
-// and returns their errors; the others are in the holdings.
+// load loads all manifests at once. It tells complain of each that can't be had, and
+// returns their errors. The others are in the holdings.
 func (l *library) load(ctx context.Context, get getManifest, complain func(*manifests, error)) (holdings, error) {
 	all := l.read
 	if !slices.Contains(all, l.own) {
@@ -69,9 +70,8 @@ func (l *library) load(ctx context.Context, get getManifest, complain func(*mani
 	return h, errors.Join(errs...)
 }
 
-// loadToPublish loads all manifests, for a publication. The error is that of the
-// one to be written, unless that was found and is no good: then it is to be
-// replaced.
+// loadToPublish loads all manifests, for a publication. It fails if the one that is to
+// be written can't be had. One that is there and is no good can be replaced.
 func (l *library) loadToPublish(ctx context.Context, get getManifest) (holdings, error) {
 	var own error
 	h, _ := l.load(ctx, get, func(m *manifests, err error) {
@@ -82,7 +82,7 @@ func (l *library) loadToPublish(ctx context.Context, get getManifest) (holdings,
 	return h, errors.Join(own, context.Cause(ctx))
 }
 
-// merge puts together what the scopes that are read hold.
+// merge puts together what the manifests of the scopes that are read name.
 func (l *library) merge(found []published) holdings {
 	if len(found) == 1 && !l.reachesOut(found[0].Manifest) {
 		h := holdings{found: found[0].Manifest}
@@ -113,8 +113,8 @@ func (l *library) merge(found []published) holdings {
 	return h
 }
 
-// reachesOut reports whether m names packs of scopes that are not read: whoever
-// may write this one does not thereby speak for those.
+// reachesOut reports whether m names packs of scopes that are not read. Who may write
+// a manifest has no say in which scopes are read.
 func (l *library) reachesOut(m *pack.Manifest) bool {
 	return slices.ContainsFunc(m.Packs, func(p pack.Pack) bool { return !l.reads(p.Scope) })
 }
@@ -123,11 +123,11 @@ func (l *library) reads(scope string) bool {
 	return slices.ContainsFunc(l.read, func(m *manifests) bool { return m.scope == scope })
 }
 
-// isOwn reports whether entry i of what was found is of the scope that is written.
+// isOwn reports whether entry i of found is of the scope that is written.
 func (h *holdings) isOwn(i int) bool { return h.from <= i && i < h.to }
 
-// elsewhere returns what scopes that are only read name, by action: that need not
-// be written once more.
+// elsewhere returns what the scopes that are only read name, by action. The scope
+// that is written need not name it, too.
 func (h *holdings) elsewhere() map[protocol.ActionID]protocol.OutputID {
 	if h.found == nil || h.from == 0 && h.to == len(h.found.Entries) {
 		return nil

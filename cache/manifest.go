@@ -15,29 +15,30 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/session"
 )
 
 // manifestFresh is how long a manifest that one session has fetched serves the
 // next ones on the same machine.
 const manifestFresh = 5 * time.Minute
 
-// published is a manifest as it was found in one scope, or the lack of one.
+// published is a manifest as it was found in one scope.
 type published struct {
-	*pack.Manifest        // nil: it is not known
-	version        string // of the profile's own object; "" where it has none
+	*pack.Manifest        // nil: it could not be had
+	version        string // of the profile's object; "": the profile has none yet
 }
 
 // manifests reads and writes the manifests of one profile in one scope.
 type manifests struct {
 	remote  *remote
 	scope   string
-	profile Profile
-	copy    string // file of the local copy
+	profile session.Profile
+	copy    string // path of the local copy
 }
 
-func newManifests(r *remote, scope string, target Target, local string) *manifests {
+func newManifests(r *remote, scope string, target session.Target) *manifests {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{target.Remote, scope, target.Profile.Module, target.Profile.Name}))
-	folder := filepath.Join(local, "larder", "manifests")
+	folder := filepath.Join(r.Local.Path(), "larder", "manifests")
 	_ = os.MkdirAll(folder, 0o700) // without it there are no copies
 	return &manifests{
 		remote:  r,
@@ -48,12 +49,12 @@ func newManifests(r *remote, scope string, target Target, local string) *manifes
 }
 
 // key returns the key of the profile's own manifest.
-func (m *manifests) key() string { return key(m.scope, m.profile.key()) }
+func (m *manifests) key() string { return key(m.scope, manifestName(m.profile)) }
 
 // load returns the profile's manifest: the local copy if a session fetched it a
-// moment ago, else what the remote has. Where the profile has none yet, it is
-// the one that the module's last build published, under another profile, and
-// where the module has none an empty one.
+// moment ago, otherwise what the remote has. A profile without a manifest begins with
+// the one that the module's last build published, under another profile. A module
+// without manifests has an empty one.
 func (m *manifests) load(ctx context.Context) (published, error) {
 	if found, ok := m.loadCopy(); ok {
 		return found, nil
@@ -61,11 +62,11 @@ func (m *manifests) load(ctx context.Context) (published, error) {
 	return m.fetch(ctx)
 }
 
-// fetch is load without the local copy, which it renews. A manifest that is refused
-// comes back as an empty one, with the error: its object is there all the same, for
-// the next one to replace.
+// fetch is load without the local copy, which it renews. If a manifest is refused,
+// fetch returns an empty one and the error: the object is there all the same, for the
+// next publication to replace.
 func (m *manifests) fetch(ctx context.Context) (published, error) {
-	name := m.profile.key()
+	name := manifestName(m.profile)
 	found, object, err := m.get(ctx, name)
 	if errors.Is(err, backend.ErrNotFound) {
 		name, found, object, err = m.getLatest(ctx)
@@ -82,7 +83,7 @@ func (m *manifests) fetch(ctx context.Context) (published, error) {
 func (m *manifests) getLatest(ctx context.Context) (name string, found published, object []byte, err error) {
 	latest, err := m.latest(ctx)
 	if err == nil {
-		name = Profile{m.profile.Module, latest}.key()
+		name = manifestName(session.Profile{Module: m.profile.Module, Name: latest})
 		found, object, err = m.get(ctx, name)
 	}
 	if errors.Is(err, backend.ErrNotFound) {
@@ -93,7 +94,7 @@ func (m *manifests) getLatest(ctx context.Context) (name string, found published
 
 // latest returns the name of the module's profile that was published last.
 func (m *manifests) latest(ctx context.Context) (string, error) {
-	body, _, err := m.remote.store.Get(ctx, key(m.scope, m.profile.latestKey()), backend.Range{})
+	body, _, err := m.remote.store.Get(ctx, key(m.scope, latestName(m.profile.Module)), backend.Range{})
 	if err != nil {
 		return "", err
 	}
@@ -109,7 +110,7 @@ func (m *manifests) get(ctx context.Context, name string) (found published, obje
 		return found, nil, err
 	}
 	defer body.Close()
-	decoded, object, err := pack.Read(body, m.place(name), m.remote.Trust)
+	decoded, object, err := pack.Read(body, m.place(name), m.remote.Policy.Trust)
 	if refused(err) {
 		decoded = new(pack.Manifest)
 	}
@@ -118,11 +119,11 @@ func (m *manifests) get(ctx context.Context, name string) (found published, obje
 
 func (m *manifests) place(name string) pack.Place { return pack.Place{Scope: m.scope, Name: name} }
 
-// publish writes next in place of old, and makes it the module's latest. The
-// error wraps backend.ErrConflict if somebody else wrote in between.
+// publish replaces old by next, and makes next the module's latest. The error wraps
+// backend.ErrConflict if another job has written since old was read.
 func (m *manifests) publish(ctx context.Context, old published, next *pack.Manifest) error {
-	name := m.profile.key()
-	object, err := next.Encode(m.place(name), m.remote.Key)
+	name := manifestName(m.profile)
+	object, err := next.Encode(m.place(name), m.remote.Policy.Key)
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (m *manifests) publish(ctx context.Context, old published, next *pack.Manif
 		return err
 	}
 	m.saveCopy(name, object, stored.Version)
-	_, err = m.put(ctx, m.profile.latestKey(), []byte(m.profile.Name), backend.Condition{})
+	_, err = m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{})
 	return err
 }
 
@@ -143,9 +144,8 @@ func (m *manifests) put(ctx context.Context, name string, object []byte, cond ba
 	})
 }
 
-// The local copy is the version and the name, a line each, and the object, if there
-// was one.
-
+// loadCopy returns the local copy, if a session wrote it a moment ago. The copy is
+// the version and the name, a line each, and then the object, if there was one.
 func (m *manifests) loadCopy() (published, bool) {
 	info, err := os.Stat(m.copy)
 	if err != nil || time.Since(info.ModTime()).Abs() > manifestFresh {
@@ -163,22 +163,29 @@ func (m *manifests) loadCopy() (published, bool) {
 	if len(object) == 0 { // the remote had none
 		return published{new(pack.Manifest), version}, true
 	}
-	found, err := pack.Decode(object, m.place(name), m.remote.Trust)
+	found, err := pack.Decode(object, m.place(name), m.remote.Policy.Trust)
 	return published{found, version}, err == nil
 }
 
-// saveCopy keeps a manifest for the next sessions. Without the copy they ask
-// the remote, so nothing is said where it can't be written.
+// saveCopy keeps a manifest for the next sessions. Without the copy they ask the
+// remote, so saveCopy says nothing if it can't write one.
 func (m *manifests) saveCopy(name string, object []byte, version string) {
-	f, err := os.CreateTemp(filepath.Dir(m.copy), "new-*")
+	_ = writeFile(m.copy, append([]byte(version+"\n"+name+"\n"), object...))
+}
+
+// writeFile writes a file whole or not at all.
+func writeFile(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
 	if err != nil {
-		return
+		return err
 	}
-	_, err = f.Write(append([]byte(version+"\n"+name+"\n"), object...))
-	if errClose := f.Close(); err == nil {
-		err = errClose
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	if err != nil || os.Rename(f.Name(), m.copy) != nil {
+	if err != nil {
 		os.Remove(f.Name())
 	}
+	return err
 }

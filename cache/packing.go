@@ -14,20 +14,24 @@ import (
 	"github.com/larderbuild/larder/secrets"
 )
 
-// pack writes the fresh entries into a new pack, archives behind the others, or
-// into next itself.
+// pack writes the fresh entries into a new pack, archives behind the others, and the
+// small ones into next itself.
 func (d *draft) pack(ctx context.Context) error {
 	if len(d.fresh) == 0 {
 		return nil
 	}
-	file, err := os.CreateTemp(d.temp, uploadPrefix+"*")
+	file, err := d.session.CreateTemp()
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
 
-	d.planned(len(d.fresh))
+	var size int64
+	for _, i := range d.fresh {
+		size += d.next.Entries[i].Size
+	}
+	d.Progress.planned(len(d.fresh), size)
 	var archives, others []int
 	for _, i := range d.fresh {
 		if d.next.Entries[i].Head != nil {
@@ -50,8 +54,8 @@ func (d *draft) pack(ctx context.Context) error {
 	return nil
 }
 
-// write writes the entries of part, those that the local tier lacks last, and
-// adds to gone what is to be had nowhere or is not to leave.
+// write writes the entries of part. Those that the local tier lacks come last, out of
+// their old packs. write adds to gone what can be had nowhere or has to stay local.
 func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[int]bool) error {
 	var lacking []int
 	for _, i := range part {
@@ -59,7 +63,7 @@ func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[
 			return err
 		}
 		e := &d.next.Entries[i]
-		switch err := d.place(ctx, w, e); {
+		switch err := d.writeLocal(ctx, w, e); {
 		case errors.Is(err, errLacking) && e.Length > 0:
 			lacking = append(lacking, i)
 			continue
@@ -68,7 +72,7 @@ func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[
 		case err != nil:
 			return err
 		}
-		d.done()
+		d.Progress.done(e.Size)
 	}
 	for _, c := range d.next.Chunks(lacking) {
 		if err := d.move(ctx, w, c, gone); err != nil {
@@ -81,9 +85,10 @@ func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[
 // errLacking says that the local tier does not have an entry's body.
 var errLacking = errors.New("gone")
 
-// place writes the body of e into e itself or, as an entry object, to w.
-func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
-	local, path, err := d.local.Get(e.Action)
+// writeLocal writes the body of e, out of the local tier, into e itself or, as an entry
+// object, to w.
+func (d *draft) writeLocal(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
+	local, path, err := d.Local.Get(e.Action)
 	if err != nil || local.Output != e.Output {
 		return errLacking
 	}
@@ -111,16 +116,18 @@ func (d *draft) place(ctx context.Context, w *pack.Writer, e *pack.Entry) error 
 }
 
 const (
-	// Bodies of at most so many bytes stand in the manifest, archives included.
+	// smallBody is the size in bytes up to which a body stands in the manifest,
+	// be it an archive or not.
 	smallBody = 1 << 10
 
-	// Others than archives stand there, too, as long as all that does is at
-	// most so many bytes: module indexes above all, which a build wants first.
+	// maxInlined is the size in bytes up to which larger bodies stand there,
+	// all together and without archives. Most are module indexes, which a build
+	// wants first.
 	maxInlined = 4 << 20
 )
 
-// inline reports whether the body of e, if it lies in no pack yet, is to stand in
-// the manifest.
+// inline reports whether the body of e is to stand in the manifest. A body that lies
+// in a pack stays in one.
 func (d *draft) inline(e *pack.Entry) bool {
 	switch {
 	case e.InPack() || e.Head != nil || e.Size > pack.MaxInline:
@@ -130,8 +137,8 @@ func (d *draft) inline(e *pack.Entry) bool {
 	}
 }
 
-// intact reports whether body is e's, and leaves it at its start; scan sees all of
-// it. The local tier may be the go command's own, which checks little.
+// intact reports whether body is that of e, shows all of it to scan, and leaves it at
+// its start. The local tier may be the go command's own cache, where little is checked.
 func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 	sum := sha256.New()
 	_, err := io.CopyBuffer(io.MultiWriter(sum, scan), struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))
@@ -141,15 +148,15 @@ func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 	return err == nil && protocol.OutputID(sum.Sum(nil)) == e.Output
 }
 
-// move copies the entry objects of c from their old pack to w. Whether they are
-// what they should be is for their readers to say.
+// move copies the entry objects of c from their old pack to w. It does not check them:
+// their readers do.
 func (d *draft) move(ctx context.Context, w *pack.Writer, c pack.Chunk, gone map[int]bool) error {
 	from := packKey(d.next.Packs[c.Pack])
 	chunk, _, err := d.manifests.remote.store.Get(ctx, from, backend.Range{Offset: c.Offset, Length: c.Length})
 	if errors.Is(err, backend.ErrNotFound) {
 		for _, i := range c.Entries {
 			gone[i] = true
-			d.done()
+			d.Progress.done(d.next.Entries[i].Size)
 		}
 		return nil
 	}
@@ -169,7 +176,7 @@ func (d *draft) move(ctx context.Context, w *pack.Writer, c pack.Chunk, gone map
 			return err
 		}
 		gone[i] = e.Length != length // the pack is cut
-		d.done()
+		d.Progress.done(e.Size)
 	}
 	return nil
 }
@@ -196,7 +203,7 @@ func (d *draft) put(ctx context.Context, w *pack.Writer, file *os.File, gone map
 	for _, i := range packed {
 		e := &d.next.Entries[i]
 		e.Pack = d.packIndex(made)
-		d.packed[e.Action] = place{e.Output, made, e.Offset, e.Length}
+		d.packed[e.Action] = packing{e.Output, made, e.Offset, e.Length}
 	}
 	return nil
 }

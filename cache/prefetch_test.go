@@ -13,13 +13,14 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/session"
 )
 
-var profile = cache.Profile{Module: "example.com/pantry", Name: "linux-amd64"}
+var profile = session.Profile{Module: "example.com/pantry", Name: "linux-amd64"}
 
 // under gives a session a profile, and so a manifest.
-func under(p cache.Profile) func(*cache.Config) {
-	return func(c *cache.Config) { c.Target.Profile = p }
+func under(p session.Profile) func(*cache.SessionConfig) {
+	return func(c *cache.SessionConfig) { c.Target.Profile = p }
 }
 
 // big is a body that is too large for a manifest.
@@ -62,12 +63,12 @@ func traced(store backend.Store) (backend.Store, func() []string) {
 	}
 }
 
-func manifest(t *testing.T, store backend.Store, p cache.Profile) *pack.Manifest {
+func manifest(t *testing.T, store backend.Store, p session.Profile) *pack.Manifest {
 	t.Helper()
 	return manifestIn(t, store, "main", p)
 }
 
-func manifestIn(t *testing.T, store backend.Store, scope string, p cache.Profile) *pack.Manifest {
+func manifestIn(t *testing.T, store backend.Store, scope string, p session.Profile) *pack.Manifest {
 	t.Helper()
 	name := strings.NewReplacer("/", "%2F").Replace(p.Module)
 	m, err := pack.Decode(read(t, store, "v1/"+scope+"/m/"+name+"/"+p.Name), pack.Place{}, nil)
@@ -192,7 +193,7 @@ func TestNewProfile(t *testing.T) {
 	build(t, a, packages...)
 	a.Close(time.Minute)
 
-	other := cache.Profile{Module: profile.Module, Name: "linux-amd64 vet"}
+	other := session.Profile{Module: profile.Module, Name: "linux-amd64 vet"}
 	b := newMachine(t, t.TempDir(), store, under(other))
 	rebuild(t, b, packages...)
 	build(t, b, "vet")
@@ -202,7 +203,7 @@ func TestNewProfile(t *testing.T) {
 	if s := b.stats.Summary(); s.RemoteHits != 0 {
 		t.Errorf("stats: %+v", s)
 	}
-	m := manifest(t, store, cache.Profile{Module: profile.Module, Name: "linux-amd64+vet"})
+	m := manifest(t, store, session.Profile{Module: profile.Module, Name: "linux-amd64+vet"})
 	if len(m.Packs) != 2 || m.Packs[0].Own || !m.Packs[1].Own {
 		t.Errorf("packs: %+v", m.Packs)
 	}
@@ -301,7 +302,7 @@ func TestHangingPack(t *testing.T) {
 				}
 				return backendtest.Fault{}
 			})
-			b := newMachine(t, t.TempDir(), faulty, under(profile), func(c *cache.Config) { c.Budget = 20 * time.Millisecond })
+			b := newMachine(t, t.TempDir(), faulty, under(profile), func(c *cache.SessionConfig) { c.Budget = 20 * time.Millisecond })
 			b.wantMiss(t, "pantry")
 			b.put(t, "pantry", big("pantry"))
 			b.wantHit(t, "pantry", big("pantry"))
@@ -369,7 +370,7 @@ func TestColdBuild(t *testing.T) {
 }
 
 // testColdBuild expects no more than the first requests to be waited for.
-func testColdBuild(t *testing.T, first int, options ...func(*cache.Config)) {
+func testColdBuild(t *testing.T, first int, options ...func(*cache.SessionConfig)) {
 	release := make(chan struct{})
 	asked := 0
 	var mu sync.Mutex

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -15,26 +14,10 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
-// RestoreConfig says what Restore brings, and where to.
-type RestoreConfig struct {
-	Local     *localdisk.Dir // a GOCACHE
-	Store     backend.Store  // stays open
-	Target    Target         // whose manifest is read; it has a profile
-	MaxObject int64          // larger bodies stay away, in bytes
-	Log       *slog.Logger
-
-	Policy Policy
-
-	// Planned and Done, where not nil, are told of what is about to be
-	// brought, and of each entry of it that was, or could not be. Done is
-	// called from many goroutines at once.
-	Planned func(entries int, bytes int64)
-	Done    func(bytes int64)
-}
-
-// Restored counts the entries that a manifest names, and the bytes of bodies.
+// Restored counts the entries that a manifest names, and the bytes of their bodies.
 type Restored struct {
 	Entries int64 // brought
 	Bytes   int64 // of these
@@ -42,18 +25,18 @@ type Restored struct {
 	Failed  int64 // could not be brought
 }
 
-// Restore brings everything that the profile's manifest names to the local
-// tier, verified as ever, and has it look as if it was not used for a while, so
-// that a go command that uses it without larder leaves a trace for [Save].
+// Restore brings everything that the manifest of target's profile names from store to
+// the local tier, a GOCACHE, and verifies it as ever. It makes the entries look as if
+// they were not used for a while. So a go command that uses them without larder leaves
+// a trace for [Save]. The store stays open.
 //
-// What can't be brought is counted, and one warning says why. The error is that
-// of the manifests, if none could be had, or of ctx; the counts are right in any
-// case.
-func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
+// Restore counts what can't be brought, and gives one warning. The error is that of the
+// manifests, if none could be had, or of ctx; the counts are right in any case.
+func Restore(ctx context.Context, cfg Config, store backend.Store, target session.Target) (Restored, error) {
 	start := time.Now()
-	r := newRemote(cfg.Store, cfg.Target, cfg.Policy, cfg.Log)
-	l := newLibrary(r, cfg.Target, cfg.Local.Path())
-	if err := l.own.leaveMark(mark{start: start}); err != nil {
+	r := newRemote(cfg, store, target)
+	l := newLibrary(r, target)
+	if err := l.own.noteRestoration(restoration{start: start}); err != nil {
 		return Restored{}, err
 	}
 	found, err := l.load(ctx, (*manifests).fetch, func(*manifests, error) {})
@@ -64,55 +47,35 @@ func Restore(ctx context.Context, cfg RestoreConfig) (Restored, error) {
 		r.complain("fetch the manifest", l.own.key(), err)
 		err = nil
 	}
-	p := newPrefetch(cfg.Local, r, new(Stats), cfg.MaxObject)
+	p := newPrefetch(r, l)
 	unused := start.Add(-localdisk.Idle)
-	p.put = func(e localdisk.Entry, body io.Reader) error {
+	p.install = func(e localdisk.Entry, body io.Reader) error {
 		if _, err := cfg.Local.Put(e, body); err != nil {
 			return err
 		}
 		return cfg.Local.SetUsed(e.Action, unused)
 	}
-	if cfg.Planned != nil {
-		p.planned = cfg.Planned
-	}
-	if cfg.Done != nil {
-		p.done = cfg.Done
-	}
-	p.begin(found)
-	p.bring(ctx, l, everything)
-	counts, failed := p.outcome()
-	for _, action := range p.present() {
-		_ = cfg.Local.SetUsed(action, unused) // at worst it counts as used
+	p.begin(newPromises(found, true))
+	p.bring(ctx, everything)
+	counts, had, failed := p.outcome()
+	for _, action := range had {
+		_ = cfg.Local.SetUsed(action, unused) // if that fails the entry counts as used
 	}
 	if len(failed) > 0 {
-		err = l.own.leaveMark(mark{start, failed})
+		err = l.own.noteRestoration(restoration{start, failed})
 	}
 	return counts, errors.Join(context.Cause(ctx), err)
 }
 
-// present returns the actions that the local tier had before.
-func (p *prefetch) present() []protocol.ActionID {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var actions []protocol.ActionID
-	for i, s := range p.states {
-		if s == here {
-			actions = append(actions, p.found.Entries[i].Action)
-		}
-	}
-	return actions
-}
-
-// outcome counts what became of the manifest's entries, and returns the actions
-// of those that are not as the manifest promises.
-func (p *prefetch) outcome() (counts Restored, failed []protocol.ActionID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, s := range p.states {
+// outcome counts what became of the manifest's entries. It returns the actions that
+// the local tier had before, and those whose entries are not as the manifest promises.
+func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) {
+	for i, s := range p.states.all() {
 		e := &p.found.Entries[i]
 		switch s {
-		case here:
+		case present:
 			counts.Present++
+			had = append(had, e.Action)
 		case brought:
 			counts.Entries++
 			counts.Bytes += e.Size
@@ -123,54 +86,50 @@ func (p *prefetch) outcome() (counts Restored, failed []protocol.ActionID) {
 			counts.Failed++
 		}
 	}
-	return counts, failed
+	return counts, had, failed
 }
 
-// mark is what a Restore leaves for the Save after it, in a file beside the
-// copy of the manifest: a line with the time at which it began, in Unix
-// nanoseconds, and one for each action whose entry is not as the manifest
-// promises.
-type mark struct {
-	start  time.Time
-	failed []protocol.ActionID
+// restoration is what a Restore tells the Save after it.
+type restoration struct {
+	start  time.Time           // when it began
+	failed []protocol.ActionID // those whose entries are not as the manifest promises
 }
 
-// mark returns the path of the mark.
-func (m *manifests) mark() string { return m.copy + ".restored" }
+// restorationPath returns the path of the note about the last Restore: a file beside
+// the copy of the manifest. It holds a line with the start, in Unix nanoseconds, and
+// one for each action that failed.
+func (m *manifests) restorationPath() string { return m.copy + ".restored" }
 
-func (m *manifests) leaveMark(k mark) error {
+func (m *manifests) noteRestoration(r restoration) error {
 	var b strings.Builder
-	fmt.Fprintln(&b, k.start.UnixNano())
-	for _, action := range k.failed {
+	fmt.Fprintln(&b, r.start.UnixNano())
+	for _, action := range r.failed {
 		fmt.Fprintln(&b, action)
 	}
-	return os.WriteFile(m.mark(), []byte(b.String()), 0o600)
+	return writeFile(m.restorationPath(), []byte(b.String()))
 }
 
-// readMark returns the last Restore's mark, if it left one that is whole.
-func (m *manifests) readMark() (mark, bool) {
-	content, err := os.ReadFile(m.mark())
+// lastRestoration returns the note of the last Restore, if there is one.
+func (m *manifests) lastRestoration() (r restoration, ok bool) {
+	content, err := os.ReadFile(m.restorationPath())
 	if err != nil {
-		return mark{}, false
+		return restoration{}, false
 	}
 	lines := strings.Fields(string(content))
 	if len(lines) == 0 {
-		return mark{}, false
+		return restoration{}, false
 	}
 	nanos, err := strconv.ParseInt(lines[0], 10, 64)
 	if err != nil {
-		return mark{}, false
+		return restoration{}, false
 	}
-	k := mark{start: time.Unix(0, nanos)}
+	r.start = time.Unix(0, nanos)
 	for _, line := range lines[1:] {
-		var action protocol.ActionID
-		if len(line) != hex.EncodedLen(len(action)) {
-			return mark{}, false
+		id, err := hex.DecodeString(line)
+		if err != nil || len(id) != len(protocol.ActionID{}) {
+			return restoration{}, false
 		}
-		if _, err := hex.Decode(action[:], []byte(line)); err != nil {
-			return mark{}, false
-		}
-		k.failed = append(k.failed, action)
+		r.failed = append(r.failed, protocol.ActionID(id))
 	}
-	return k, true
+	return r, true
 }

@@ -15,47 +15,48 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // pair is what restore and save are told on one machine, with a GOCACHE.
 type pair struct {
-	*localdisk.Dir
-	restore cache.RestoreConfig
-	save    cache.SaveConfig
+	cache.Config
+	store  backend.Store
+	target session.Target
 }
 
 func newPair(t *testing.T, dir string, store backend.Store) *pair {
 	t.Helper()
-	local := localdisk.New(dir)
-	log := slog.New(slog.DiscardHandler)
+	cfg := cache.Config{
+		Local:     localdisk.New(dir),
+		MaxObject: 1 << 30,
+		Stats:     new(cache.Stats),
+		Log:       slog.New(slog.DiscardHandler),
+	}
 	where := target
 	where.Profile = profile
-	return &pair{
-		Dir:     local,
-		restore: cache.RestoreConfig{Local: local, Store: store, Target: where, MaxObject: 1 << 30, Log: log},
-		save:    cache.SaveConfig{Local: local, Store: store, Target: where, MaxObject: 1 << 30, Log: log},
-	}
+	return &pair{cfg, store, where}
 }
 
 // natively has a build without larder use the cache, that is: with no more than
 // the local tier.
 func (p *pair) natively(t *testing.T, build func(*machine)) {
 	t.Helper()
-	m := newMachine(t, p.Path(), nil)
+	m := newMachine(t, p.Local.Path(), nil)
 	defer m.Close(0)
 	build(m)
 }
 
 func (p *pair) wantSaved(t *testing.T, want cache.Saved) {
 	t.Helper()
-	if got, err := cache.Save(t.Context(), p.save); err != nil || got != want {
+	if got, err := cache.Save(t.Context(), p.Config, p.store, p.target); err != nil || got != want {
 		t.Fatalf("saved %+v, %v; want %+v", got, err, want)
 	}
 }
 
 func (p *pair) want(t *testing.T, want cache.Restored) {
 	t.Helper()
-	got, err := cache.Restore(t.Context(), p.restore)
+	got, err := cache.Restore(t.Context(), p.Config, p.store, p.target)
 	want.Bytes = got.Bytes
 	if err != nil || got != want {
 		t.Fatalf("restored %+v, %v; want %+v", got, err, want)
@@ -70,23 +71,23 @@ func TestRestore(t *testing.T) {
 
 	b := newPair(t, t.TempDir(), store)
 	var planned, done atomic.Int64
-	b.restore.Planned = func(entries int, bytes int64) { planned.Add(bytes) }
-	b.restore.Done = func(bytes int64) { done.Add(bytes) }
+	b.Progress.Planned = func(entries int, bytes int64) { planned.Add(bytes) }
+	b.Progress.Done = func(bytes int64) { done.Add(bytes) }
 	b.want(t, cache.Restored{Entries: 8})
 	if planned.Load() == 0 || planned.Load() != done.Load() {
 		t.Errorf("%d bytes announced, %d done", planned.Load(), done.Load())
 	}
 	// Nothing looks used; what is used after all shows, and what is not does
 	// not, also after a second restore.
-	if used, err := b.UsedSince(time.Now()); err != nil || len(used) != 0 {
+	if used, err := b.Local.UsedSince(time.Now()); err != nil || len(used) != 0 {
 		t.Errorf("%d entries look used, %v", len(used), err)
 	}
 	b.natively(t, func(m *machine) { m.wantHit(t, "net", big("net")) })
-	if used, err := b.UsedSince(time.Now()); err != nil || len(used) != 1 || used[0] != actionID("net") {
+	if used, err := b.Local.UsedSince(time.Now()); err != nil || len(used) != 1 || used[0] != actionID("net") {
 		t.Errorf("used: %v, %v", used, err)
 	}
 	b.want(t, cache.Restored{Present: 8})
-	if used, err := b.UsedSince(time.Now()); err != nil || len(used) != 0 {
+	if used, err := b.Local.UsedSince(time.Now()); err != nil || len(used) != 0 {
 		t.Errorf("%d entries look used, %v", len(used), err)
 	}
 }
@@ -105,14 +106,14 @@ func TestRestoreFailures(t *testing.T) {
 	noPacks.want(t, cache.Restored{Entries: 4, Failed: 4})
 
 	down := newPair(t, t.TempDir(), faultyAt(store, "/m/", backendtest.Fault{Err: broken}))
-	if got, err := cache.Restore(t.Context(), down.restore); !errors.Is(err, broken) || got != (cache.Restored{}) {
+	if got, err := cache.Restore(t.Context(), down.Config, down.store, down.target); !errors.Is(err, broken) || got != (cache.Restored{}) {
 		t.Errorf("%+v, %v", got, err)
 	}
 
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	hung := newPair(t, t.TempDir(), faultyAt(store, "/p/", backendtest.Fault{Stall: true}))
-	if got, err := cache.Restore(ctx, hung.restore); !errors.Is(err, context.DeadlineExceeded) || got.Failed == 0 || got.Entries+got.Failed != 8 {
+	if got, err := cache.Restore(ctx, hung.Config, hung.store, hung.target); !errors.Is(err, context.DeadlineExceeded) || got.Failed == 0 || got.Entries+got.Failed != 8 {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -186,7 +187,7 @@ func TestSaveSpoiledBodies(t *testing.T) {
 	store := backendtest.Memory()
 	a := newPair(t, t.TempDir(), store)
 	a.natively(t, func(m *machine) { build(t, m, packages...) })
-	_, path, err := a.Get(actionID("net"))
+	_, path, err := a.Local.Get(actionID("net"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,16 +204,16 @@ func TestRestoreBesideObstacles(t *testing.T) {
 	a := newPair(t, t.TempDir(), store)
 	a.natively(t, func(m *machine) { build(t, m, packages...) })
 	a.wantSaved(t, cache.Saved{Used: 8, New: 8, Published: true})
-	_, path, err := a.Get(actionID("net"))
+	_, path, err := a.Local.Get(actionID("net"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b := newPair(t, t.TempDir(), store)
-	inside, err := filepath.Rel(a.Path(), path)
+	inside, err := filepath.Rel(a.Local.Path(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(filepath.Join(b.Path(), inside, "executable"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(b.Local.Path(), inside, "executable"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	b.want(t, cache.Restored{Entries: 7, Failed: 1})

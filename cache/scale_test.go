@@ -14,6 +14,7 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
 // scales are the numbers of entries at which manifests are measured.
@@ -21,13 +22,13 @@ var scales = []int{10_000, 100_000}
 
 // scaled returns a manifest of n entries, of which two in five lie in packs, as
 // in a real one, and the uses of a build that used all of them.
-func scaled(n int) (published, []use) {
+func scaled(n int) (published, []session.Use) {
 	m := &pack.Manifest{}
 	for i := range 4 {
 		m.Packs = append(m.Packs, pack.Pack{Scope: "main", ID: pack.ID{byte(i)}, Size: 1 << 50, Own: true})
 	}
 	var offsets [4]int64
-	var uses []use
+	var uses []session.Use
 	today := pack.DayOf(time.Now())
 	for i := range n {
 		e := pack.Entry{
@@ -45,7 +46,7 @@ func scaled(n int) (published, []use) {
 			e.Output, e.Size = sha256.Sum256(e.Inline), int64(len(e.Inline))
 		}
 		m.Entries = append(m.Entries, e)
-		uses = append(uses, use{action: e.Action})
+		uses = append(uses, session.Use{Action: e.Action, Kind: session.Found})
 	}
 	for i := range m.Packs {
 		m.Packs[i].Size = offsets[i]
@@ -54,8 +55,8 @@ func scaled(n int) (published, []use) {
 }
 
 var (
-	scaledTarget = Target{Remote: "test:", Scope: "main", Profile: Profile{"example.com/pantry", "scaled"}}
-	scaledPlace  = pack.Place{Scope: "main", Name: scaledTarget.Profile.key()}
+	scaledTarget = session.Target{Remote: "test:", Scope: "main", Profile: session.Profile{Module: "example.com/pantry", Name: "scaled"}}
+	scaledPlace  = pack.Place{Scope: "main", Name: manifestName(scaledTarget.Profile)}
 )
 
 // heldBy returns what a library holds that has nothing but found.
@@ -69,7 +70,8 @@ func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*librar
 	if err != nil {
 		b.Fatal(err)
 	}
-	l := newLibrary(newRemote(backendtest.Memory(), scaledTarget, Policy{}, slog.New(slog.DiscardHandler)), scaledTarget, local.Path())
+	cfg := Config{Local: local, MaxObject: 1 << 30, Stats: new(Stats), Log: slog.New(slog.DiscardHandler)}
+	l := newLibrary(newRemote(cfg, backendtest.Memory(), scaledTarget), scaledTarget)
 	if err := l.own.publish(b.Context(), published{}, found.Manifest); err != nil {
 		b.Fatal(err)
 	}
@@ -89,12 +91,12 @@ func BenchmarkStartUp(b *testing.B) {
 			before := heap()
 			var p *prefetch
 			for b.Loop() {
-				p = newPrefetch(local, l.own.remote, new(Stats), 1<<30)
+				p = newPrefetch(l.own.remote, l)
 				found, err := l.loadToPublish(b.Context(), (*manifests).fetch)
 				if err != nil {
 					b.Fatal(err)
 				}
-				p.begin(found)
+				p.begin(newPromises(found, true))
 				p.plan(everything, true)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/entry")
@@ -110,11 +112,13 @@ func BenchmarkPromote(b *testing.B) {
 	for _, n := range scales {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			found, _ := scaled(n)
-			p := newPrefetch(localdisk.New(b.TempDir()), nil, new(Stats), 1<<30)
-			p.begin(heldBy(found))
+			l, _ := scaledLibrary(b, localdisk.New(b.TempDir()), found)
+			p := newPrefetch(l.own.remote, l)
+			p.begin(newPromises(heldBy(found), true))
 			p.plan(everything, true)
 			for i := 0; b.Loop(); i++ {
-				p.look(n - 1 - i%n)
+				p.states.look(n - 1 - i%n)
+				p.queue.promote(n - 1 - i%n)
 			}
 		})
 	}
@@ -143,6 +147,11 @@ func BenchmarkPublish(b *testing.B) {
 					e.Output, e.Size = sha256.Sum256(e.Inline), int64(len(e.Inline))
 				}
 			}
+			s, err := session.New(dir, time.Now())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
 			b.ReportAllocs()
 			for b.Loop() {
 				old, err := l.own.fetch(b.Context())
@@ -150,7 +159,8 @@ func BenchmarkPublish(b *testing.B) {
 					b.Fatal(err)
 				}
 				old.Entries, old.Packs = found.Entries, nil
-				if err := newPublisher(local, l, &holdings{}, newWithheld(local, Policy{}, new(Stats), slog.New(slog.DiscardHandler)), 1<<30, dir, time.Now()).publish(b.Context(), old, record{uses: uses}); err != nil {
+				p := newPublisher(l, &holdings{}, newWithheld(l.own.remote.Config), s, time.Now())
+				if err := p.publish(b.Context(), old, session.Record{Uses: uses}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -13,12 +13,12 @@ import (
 )
 
 // scoped gives a session the scope that it writes, and those that it reads.
-func scoped(write string, read ...string) func(*cache.Config) {
-	return func(c *cache.Config) { c.Target.Scope, c.Target.Read = write, read }
+func scoped(write string, read ...string) func(*cache.SessionConfig) {
+	return func(c *cache.SessionConfig) { c.Target.Scope, c.Target.Read = write, read }
 }
 
 // pull is a session for a pull request.
-func pull(name string) func(*cache.Config) { return scoped(name, name, "main") }
+func pull(name string) func(*cache.SessionConfig) { return scoped(name, name, "main") }
 
 // keys returns the keys in store that begin with prefix.
 func keys(t *testing.T, store backend.Store, prefix string) (keys []string) {
@@ -35,9 +35,9 @@ func keys(t *testing.T, store backend.Store, prefix string) (keys []string) {
 // A pull request takes what main has, writes what is new to its own scope and
 // nothing else, and finds it there the next time. Others see nothing of it.
 func TestScopes(t *testing.T) {
-	for name, profiles := range map[string]func(*cache.Config){
+	for name, profiles := range map[string]func(*cache.SessionConfig){
 		"with manifests":    under(profile),
-		"without a profile": func(*cache.Config) {},
+		"without a profile": func(*cache.SessionConfig) {},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := backendtest.Memory()
@@ -67,7 +67,7 @@ func TestScopes(t *testing.T) {
 				t.Errorf("stats: %+v", s)
 			}
 
-			for _, elsewhere := range []func(*cache.Config){pull("pr-8"), scoped("main")} {
+			for _, elsewhere := range []func(*cache.SessionConfig){pull("pr-8"), scoped("main")} {
 				d := newMachine(t, t.TempDir(), store, profiles, elsewhere)
 				rebuild(t, d, packages...)
 				d.wantMiss(t, "pantry 2")
@@ -137,8 +137,8 @@ func TestOrderOfScopes(t *testing.T) {
 }
 
 // signing gives a session a key, and trust in what that key signs.
-func signing(k *sign.Key) func(*cache.Config) {
-	return func(c *cache.Config) { c.Policy = cache.Policy{Key: k, Trust: sign.Only(k)} }
+func signing(k *sign.Key) func(*cache.SessionConfig) {
+	return func(c *cache.SessionConfig) { c.Policy = cache.Policy{Key: k, Trust: sign.Only(k)} }
 }
 
 func flushSigning(k *sign.Key) func(*cache.FlushConfig) {
@@ -174,7 +174,7 @@ func TestTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	for _, profiles := range []func(*cache.Config){under(profile), func(*cache.Config) {}} {
+	for _, profiles := range []func(*cache.SessionConfig){under(profile), func(*cache.SessionConfig) {}} {
 		c := newMachine(t, t.TempDir(), store, profiles, signing(k))
 		rebuild(t, c, packages...)
 		c.Close(0)

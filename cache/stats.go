@@ -3,7 +3,9 @@ package cache
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"reflect"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -12,99 +14,114 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// Stats counts what happens in a session. It may be read while the session goes
-// on.
-type Stats struct {
-	Gets, Misses                        atomic.Int64
-	LocalHits, PrefetchHits, RemoteHits atomic.Int64
-	Lazy, Filled                        atomic.Int64 // archives given out lazily, and of these those that were read after all
-	LazyBytes                           atomic.Int64 // of packs, that the others of these did without
-	Puts, Uploads, UploadErrors         atomic.Int64
-	Corrupt                             atomic.Int64 // objects of the remote that are not what they should be
-	Untrusted                           atomic.Int64 // or that no trusted key has signed
-	Withheld                            atomic.Int64 // puts that stay local, for what is in them
-	SavedNanos                          atomic.Int64 // sum of the build costs of the remote hits
-
-	Remote backend.Counters
-}
-
-// Summary is a session's Stats at one moment, with the names under which
-// LARDER_STATS=json prints them.
+// Summary is what was counted in one or more sessions. It is the one list of
+// larder's statistics: LARDER_STATS=json prints each under the name in its json
+// tag, and the README's table has the text in its help tag.
 type Summary struct {
-	Gets           int64         `json:"gets"`
-	LocalHits      int64         `json:"local_hits"`
-	PrefetchHits   int64         `json:"prefetch_hits"`
-	RemoteHits     int64         `json:"remote_hits"`
-	Misses         int64         `json:"misses"`
-	Lazy           int64         `json:"lazy"`
-	Filled         int64         `json:"filled"`
-	LazyBytes      int64         `json:"lazy_bytes"`
-	Puts           int64         `json:"puts"`
-	Uploads        int64         `json:"uploads"`
-	UploadErrors   int64         `json:"upload_errors"`
-	RemoteRequests int64         `json:"remote_requests"`
-	RemoteBytesIn  int64         `json:"remote_bytes_in"`
-	RemoteBytesOut int64         `json:"remote_bytes_out"`
-	Corrupt        int64         `json:"corrupt"`
-	Untrusted      int64         `json:"untrusted"`
-	Withheld       int64         `json:"withheld"`
-	Saved          time.Duration `json:"saved_ns"`
+	Gets           int64         `json:"gets" help:"what the go command asked for"`
+	LocalHits      int64         `json:"local_hits" help:"of these, found in the local tier"`
+	PrefetchHits   int64         `json:"prefetch_hits" help:"named by the manifest, and brought ahead of the build"`
+	RemoteHits     int64         `json:"remote_hits" help:"looked up in the remote one by one"`
+	Misses         int64         `json:"misses" help:"found nowhere"`
+	Lazy           int64         `json:"lazy" help:"compiled packages that were answered before their bytes were here"`
+	Filled         int64         `json:"filled" help:"of these, downloaded after all"`
+	LazyBytes      int64         `json:"lazy_bytes" help:"bytes of the others, which were not downloaded"`
+	Puts           int64         `json:"puts" help:"what the go command stored"`
+	Uploads        int64         `json:"uploads" help:"entry objects written to the remote"`
+	UploadErrors   int64         `json:"upload_errors" help:"uploads that failed"`
+	RemoteRequests int64         `json:"remote_requests" help:"requests to the remote"`
+	RemoteBytesIn  int64         `json:"remote_bytes_in" help:"bytes downloaded"`
+	RemoteBytesOut int64         `json:"remote_bytes_out" help:"bytes uploaded"`
+	Corrupt        int64         `json:"corrupt" help:"objects of the remote that were not what they should be"`
+	Untrusted      int64         `json:"untrusted" help:"objects of the remote that no trusted key had signed"`
+	Withheld       int64         `json:"withheld" help:"entries that stayed local, since a secret was in them"`
+	Saved          time.Duration `json:"saved_ns" help:"what building the prefetched and remote hits had cost, in nanoseconds"`
 }
 
-// refuse counts an object of the remote that was refused because of err.
-func (s *Stats) refuse(err error) {
-	switch {
-	case errors.Is(err, sign.ErrUntrusted):
-		s.Untrusted.Add(1)
-	case corrupt(err):
-		s.Corrupt.Add(1)
+// Stat describes one number of a [Summary].
+type Stat struct {
+	Name string // its key in JSON
+	Help string
+}
+
+// SummaryStats returns what a Summary holds, in its order.
+func SummaryStats() []Stat {
+	var stats []Stat
+	t := reflect.TypeFor[Summary]()
+	for i := range t.NumField() {
+		stats = append(stats, Stat{t.Field(i).Tag.Get("json"), t.Field(i).Tag.Get("help")})
 	}
+	return stats
+}
+
+// Plus returns the sum of s and other.
+func (s Summary) Plus(other Summary) Summary {
+	sum, more := reflect.ValueOf(&s).Elem(), reflect.ValueOf(other)
+	for i := range sum.NumField() {
+		sum.Field(i).SetInt(sum.Field(i).Int() + more.Field(i).Int())
+	}
+	return s
+}
+
+// String returns the summary as one line for people.
+func (s Summary) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d gets: %d local hits, %d prefetched, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
+		s.Gets, s.LocalHits, s.PrefetchHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
+		s.RemoteRequests, humanize.IBytes(uint64(s.RemoteBytesIn)), humanize.IBytes(uint64(s.RemoteBytesOut)), s.Saved.Round(10*time.Millisecond))
+	if s.Lazy > 0 {
+		fmt.Fprintf(&b, "; %d archives given out lazily, %d filled, %s not downloaded", s.Lazy, s.Filled, humanize.IBytes(uint64(s.LazyBytes)))
+	}
+	for _, rare := range []struct {
+		count int64
+		text  string
+	}{
+		{s.Corrupt, "corrupt objects"},
+		{s.Untrusted, "objects not signed by a trusted key"},
+		{s.Withheld, "entries withheld"},
+		{s.UploadErrors, "uploads failed"},
+	} {
+		if rare.count > 0 {
+			fmt.Fprintf(&b, "; %d %s", rare.count, rare.text)
+		}
+	}
+	return b.String()
+}
+
+// Stats counts what happens in a session. Its methods may be called at the same
+// time. The zero value has counted nothing.
+type Stats struct {
+	Remote backend.Counters // requests and their bytes
+
+	mu      sync.Mutex
+	summary Summary // without what Remote counts
+}
+
+// count changes the counts as change says.
+func (s *Stats) count(change func(*Summary)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.summary)
+}
+
+// countRefusal counts an object of the remote that was refused because of err.
+func (s *Stats) countRefusal(err error) {
+	s.count(func(s *Summary) {
+		switch {
+		case errors.Is(err, sign.ErrUntrusted):
+			s.Untrusted++
+		case corrupt(err):
+			s.Corrupt++
+		}
+	})
 }
 
 // Summary returns the counts as they are now.
 func (s *Stats) Summary() Summary {
 	remote := s.Remote.Snapshot()
-	return Summary{
-		Gets:           s.Gets.Load(),
-		LocalHits:      s.LocalHits.Load(),
-		PrefetchHits:   s.PrefetchHits.Load(),
-		RemoteHits:     s.RemoteHits.Load(),
-		Misses:         s.Misses.Load(),
-		Lazy:           s.Lazy.Load(),
-		Filled:         s.Filled.Load(),
-		LazyBytes:      s.LazyBytes.Load(),
-		Puts:           s.Puts.Load(),
-		Uploads:        s.Uploads.Load(),
-		UploadErrors:   s.UploadErrors.Load(),
-		RemoteRequests: remote.Requests,
-		RemoteBytesIn:  remote.BytesIn,
-		RemoteBytesOut: remote.BytesOut,
-		Corrupt:        s.Corrupt.Load(),
-		Untrusted:      s.Untrusted.Load(),
-		Withheld:       s.Withheld.Load(),
-		Saved:          time.Duration(s.SavedNanos.Load()),
-	}
-}
-
-// String returns the summary as one line for people.
-func (s Summary) String() string {
-	line := fmt.Sprintf("%d gets: %d local hits, %d prefetched, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
-		s.Gets, s.LocalHits, s.PrefetchHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
-		s.RemoteRequests, humanize.IBytes(uint64(s.RemoteBytesIn)), humanize.IBytes(uint64(s.RemoteBytesOut)), s.Saved.Round(10*time.Millisecond))
-	if s.Lazy > 0 {
-		line += fmt.Sprintf("; %d archives given out lazily, %d filled, %s not downloaded", s.Lazy, s.Filled, humanize.IBytes(uint64(s.LazyBytes)))
-	}
-	if s.Corrupt > 0 {
-		line += fmt.Sprintf("; %d corrupt objects", s.Corrupt)
-	}
-	if s.Untrusted > 0 {
-		line += fmt.Sprintf("; %d objects not signed by a trusted key", s.Untrusted)
-	}
-	if s.Withheld > 0 {
-		line += fmt.Sprintf("; %d entries withheld", s.Withheld)
-	}
-	if s.UploadErrors > 0 {
-		line += fmt.Sprintf("; %d uploads failed", s.UploadErrors)
-	}
-	return line
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.summary
+	sum.RemoteRequests, sum.RemoteBytesIn, sum.RemoteBytesOut = remote.Requests, remote.BytesIn, remote.BytesOut
+	return sum
 }

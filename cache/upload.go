@@ -18,6 +18,7 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/secrets"
+	"github.com/larderbuild/larder/session"
 )
 
 // While the build runs, uploads leave it the cores and most of the network;
@@ -27,76 +28,76 @@ const (
 	uploadsAfterBuild  = 32
 )
 
-// uploader brings entries from the local tier to the remote, in the background
-// and in the order in which they were added.
+// uploader brings entries from the local tier to the remote, in the background and
+// in the order in which they were added. Its methods may be called at the same time.
 type uploader struct {
-	local    *localdisk.Dir
-	remote   *remote
-	temp     string // folder for entry objects on their way out
-	journal  *journal
+	*remote
+	session  *session.Session
+	journal  *session.Journal
 	withheld *withheld
-	stats    *Stats
-	done     func() // where not nil, called after each upload
 
 	connect  *semaphore.Weighted // uploads under way
-	compress *semaphore.Weighted // of these, the ones that are being compressed
+	compress *semaphore.Weighted // of these, those that are being compressed
+	cores    int64
 	hurried  sync.Once
 
-	mu     sync.Mutex
-	change *sync.Cond // whenever one of the following changes
-	queue  []job
+	mu     sync.Mutex // guards what follows
+	change *sync.Cond // signals each change of what follows
+	queue  []session.Upload
 	queued map[protocol.ActionID]int  // how often an action is in queue
 	active map[protocol.ActionID]bool // under way; true: was put again meanwhile
 	failed int                        // could not be uploaded; they stay in the journal
-	lost   int                        // are no longer in the local tier
+	lost   int                        // the local tier has them no longer
 }
 
-func newUploader(local *localdisk.Dir, r *remote, s *session, j *journal, w *withheld, stats *Stats) *uploader {
+func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld) *uploader {
+	cores := int64(runtime.GOMAXPROCS(0))
 	u := &uploader{
-		local: local, remote: r, temp: s.dir, journal: j, withheld: w, stats: stats,
+		remote: r, session: s, journal: j, withheld: w,
 		connect:  semaphore.NewWeighted(uploadsAfterBuild),
-		compress: semaphore.NewWeighted(int64(runtime.NumCPU())),
+		compress: semaphore.NewWeighted(cores),
+		cores:    cores,
 		queued:   make(map[protocol.ActionID]int),
 		active:   make(map[protocol.ActionID]bool),
 	}
 	u.change = sync.NewCond(&u.mu)
 	u.connect.TryAcquire(uploadsAfterBuild - uploadsDuringBuild)
-	u.compress.TryAcquire(int64(runtime.NumCPU()) - 1)
+	u.compress.TryAcquire(cores - 1)
 	return u
 }
 
-// hurry says that the build is over: all cores and connections may be used.
+// hurry says that the build is over. From now on all cores and connections are used.
 func (u *uploader) hurry() {
 	u.hurried.Do(func() {
 		u.connect.Release(uploadsAfterBuild - uploadsDuringBuild)
-		u.compress.Release(int64(runtime.NumCPU()) - 1)
+		u.compress.Release(u.cores - 1)
 	})
 }
 
-// add notes an upload in the journal and queues it. An error of the journal
-// means that the upload is lost with this process.
-func (u *uploader) add(jb job) error {
+// add notes an upload in the journal and queues it. After an error of the journal
+// the upload is queued all the same, and lost with this process.
+func (u *uploader) add(up session.Upload) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	// Both at once: an earlier upload of the same action that ended between
-	// the two would strike this one from the journal.
-	err := u.journal.add(jb)
-	u.enqueue(jb)
+	// The lock is held over both. An earlier upload of the same action that ended
+	// between the two would strike this one from the journal.
+	err := u.journal.Add(up)
+	u.enqueue(up)
 	return err
 }
 
 // resume queues what is in the journal already.
-func (u *uploader) resume(jobs []job) {
+func (u *uploader) resume(uploads []session.Upload) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for _, jb := range jobs {
-		u.enqueue(jb)
+	for _, up := range uploads {
+		u.enqueue(up)
 	}
 }
 
-func (u *uploader) enqueue(jb job) {
-	u.queue = append(u.queue, jb)
-	u.queued[jb.action]++
+func (u *uploader) enqueue(up session.Upload) {
+	u.queue = append(u.queue, up)
+	u.queued[up.Action]++
 	u.change.Broadcast()
 }
 
@@ -109,53 +110,51 @@ func (u *uploader) run(ctx context.Context) {
 		if u.connect.Acquire(ctx, 1) != nil {
 			return
 		}
-		jb, err := u.next(ctx)
+		up, err := u.next(ctx)
 		if err != nil {
 			return
 		}
 		uploads.Go(func() {
 			defer u.connect.Release(1)
-			u.finish(jb, u.upload(ctx, jb))
-			if u.done != nil {
-				u.done()
-			}
+			u.finish(up, u.upload(ctx, up))
+			u.Progress.done(0)
 		})
 	}
 }
 
-// next takes the next upload from the queue. What is put again while it is
-// being uploaded is uploaded once more afterwards, not at the same time: the
-// last put must win.
-func (u *uploader) next(ctx context.Context) (job, error) {
+// next takes the next upload from the queue. What is put again while it is being
+// uploaded is uploaded once more afterwards, and not at the same time: the last put
+// must win.
+func (u *uploader) next(ctx context.Context) (session.Upload, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for {
 		if err := u.await(ctx, func() bool { return len(u.queue) > 0 }); err != nil {
-			return job{}, err
+			return session.Upload{}, err
 		}
-		jb := u.queue[0]
+		up := u.queue[0]
 		u.queue = u.queue[1:]
-		if u.queued[jb.action]--; u.queued[jb.action] == 0 {
-			delete(u.queued, jb.action)
+		if u.queued[up.Action]--; u.queued[up.Action] == 0 {
+			delete(u.queued, up.Action)
 		}
-		if _, busy := u.active[jb.action]; !busy {
-			u.active[jb.action] = false
-			return jb, nil
+		if _, busy := u.active[up.Action]; !busy {
+			u.active[up.Action] = false
+			return up, nil
 		}
-		u.active[jb.action] = true
+		u.active[up.Action] = true
 	}
 }
 
-func (u *uploader) finish(jb job, err error) {
+func (u *uploader) finish(up session.Upload, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	again := u.active[jb.action]
-	delete(u.active, jb.action)
+	again := u.active[up.Action]
+	delete(u.active, up.Action)
 	u.change.Broadcast()
 
 	switch {
 	case again:
-		u.enqueue(jb)
+		u.enqueue(up)
 		return
 	case errors.Is(err, errWithheld):
 	case errors.Is(err, localdisk.ErrNotFound):
@@ -164,11 +163,11 @@ func (u *uploader) finish(jb job, err error) {
 		u.failed++
 		return
 	}
-	if u.queued[jb.action] > 0 {
+	if u.queued[up.Action] > 0 {
 		return // was put again, and stays in the journal until that is uploaded
 	}
-	if err := u.journal.done(jb.action); err != nil {
-		u.remote.log.Debug("note an upload in the journal", "action", jb.action, "err", err)
+	if err := u.journal.Done(up.Action); err != nil {
+		u.Log.Debug("note an upload in the journal", "action", up.Action, "err", err)
 	}
 }
 
@@ -203,39 +202,41 @@ func (u *uploader) await(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
-// upload puts one entry object. The error wraps localdisk.ErrNotFound if the
-// local tier no longer has the entry, errWithheld if it is to stay there.
-func (u *uploader) upload(ctx context.Context, jb job) error {
+// upload puts one entry object. The error wraps localdisk.ErrNotFound if the local
+// tier no longer has the entry, and errWithheld if the entry stays there.
+func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 	err := func() error {
-		object, opts, err := u.encode(ctx, jb)
+		object, opts, err := u.encode(ctx, up)
 		if err != nil {
 			return err
 		}
 		defer os.Remove(object.Name())
 		defer object.Close()
-		_, err = u.remote.store.Put(ctx, entryKey(u.remote.scope, jb.action), object, opts)
+		_, err = u.store.Put(ctx, entryKey(u.scope, up.Action), object, opts)
 		return err
 	}()
 	switch {
 	case err == nil:
-		u.stats.Uploads.Add(1)
+		u.Stats.count(func(s *Summary) { s.Uploads++ })
 	case errors.Is(err, errWithheld):
+	case errors.Is(err, localdisk.ErrNotFound): // no fault of the remote
+		u.Log.Info("an entry is no longer in the local tier, and can't be uploaded", "action", up.Action)
 	case context.Cause(ctx) == nil:
-		u.stats.UploadErrors.Add(1)
-		u.remote.complain("upload", entryKey(u.remote.scope, jb.action), err)
+		u.Stats.count(func(s *Summary) { s.UploadErrors++ })
+		u.complain("upload", entryKey(u.scope, up.Action), err)
 	}
 	return err
 }
 
-// encode writes jb's entry object to a temporary file, positioned at its start.
-// The caller closes and removes it.
-func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOptions, error) {
+// encode writes up's entry object to a temporary file, which it leaves at its start.
+// The caller closes and removes the file.
+func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, backend.PutOptions, error) {
 	if err := u.compress.Acquire(ctx, 1); err != nil {
 		return nil, backend.PutOptions{}, err
 	}
 	defer u.compress.Release(1)
 
-	e, path, err := u.local.Get(jb.action)
+	e, path, err := u.Local.Get(up.Action)
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}
@@ -248,7 +249,7 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 	}
 	defer body.Close()
 
-	object, err := os.CreateTemp(u.temp, uploadPrefix+"*")
+	object, err := u.session.CreateTemp()
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}
@@ -258,8 +259,8 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 		Output:   e.Output,
 		BodySize: e.Size,
 		Time:     e.Time,
-		Cost:     jb.cost,
-	}, &cancellable{seen{body, scan}, ctx}, u.remote.signer())
+		Cost:     min(up.Cost, entry.MaxCost),
+	}, &cancellable{seen{body, scan}, ctx}, u.signer())
 	if err == nil {
 		err = u.withheld.check(scan, e.Action, e.Output)
 	}
@@ -271,7 +272,7 @@ func (u *uploader) encode(ctx context.Context, jb job) (*os.File, backend.PutOpt
 	return object, opts, nil
 }
 
-// seen is a body of which a scan sees what is read, were it twice.
+// seen is a body that shows a scan all that is read of it, even what is read twice.
 type seen struct {
 	io.ReadSeeker
 	scan *secrets.Scan
@@ -308,7 +309,7 @@ func sumFile(f *os.File) (sum [md5.Size]byte, err error) {
 	return sum, err
 }
 
-// cancellable is a body that can no longer be read once ctx is done.
+// cancellable is a body whose Read fails once ctx is done.
 type cancellable struct {
 	io.ReadSeeker
 	ctx context.Context

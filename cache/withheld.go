@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,54 +15,56 @@ import (
 	"github.com/larderbuild/larder/secrets"
 )
 
-// withheld are the entries of a local tier that stay there, since something secret
-// was found in them. Each is a file, named by the action, with a line:
+// withheld are the entries of a local tier that stay there, since a secret was found
+// in them. Each has a mark: a file, named by the action, with a line.
 //
 //	<dir>/larder/withheld/<action ID>    <output ID> <rule>
 //
-// The session that puts an entry knows the secrets that the build was given; who
-// uploads it later, or packs it another day, may not. So they look here, too.
+// The session that puts an entry knows the secrets that the build was given. A
+// process that uploads the entry later, or packs it another day, may not know them,
+// and heeds the mark. Methods may be called at the same time.
 type withheld struct {
+	Config
 	dir     string
 	secrets *secrets.Filter
-	stats   *Stats
-	log     *slog.Logger
-	said    atomic.Bool
+	said    atomic.Bool // a warning was given
 }
 
 // errWithheld says that an entry stays local.
 var errWithheld = errors.New("something secret is in it")
 
-func newWithheld(local *localdisk.Dir, p Policy, stats *Stats, log *slog.Logger) *withheld {
-	if p.Secrets == nil {
-		p.Secrets = secrets.New(nil)
+func newWithheld(cfg Config) *withheld {
+	w := &withheld{Config: cfg, dir: filepath.Join(cfg.Local.Path(), "larder", "withheld"), secrets: cfg.Policy.Secrets}
+	if w.secrets == nil {
+		w.secrets = secrets.New(nil)
 	}
-	return &withheld{dir: filepath.Join(local.Path(), "larder", "withheld"), secrets: p.Secrets, stats: stats, log: log}
+	return w
 }
 
+// path returns the path of action's mark.
 func (w *withheld) path(action protocol.ActionID) string {
 	return filepath.Join(w.dir, action.String())
 }
 
-// check decides, after scan has seen all of an entry's body, whether it stays
-// local. Then it notes so, and the error wraps errWithheld.
+// check decides, after scan has seen all of an entry's body, whether the entry stays
+// local. If it does, check marks it, and the error wraps errWithheld.
 func (w *withheld) check(scan *secrets.Scan, action protocol.ActionID, output protocol.OutputID) error {
 	rule := scan.Found()
 	marked, held := w.mark(action, output)
 	switch {
 	case held:
-		w.stats.Withheld.Add(1)
+		w.Stats.count(func(s *Summary) { s.Withheld++ })
 		return errWithheld
 	case rule == "":
-		if marked { // for what it had put before
-			_ = os.Remove(w.path(action)) // at worst this stays local, too
+		if marked { // for another output
+			_ = os.Remove(w.path(action)) // if the mark stays, this output stays local, too
 		}
 		return nil
 	}
-	w.stats.Withheld.Add(1)
-	say := w.log.Info
+	w.Stats.count(func(s *Summary) { s.Withheld++ })
+	say := w.Log.Info
 	if w.said.CompareAndSwap(false, true) {
-		say = w.log.Warn
+		say = w.Log.Warn
 	}
 	say(fmt.Sprintf("an entry stays local, since a secret is in it (%s)", rule), "action", action)
 	err := os.MkdirAll(w.dir, 0o700)
@@ -71,29 +72,29 @@ func (w *withheld) check(scan *secrets.Scan, action protocol.ActionID, output pr
 		err = os.WriteFile(w.path(action), fmt.Appendf(nil, "%s %s\n", output, rule), 0o600)
 	}
 	if err != nil {
-		w.log.Error(fmt.Sprintf("note what stays local: %v", err))
+		w.Log.Error(fmt.Sprintf("mark what stays local: %v", err))
 	}
 	return fmt.Errorf("%w: %s", errWithheld, rule)
 }
 
-// mark reports whether action has a mark, and whether that is for output.
+// mark reports whether action has a mark, and whether the mark is for output.
 func (w *withheld) mark(action protocol.ActionID, output protocol.OutputID) (marked, held bool) {
 	line, err := os.ReadFile(w.path(action))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, false
 	}
-	// One that can't be read, or was cut, is for whatever is there.
+	// A mark that can't be read, or was cut, is for every output.
 	of, _, whole := strings.Cut(string(line), " ")
 	return true, err != nil || !whole || of == output.String()
 }
 
-// holds reports whether output stays where action has put it.
+// holds reports whether action's entry, with output, stays local.
 func (w *withheld) holds(action protocol.ActionID, output protocol.OutputID) bool {
 	_, held := w.mark(action, output)
 	return held
 }
 
-// actions returns those whose entries are withheld.
+// actions returns the actions that have a mark.
 func (w *withheld) actions() map[protocol.ActionID]bool {
 	files, _ := os.ReadDir(w.dir) // what can't be read can't be written, either
 	if len(files) == 0 {
@@ -112,11 +113,10 @@ func (w *withheld) actions() map[protocol.ActionID]bool {
 	return actions
 }
 
-// SweepWithheld forgets the entries that are withheld from the remote and that the
-// local tier no longer has.
+// SweepWithheld removes the marks of entries that local no longer has.
 func SweepWithheld(local *localdisk.Dir) error {
 	var errs []error
-	w := newWithheld(local, Policy{}, nil, nil)
+	w := newWithheld(Config{Local: local})
 	for action := range w.actions() {
 		if _, _, err := local.Get(action); err != nil {
 			errs = append(errs, os.Remove(w.path(action)))

@@ -3,7 +3,6 @@ package cache_test
 import (
 	"bytes"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,7 +24,9 @@ const (
 )
 
 // knowing gives a session a secret.
-func knowing(c *cache.Config) { c.Policy.Secrets = secrets.New([]string{"DEPLOY_TOKEN=" + secret}) }
+func knowing(c *cache.SessionConfig) {
+	c.Policy.Secrets = secrets.New([]string{"DEPLOY_TOKEN=" + secret})
+}
 
 // named reports whether m names name's action.
 func named(m *pack.Manifest, name string) bool {
@@ -110,10 +111,10 @@ func TestWithheld(t *testing.T) {
 
 // Who uploads nothing, or not that, notes it for those who do.
 func TestWithheldWhoeverPuts(t *testing.T) {
-	for name, change := range map[string]func(*cache.Config){
-		"read-only": func(c *cache.Config) { c.Upload = false },
-		"no remote": func(c *cache.Config) { c.Store = nil },
-		"too large": func(c *cache.Config) { c.MaxObject = 1 },
+	for name, change := range map[string]func(*cache.SessionConfig){
+		"read-only": func(c *cache.SessionConfig) { c.Upload = false },
+		"no remote": func(c *cache.SessionConfig) { c.Store = nil },
+		"too large": func(c *cache.SessionConfig) { c.MaxObject = 1 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := backendtest.Memory()
@@ -157,13 +158,9 @@ func TestSaveWithholds(t *testing.T) {
 	a.Close(0)
 	save := func(known *secrets.Filter) {
 		t.Helper()
-		to := target
-		to.Profile = profile
-		_, err := cache.Save(t.Context(), cache.SaveConfig{
-			Local: localdisk.New(a.dir), Store: store, Target: to, MaxObject: 1 << 30, Log: slog.New(slog.DiscardHandler),
-			Policy: cache.Policy{Secrets: known},
-		})
-		if err != nil {
+		p := newPair(t, a.dir, store)
+		p.Policy.Secrets = known
+		if _, err := cache.Save(t.Context(), p.Config, p.store, p.target); err != nil {
 			t.Fatal(err)
 		}
 	}

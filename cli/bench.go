@@ -24,6 +24,7 @@ import (
 	"github.com/larderbuild/larder/bench"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // benchLatency is how far away the remote of larder bench is where it is a
@@ -119,9 +120,8 @@ func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
 		},
 		Restore: func(ctx context.Context, dir, url string, store backend.Store) error {
 			s.remote = url
-			restored, err := cache.Restore(ctx, cache.RestoreConfig{
-				Local: localdisk.New(dir), Store: store, Target: s.target(), MaxObject: s.maxObject, Policy: s.policy, Log: log,
-			})
+			cfg := s.engine(localdisk.New(dir), new(cache.Stats), log)
+			restored, err := cache.Restore(ctx, cfg, store, s.target())
 			if err == nil && restored.Entries == 0 {
 				err = errors.New("the build before it has left nothing in the remote")
 			}
@@ -157,7 +157,7 @@ func checkBench(cmd *cli.Command, s *settings) (edit string, err error) {
 			return "", fmt.Errorf("--bandwidth is %q: %w", v, err)
 		}
 	}
-	if s.profileHere() == (cache.Profile{}) {
+	if s.profileHere() == (session.Profile{}) {
 		return "", errors.New("there is no go.mod here, nor in a folder above")
 	}
 	if path := cmd.String("plot"); path != "" {

@@ -14,7 +14,7 @@ import (
 
 // onDemand has the session do without the bytes of archives that are not read,
 // where that is known to be safe.
-func (p *program) onDemand(cfg *cache.Config, s settings) {
+func (p *program) onDemand(cfg *cache.SessionConfig, s settings) {
 	if s.bytes == bytesEager || s.remote == "" {
 		return
 	}
@@ -39,7 +39,6 @@ func (p *program) onDemand(cfg *cache.Config, s settings) {
 			log.Error(fmt.Sprintf("this build relies on archives that can't be fetched: %v; run it again, or set LARDER_BYTES=eager", reason))
 			_ = p.stdout.Close()
 		},
-		Later: s.close == closeLinger,
 	}
 }
 

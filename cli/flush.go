@@ -13,6 +13,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/session"
 )
 
 // flushed is the result of larder flush.
@@ -50,21 +51,20 @@ func (p *program) flushCommand() *cli.Command {
 			}
 			stats := new(cache.Stats)
 			bar := p.progress("uploading")
+			cfg := s.engine(local, stats, log)
+			cfg.Progress = cache.Progress{
+				Planned: func(n int, _ int64) { bar.ChangeMax(bar.GetMax() + n) },
+				Done:    func(int64) { _ = bar.Add(1) }, // a bar that can't be drawn is no harm
+			}
 			err = cache.Flush(ctx, cache.FlushConfig{
-				Local: local,
-				Open: func(t cache.Target) (backend.Store, error) {
+				Config: cfg,
+				Open: func(t session.Target) (backend.Store, error) {
 					if err := open.Check(t.Remote); err != nil {
 						return nil, err
 					}
 					return openRemote(t.Remote, s, &stats.Remote, log), nil
 				},
-				Wait:      true,
-				Stats:     stats,
-				Log:       log,
-				MaxObject: s.maxObject,
-				Policy:    s.policy,
-				Found:     func(n int) { bar.ChangeMax(bar.GetMax() + n) },
-				Done:      func() { _ = bar.Add(1) }, // a bar that can't be drawn is no harm
+				Wait: true,
 			})
 			_ = bar.Clear()
 			sum := stats.Summary()

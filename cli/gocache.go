@@ -16,6 +16,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // What larder restore and larder save share: both work on a GOCACHE, as steps
@@ -43,7 +44,7 @@ var (
 // step is one run of larder restore or larder save.
 type step struct {
 	local  *localdisk.Dir
-	target cache.Target
+	target session.Target
 	store  backend.Store
 	stats  *cache.Stats
 	log    *slog.Logger
@@ -58,7 +59,7 @@ func (p *program) step(ctx context.Context, cmd *cli.Command, s settings, result
 		return err
 	}
 	st := step{local: localdisk.New(dir), target: s.target(), stats: new(cache.Stats), log: log}
-	if st.target.Profile == (cache.Profile{}) {
+	if st.target.Profile == (session.Profile{}) {
 		return &usageError{errNoProfile, "run it in the module's folder"}
 	}
 	if s.remote == "" {

@@ -48,16 +48,12 @@ func (p *program) helper(s settings, wrong error) error {
 		return err
 	}
 	stats := new(cache.Stats)
-	cfg := cache.Config{
-		Local:     local,
-		Target:    s.target(),
-		Upload:    s.writes(),
-		Later:     s.close == closeLinger,
-		Budget:    s.budget,
-		MaxObject: s.maxObject,
-		Policy:    s.policy,
-		Stats:     stats,
-		Log:       log,
+	cfg := cache.SessionConfig{
+		Config: s.engine(local, stats, log),
+		Target: s.target(),
+		Upload: s.writes(),
+		Linger: s.close == closeLinger,
+		Budget: s.budget,
 	}
 	if s.remote != "" {
 		cfg.Store = openRemote(s.remote, s, &stats.Remote, log)

@@ -15,6 +15,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // maxLog is the size in bytes at which the background's log is begun anew.
@@ -43,7 +44,7 @@ func abandoned(s settings, local *localdisk.Dir, log *slog.Logger) bool {
 	if s.remote == "" || !s.writes() {
 		return false
 	}
-	found, err := cache.Abandoned(local, s.target())
+	found, err := session.Abandoned(local.Path(), s.target())
 	if err != nil {
 		log.Info("look for abandoned sessions", "err", err)
 	}
@@ -113,16 +114,12 @@ func (p *program) lingerUploads(ctx context.Context, s settings, local *localdis
 	}
 	stats, only := new(cache.Stats), s.target()
 	return cache.Flush(ctx, cache.FlushConfig{
-		Local: local,
-		Open: func(t cache.Target) (backend.Store, error) {
+		Config: s.engine(local, stats, log),
+		Open: func(t session.Target) (backend.Store, error) {
 			return openRemote(t.Remote, s, &stats.Remote, log), nil
 		},
-		Only:      &only,
-		Stats:     stats,
-		Log:       log,
-		MaxObject: s.maxObject,
-		Policy:    s.policy,
-		ReadOnly:  !s.writes(),
-		Fill:      true,
+		Only:     &only,
+		ReadOnly: !s.writes(),
+		Bring:    true,
 	})
 }

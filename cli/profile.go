@@ -8,21 +8,21 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/session"
 )
 
 // profile returns the profile of what is built in the working directory. There
 // is none outside a module.
-func (s settings) profileHere() cache.Profile {
+func (s settings) profileHere() session.Profile {
 	dir, err := os.Getwd()
 	if err != nil {
-		return cache.Profile{}
+		return session.Profile{}
 	}
 	module := mainModule(dir)
 	if module == "" {
-		return cache.Profile{}
+		return session.Profile{}
 	}
-	return cache.Profile{Module: module, Name: s.profile}
+	return session.Profile{Module: module, Name: s.profile}
 }
 
 // mainModule returns the path of the module that dir lies in, or "".

@@ -11,6 +11,7 @@ import (
 
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // removed is the result of larder prune and larder clean.
@@ -57,7 +58,7 @@ func (p *program) pruneCommand() *cli.Command {
 // trim applies the settings' limits to the local tier, and returns since when
 // sessions are under way there.
 func trim(s settings, local *localdisk.Dir) (trimmed localdisk.Trimmed, since time.Time, err error) {
-	if since, err = cache.LiveSince(local.Path()); err != nil {
+	if since, err = session.LiveSince(local.Path()); err != nil {
 		return trimmed, since, err
 	}
 	trimmed, err = local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
@@ -79,7 +80,7 @@ func (p *program) cleanCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			pending, err := cache.Pending(local)
+			pending, err := session.Uploads(local.Path())
 			if err != nil {
 				return err
 			}
@@ -89,10 +90,10 @@ func (p *program) cleanCommand() *cli.Command {
 					"larder flush uploads them, larder clean --force gives them up",
 				}
 			}
-			if err := cache.Forget(local); err != nil {
+			if err := session.Forget(local.Path()); err != nil {
 				return err
 			}
-			since, err := cache.LiveSince(local.Path())
+			since, err := session.LiveSince(local.Path())
 			if err != nil {
 				return err
 			}

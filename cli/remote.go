@@ -10,6 +10,8 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 const (
@@ -21,12 +23,17 @@ const (
 )
 
 // target returns where this session's work goes, as it stands in the journals.
-func (s settings) target() cache.Target {
-	target := cache.Target{Remote: s.remote, Scope: s.scope, Read: s.readScopes}
+func (s settings) target() session.Target {
+	target := session.Target{Remote: s.remote, Scope: s.scope, Read: s.readScopes}
 	if s.prefetch {
 		target.Profile = s.profileHere()
 	}
 	return target
+}
+
+// engine returns what every command tells the engine.
+func (s settings) engine(local *localdisk.Dir, stats *cache.Stats, log *slog.Logger) cache.Config {
+	return cache.Config{Local: local, Policy: s.policy, MaxObject: s.maxObject, Stats: stats, Log: log}
 }
 
 // openRemote returns the store at url, which was checked, with all that every

@@ -44,11 +44,12 @@ func (p *program) restoreCommand() *cli.Command {
 			result := new(restored)
 			return p.step(ctx, cmd, s, result, func(ctx context.Context, st step) error {
 				bar := p.progress("restoring", progressbar.OptionShowBytes(true))
-				counts, err := cache.Restore(ctx, cache.RestoreConfig{
-					Local: st.local, Store: st.store, Target: st.target, MaxObject: s.maxObject, Policy: s.policy, Log: st.log,
+				cfg := s.engine(st.local, st.stats, st.log)
+				cfg.Progress = cache.Progress{
 					Planned: func(_ int, bytes int64) { bar.ChangeMax64(bytes) },
 					Done:    func(bytes int64) { _ = bar.Add64(bytes) }, // a bar that can't be drawn is no harm
-				})
+				}
+				counts, err := cache.Restore(ctx, cfg, st.store, st.target)
 				_ = bar.Clear()
 				remote := st.stats.Summary()
 				*result = restored{counts.Entries, counts.Bytes, counts.Present, counts.Failed, remote.RemoteRequests, remote.RemoteBytesIn}

@@ -44,11 +44,12 @@ func (p *program) saveCommand() *cli.Command {
 					return errReadOnly
 				}
 				bar := p.progress("packing")
-				found, err := cache.Save(ctx, cache.SaveConfig{
-					Local: st.local, Store: st.store, Target: st.target, MaxObject: s.maxObject, Policy: s.policy, Log: st.log,
-					Planned: func(entries int) { bar.ChangeMax(bar.GetMax() + entries) },
-					Done:    func() { _ = bar.Add(1) },
-				})
+				cfg := s.engine(st.local, st.stats, st.log)
+				cfg.Progress = cache.Progress{
+					Planned: func(entries int, _ int64) { bar.ChangeMax(bar.GetMax() + entries) },
+					Done:    func(int64) { _ = bar.Add(1) },
+				}
+				found, err := cache.Save(ctx, cfg, st.store, st.target)
 				_ = bar.Clear()
 				remote := st.stats.Summary()
 				*result = saved{found.Used, found.New, found.Published, remote.RemoteRequests, remote.RemoteBytesOut}

@@ -13,10 +13,11 @@ import (
 // or testserver, which are for tests.
 var mayImport = map[string][]string{
 	"":                    {"cli"},
-	"cli":                 {"bench", "cache", "gocmd", "localdisk", "protocol", "secrets", "sign", "backend", "backend/dir", "backend/open"},
-	"bench":               {"cache", "backend"},
+	"cli":                 {"bench", "cache", "gocmd", "localdisk", "protocol", "secrets", "session", "sign", "backend", "backend/dir", "backend/open"},
+	"bench":               {"cache", "backend", "session"},
 	"gocmd":               {},
-	"cache":               {"localdisk", "pack", "entry", "protocol", "backend", "secrets", "sign"},
+	"cache":               {"localdisk", "pack", "entry", "protocol", "backend", "secrets", "session", "sign"},
+	"session":             {"protocol"},
 	"localdisk":           {"protocol"},
 	"pack":                {"entry", "protocol", "sign"},
 	"entry":               {"protocol", "sign"},

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 	"github.com/larderbuild/larder/testserver"
 )
 
@@ -113,7 +113,7 @@ func checkEntry(path string) error {
 // pending returns how many uploads m has still to do.
 func (m *machine) pending() int {
 	m.t.Helper()
-	n, err := cache.Pending(localdisk.New(m.dir))
+	n, err := session.Uploads(m.dir)
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package cache
+package session
 
 import (
 	"os"
@@ -17,18 +17,18 @@ func TestLiveSince(t *testing.T) {
 	}
 	check(time.Time{})
 
-	older, err := newSession(local, now.Add(-time.Hour))
+	older, err := New(local, now.Add(-time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer, err := newSession(local, now.Add(-time.Minute))
+	newer, err := New(local, now.Add(-time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
 	check(now.Add(-time.Hour))
-	older.close()
+	older.Close()
 	check(now.Add(-time.Minute))
-	newer.close()
+	newer.Close()
 	check(time.Time{})
 }
 
@@ -36,26 +36,26 @@ func TestLiveSince(t *testing.T) {
 // it left nothing to do.
 func TestDeadSession(t *testing.T) {
 	local := t.TempDir()
-	dead, err := newSession(local, time.Now())
+	dead, err := New(local, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := takeSession(dead.dir); s != nil || err != nil {
+	if s, err := Take(dead.dir); s != nil || err != nil {
 		t.Fatalf("took a live session: %v, %v", s, err)
 	}
 	dead.lock.Close() // as its death would
-	heir, err := takeSession(dead.dir)
+	heir, err := Take(dead.dir)
 	if heir == nil || err != nil {
 		t.Fatalf("%v, %v", heir, err)
 	}
-	if s, err := takeSession(dead.dir); s != nil || err != nil {
+	if s, err := Take(dead.dir); s != nil || err != nil {
 		t.Fatalf("took a session twice: %v, %v", s, err)
 	}
-	heir.close()
+	heir.Close()
 	if _, err := os.Stat(dead.dir); !os.IsNotExist(err) {
 		t.Errorf("swept away: %v", err)
 	}
-	if s, err := takeSession(dead.dir); s != nil || err != nil {
+	if s, err := Take(dead.dir); s != nil || err != nil {
 		t.Errorf("took a session that is gone: %v, %v", s, err)
 	}
 }

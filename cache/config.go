@@ -1,0 +1,89 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/secrets"
+	"github.com/larderbuild/larder/session"
+	"github.com/larderbuild/larder/sign"
+)
+
+// Config is what [New], [Flush], [Restore] and [Save] have in common.
+type Config struct {
+	Local     *localdisk.Dir
+	Policy    Policy
+	MaxObject int64 // larger bodies are neither uploaded nor brought, in bytes
+	Stats     *Stats
+	Log       *slog.Logger // its warnings are for the person who builds
+	Progress  Progress
+}
+
+// Policy says what leaves this machine, and what is let in.
+type Policy struct {
+	Key     *sign.Key       // signs what is written; nil: nothing is signed
+	Trust   *sign.Trust     // the keys whose signatures are believed; nil: everything is
+	Secrets *secrets.Filter // finds what is not written; nil: by its shape alone
+}
+
+// Progress shows a person how far a command has come. Its functions may be nil, and
+// may be called from many goroutines at once.
+type Progress struct {
+	// Planned is told of what is about to be done. It is called again where
+	// more turns up, as when another job publishes at the same time.
+	Planned func(entries int, bytes int64)
+
+	// Done is told of each entry that was done, or could not be, with the size
+	// of its body in bytes where that is known.
+	Done func(bytes int64)
+}
+
+func (p Progress) planned(entries int, bytes int64) {
+	if p.Planned != nil {
+		p.Planned(entries, bytes)
+	}
+}
+
+func (p Progress) done(bytes int64) {
+	if p.Done != nil {
+		p.Done(bytes)
+	}
+}
+
+// SessionConfig says what a session's Cache is made of.
+type SessionConfig struct {
+	Config
+	Store  backend.Store  // nil: there is no remote. The Cache closes it.
+	Target session.Target // where Store is, for the journal; and the scopes and the profile
+	Upload bool           // whether puts go to the remote
+	Linger bool           // a process in the background follows: uploads leave the build alone, and wait for Close or Flush
+	Budget time.Duration  // what waiting for the remote may cost the build
+	Lazy   *Lazy          // nil: archives are brought whether they are read or not
+
+	// Command is the digest of the command line, by which the manifest knows a
+	// command that reads archives where nothing has changed, as one that links
+	// does; zero where it is not known. Links says that each miss which no put
+	// follows is a link.
+	Command [sha256.Size]byte
+	Links   bool
+}
+
+// Lazy is for a session whose go command, as long as every get is a hit, reads
+// no more of an archive than its head.
+type Lazy struct {
+	// Rebuild has the go command build, without the remote, what the local
+	// tier lacks. It is called, once at most, where the bytes of archives that
+	// were given out can't be had otherwise.
+	Rebuild func(context.Context) error
+
+	// Abandon ends the go command, for a reason, where that did not help.
+	Abandon func(error)
+}
+
+// CheckScope reports why name can't be that of a scope.
+func CheckScope(name string) error { return pack.CheckScope(name) }

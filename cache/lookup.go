@@ -1,0 +1,93 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// lookups asks the remote for single entries, for as long as the build gains by it.
+type lookups struct {
+	*remote
+	budget   *budget
+	cold     coldness
+	flights  singleflight.Group
+	running  sync.WaitGroup // gets that wait for the remote, and probes
+	degraded sync.Once      // said that the budget is spent
+}
+
+func newLookups(ctx context.Context, r *remote, limit time.Duration) *lookups {
+	return &lookups{remote: r, budget: newBudget(ctx, limit)}
+}
+
+// end waits for the lookups under way, which their own contexts end, and ends the
+// budget.
+func (l *lookups) end() {
+	l.running.Wait()
+	l.budget.cancel(nil)
+}
+
+// ask runs f, which asks the remote about key, for no longer than the budget
+// allows. saved is how much building f has saved, where it did what it should.
+func (l *lookups) ask(ctx context.Context, key string, f func(context.Context) (saved time.Duration, err error)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.budget.ctx, func() { cancel(context.Cause(l.budget.ctx)) })()
+	l.budget.begin()
+	saved, err := f(ctx)
+	if err != nil {
+		saved = 0
+		l.explain(ctx, key, err)
+	}
+	l.budget.end(saved)
+	return err
+}
+
+// lookup brings action's entry object to the local tier. All who look up the same
+// action at the same time share one request; only one of them is told what the
+// entry cost to build, so that it is counted once.
+func (l *lookups) lookup(ctx context.Context, action protocol.ActionID) (found fetched, err error) {
+	entry, err, _ := l.flights.Do(string(action[:]), func() (any, error) {
+		err := l.ask(ctx, entryKey(l.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
+			found, err = l.fetch(ctx, action, func(key string, err error) { l.explain(ctx, key, err) })
+			return found.cost, err
+		})
+		return found.Entry, err
+	})
+	l.cold.note(err == nil)
+	if err != nil {
+		return fetched{}, err
+	}
+	found.Entry = entry.(protocol.Entry)
+	return found, nil
+}
+
+// probe asks for one in several actions whose get was answered without a lookup,
+// to find out whether the remote has what is asked for now.
+func (l *lookups) probe(ctx context.Context, action protocol.ActionID) {
+	if l.cold.probe() {
+		l.cold.note(l.has(ctx, action))
+	}
+}
+
+// explain says why asking for key came to nothing, where there is something to say.
+func (l *lookups) explain(ctx context.Context, key string, err error) {
+	switch {
+	case errors.Is(err, backend.ErrNotFound), errors.Is(err, errNotPromised):
+	case errors.Is(context.Cause(ctx), errBudget):
+		l.degraded.Do(func() {
+			l.warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))
+		})
+	case ctx.Err() != nil: // the session is over
+	default:
+		l.Stats.countRefusal(err)
+		l.complain("look up", key, err)
+	}
+}

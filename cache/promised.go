@@ -1,0 +1,119 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
+)
+
+// promised is a session's part that deals with what manifests promise: the prefetch
+// brings it, or, in a lazy session, the go command is given heads of it.
+type promised struct {
+	*prefetch
+	lazy    *lazyFiles        // nil: the session is not lazy
+	command [sha256.Size]byte // of SessionConfig
+	links   bool              // of SessionConfig
+	linger  bool              // of SessionConfig
+}
+
+func newPromised(cfg SessionConfig, r *remote, s *session.Session) *promised {
+	p := &promised{
+		prefetch: newPrefetch(r, newLibrary(r, cfg.Target)),
+		command:  cfg.Command,
+		links:    cfg.Links,
+		linger:   cfg.Linger,
+	}
+	if cfg.Lazy != nil && s != nil {
+		p.lazy = newLazyFiles(*cfg.Lazy, s.LazyDir(), cfg.Stats)
+	}
+	return p
+}
+
+// run loads the manifests and brings what they promise, until all is here or ctx is
+// done. In a lazy session archives wait until bytes are needed.
+func (p *promised) run(ctx context.Context) {
+	found := p.load(ctx)
+	if _, reads := found.found.FindEager(p.command); reads && p.lazy != nil {
+		p.lazy.end()
+	}
+	p.begin(found)
+	if p.lazy == nil {
+		p.bring(ctx, everything)
+		return
+	}
+	p.bring(ctx, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
+	select {
+	case <-p.lazy.ended:
+		p.bring(ctx, everything)
+	case <-ctx.Done():
+	}
+}
+
+// give gives e out lazily, if the session is lazy and e allows it, and returns the
+// path of its file.
+func (p *promised) give(e *pack.Entry) (path string, ok bool) {
+	if p.lazy == nil || e.Size > p.MaxObject {
+		return "", false
+	}
+	return p.lazy.give(e)
+}
+
+// wait returns once e is in the local tier; see prefetch.wait. If e is an archive, a
+// lazy session becomes eager.
+func (p *promised) wait(ctx context.Context, e *pack.Entry) error {
+	if e.Head != nil && p.lazy != nil {
+		p.lazy.end()
+	}
+	return p.prefetch.wait(ctx, e)
+}
+
+// hit returns what is promised for action, or nil, and whether a hit of it in the
+// local tier is owed to the prefetch.
+func (p *promised) hit(action protocol.ActionID) (e *pack.Entry, owed bool) {
+	i, ok := p.find(action)
+	if !ok {
+		return nil, false
+	}
+	s := p.states.get(i)
+	return &p.found.Entries[i], s == brought || s == bringing // and not noted as brought yet
+}
+
+// holds reports whether a manifest names output for action, as far as is known
+// intact.
+func (p *promised) holds(action protocol.ActionID, output protocol.OutputID) bool {
+	i, ok := p.find(action)
+	return ok && p.found.Entries[i].Output == output && p.states.get(i) != forfeited
+}
+
+// misplaced reports whether a manifest names action but its entry could not be
+// brought.
+func (p *promised) misplaced(action protocol.ActionID) bool {
+	i, ok := p.find(action)
+	return ok && p.states.get(i) == forfeited
+}
+
+// supersede says that the build has put action itself. What is promised for it must
+// not take its place.
+func (p *promised) supersede(action protocol.ActionID) {
+	if i, ok := p.find(action); ok {
+		p.states.happen(superseded, i)
+	}
+}
+
+// find returns the index of what is promised for action, if the manifests are loaded
+// and name it.
+func (p *promised) find(action protocol.ActionID) (i int, ok bool) {
+	known := p.known()
+	if known == nil {
+		return 0, false
+	}
+	i, ok = known.index[action]
+	return i, ok
+}
+
+// bringLater reports whether the process in the background is to bring what the
+// session did without.
+func (p *promised) bringLater() bool { return p.linger && p.lazy != nil && p.lazy.sufficed() }

@@ -1,0 +1,60 @@
+package cache
+
+import (
+	"errors"
+
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
+)
+
+// errNotPromised says that no manifest names an action, or that its entry could not
+// be brought.
+var errNotPromised = errors.New("not in the manifest")
+
+// promises are what the manifests name that a session has loaded. They are made
+// once and never change, so that they may be read from many goroutines.
+type promises struct {
+	holdings
+	index   map[protocol.ActionID]int // in found.Entries
+	isNew   bool                      // the remote has no manifest of the module
+	indexed bool                      // module indexes are among the entries
+}
+
+// newPromises returns the promises of h. complete says that all manifests could be
+// loaded, so that what is not there does not exist.
+func newPromises(h holdings, complete bool) *promises {
+	p := &promises{holdings: h, index: make(map[protocol.ActionID]int, len(h.found.Entries))}
+	for i := range h.found.Entries {
+		e := &h.found.Entries[i]
+		p.index[e.Action] = i
+		p.indexed = p.indexed || isModuleIndex(e.Inline)
+	}
+	p.isNew = complete && h.own.version == "" && len(h.found.Entries) == 0
+	return p
+}
+
+// entry returns what is promised for action, or nil.
+func (p *promises) entry(action protocol.ActionID) *pack.Entry {
+	i, promised := p.index[action]
+	if !promised {
+		return nil
+	}
+	return &p.found.Entries[i]
+}
+
+// refusals returns, of the promised entries that were refused, those that the
+// profile's own manifest names and that are not among uses. A use puts the manifest
+// right; these have to leave it.
+func (p *promises) refusals(refused []int, uses []session.Use) (leaving []session.Use) {
+	used := make(map[protocol.ActionID]bool, len(uses))
+	for _, u := range uses {
+		used[u.Action] = true
+	}
+	for _, i := range refused {
+		if action := p.found.Entries[i].Action; p.isOwn(i) && !used[action] {
+			leaving = append(leaving, session.Use{Action: action, Kind: session.Refused})
+		}
+	}
+	return leaving
+}

@@ -1,0 +1,134 @@
+package cache
+
+import (
+	"slices"
+	"sync"
+)
+
+// state is what has become of one promised entry on this machine.
+type state uint8
+
+const (
+	absent    state = iota // still to be brought
+	bringing               // a goroutine is installing it
+	present                // in the local tier, and not by this prefetch
+	brought                // in the local tier, by this prefetch
+	forfeited              // it could not be brought; its entry object may still be there
+)
+
+// settled reports whether a get need not wait any more.
+func (s state) settled() bool { return s == present || s == brought || s == forfeited }
+
+// event is what can happen to a promised entry.
+type event uint8
+
+const (
+	claimed    event = iota // a goroutine takes it upon itself to install the entry
+	released                // the connection broke off; another request may bring the entry
+	noticed                 // the local tier was found to have the entry
+	superseded              // the build has put the action itself
+	installed               // the entry was installed
+	failed                  // the entry can't be brought
+)
+
+// transitions says what each event makes of an entry. Where an event has no state
+// for the entry's, the event does not happen.
+var transitions = [...]map[state]state{
+	claimed:    {absent: bringing},
+	released:   {bringing: absent},
+	noticed:    {absent: present},
+	superseded: {absent: present, brought: present},
+	installed:  {bringing: brought},
+	failed:     {bringing: forfeited},
+}
+
+// states are those of all promised entries, by their index. Its methods may be
+// called at the same time.
+type states struct {
+	mu      sync.Mutex // guards all fields
+	of      []state
+	refused []int                 // entries that are not what they should be
+	waiting map[int]chan struct{} // closed when those who wait are to look again
+	leading bool                  // this process is the one that fetches
+}
+
+func newStates(entries int) *states {
+	return &states{of: make([]state, entries), waiting: make(map[int]chan struct{})}
+}
+
+// happen applies event to entry i, and reports whether it changed anything.
+func (s *states) happen(e event, i int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	next, ok := transitions[e][s.of[i]]
+	if !ok {
+		return false
+	}
+	s.of[i] = next
+	if next.settled() {
+		s.wake(i)
+	}
+	return true
+}
+
+// refuse notes that entry i is not what it should be.
+func (s *states) refuse(i int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused = append(s.refused, i)
+}
+
+// wake has those look again who wait for entry i. The caller holds s.mu.
+func (s *states) wake(i int) {
+	if wait := s.waiting[i]; wait != nil {
+		close(wait)
+		delete(s.waiting, i)
+	}
+}
+
+// lead says whether this process is the one that fetches. All who wait look again:
+// another process may have brought their entry, or be about to.
+func (s *states) lead(leading bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leading = leading
+	for i := range s.waiting {
+		s.wake(i)
+	}
+}
+
+// look returns the state of entry i. Where that is not settled and this process
+// fetches, changed is closed once it is.
+func (s *states) look(i int) (now state, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now = s.of[i]
+	if now.settled() || !s.leading {
+		return now, nil
+	}
+	if s.waiting[i] == nil {
+		s.waiting[i] = make(chan struct{})
+	}
+	return now, s.waiting[i]
+}
+
+// get returns the state of entry i.
+func (s *states) get(i int) state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.of[i]
+}
+
+// all returns all states as they are now.
+func (s *states) all() []state {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.of)
+}
+
+// refusals returns the entries that were refused so far.
+func (s *states) refusals() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.refused)
+}

@@ -1,0 +1,131 @@
+package cache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"io"
+	"os"
+
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
+)
+
+// verdict is what becomes of a use in the next manifest of a profile.
+type verdict uint8
+
+const (
+	leftOut   verdict = iota // the local tier has it no longer, or it has to stay there
+	elsewhere                // a scope that is only read names it already
+	kept                     // the manifest names it, as used today
+	joining                  // it goes in if something else does: a module index
+	renewed                  // the manifest names it, and learns that it was used today
+	added                    // it goes in, in place of what the manifest names for the action
+	removed                  // what the manifest names for the action leaves
+)
+
+// isNews reports whether v is worth writing a manifest for.
+func (v verdict) isNews() bool { return v >= renewed }
+
+// judge returns what becomes of u, where the manifest names named for its action, or
+// nothing. If u is added or joining, judge returns its entry as the local tier has it.
+//
+// The local tier counts as long as it has the output that the session used. If it has
+// another one, another session has put that since, and publishes it.
+func (p *publisher) judge(u session.Use, named *pack.Entry, lent bool) (verdict, pack.Entry) {
+	switch {
+	case p.marked[u.Action]:
+		return leftOut, pack.Entry{}
+	case u.Kind == session.Refused:
+		if named == nil {
+			return leftOut, pack.Entry{}
+		}
+		return removed, pack.Entry{}
+	case u.Kind == session.Misplaced: // has to be packed anew
+	case named != nil && named.Output == u.Output:
+		if named.Used == p.today && !lent {
+			return kept, pack.Entry{}
+		}
+		return renewed, pack.Entry{}
+	case named == nil && p.namedElsewhere(u):
+		return elsewhere, pack.Entry{}
+	}
+	local, path, err := p.Local.Get(u.Action)
+	if err != nil || local.Output != u.Output || local.Size > p.MaxObject {
+		return leftOut, pack.Entry{}
+	}
+	e := pack.Entry{Action: u.Action, Output: local.Output, Size: local.Size, Time: local.Time, Cost: min(u.Cost, entry.MaxCost), Used: p.today}
+	begin := beginning(path)
+	if isModuleIndex(begin) {
+		return joining, e
+	}
+	if e.Size > smallBody {
+		e.Head = pack.Head(begin)
+	}
+	return added, e
+}
+
+// namedElsewhere reports whether a scope that is only read names what u used.
+func (p *publisher) namedElsewhere(u session.Use) bool {
+	output, named := p.elsewhere[u.Action]
+	return named && output == u.Output
+}
+
+// needed reports whether publishing r would write anything over old. It looks at the
+// local tier only for what the manifest does not name.
+func (p *publisher) needed(old published, r session.Record) bool {
+	if p.isNewEager(old, r.Eager) {
+		return true
+	}
+	named := byAction(old.Manifest)
+	for action := range p.marked {
+		if e := named[action]; e != nil && p.withheld.holds(action, e.Output) {
+			return true
+		}
+	}
+	for _, u := range r.Uses {
+		if v, _ := p.judge(u, named[u.Action], old.isLent()); v.isNews() {
+			return true
+		}
+	}
+	return false
+}
+
+// isNewEager reports whether command is an eager one that old does not name, as used
+// today.
+func (p *publisher) isNewEager(old published, command [sha256.Size]byte) bool {
+	known, named := old.FindEager(command)
+	return command != [sha256.Size]byte{} && (!named || known.Used != p.today)
+}
+
+// isLent reports whether the packs that the manifest names are another profile's.
+func (p published) isLent() bool { return p.version == "" }
+
+// byAction returns the entries of m by their actions.
+func byAction(m *pack.Manifest) map[protocol.ActionID]*pack.Entry {
+	named := make(map[protocol.ActionID]*pack.Entry, len(m.Entries))
+	for i := range m.Entries {
+		named[m.Entries[i].Action] = &m.Entries[i]
+	}
+	return named
+}
+
+// beginning returns as much of the body at path as tells what it is.
+func beginning(path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	begin := make([]byte, pack.MaxHead)
+	n, _ := io.ReadFull(f, begin) // a shorter body is read whole
+	return begin[:n]
+}
+
+var moduleIndex = []byte("go index v")
+
+// isModuleIndex reports whether a body that begins so is a module index. One of a
+// main module is made anew for every checkout, so no later build asks for it. It
+// travels with other entries, and is no reason to write a pack.
+func isModuleIndex(begin []byte) bool { return bytes.HasPrefix(begin, moduleIndex) }

@@ -1,0 +1,149 @@
+package session
+
+import (
+	"bufio"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// readJournal returns what the journal at path says is still to do.
+func readJournal(path string) (Pending, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Pending{}, err
+	}
+	defer f.Close()
+
+	var header []string
+	var r reader
+	// Lines are short; one that is not is no line of ours.
+	for lines := bufio.NewReaderSize(f, 8<<10); ; {
+		line, err := lines.ReadSlice('\n')
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			break // the end, or a line that was cut
+		}
+		text := strings.TrimSuffix(string(line), "\n")
+		if len(header) < journalHeader {
+			header = append(header, text)
+		} else {
+			r.line(text)
+		}
+	}
+	if len(header) > 0 && header[0] != journalMagic {
+		return Pending{}, fmt.Errorf("%s is not a journal of this larder: it begins with %q, want %q", path, header[0], journalMagic)
+	}
+	if len(header) < journalHeader {
+		return Pending{}, nil // cut before its first line
+	}
+	todo := r.pending()
+	if todo.Target, todo.Signed, err = parseHeader(header); err != nil {
+		return Pending{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return todo, nil
+}
+
+// parseHeader parses the lines of header.
+func parseHeader(lines []string) (t Target, signed bool, err error) {
+	for _, field := range []struct {
+		to   *string
+		from string
+	}{{&t.Remote, lines[1]}, {&t.Profile.Module, lines[4]}, {&t.Profile.Name, lines[5]}} {
+		if *field.to, err = strconv.Unquote(field.from); err != nil {
+			return t, false, fmt.Errorf("%s in its header: %w", field.from, err)
+		}
+	}
+	scopes := strings.Fields(lines[2])
+	if len(scopes) == 0 {
+		return t, false, errors.New("its header names no scope")
+	}
+	t.Scope, t.Read = scopes[0], scopes[1:]
+	return t, lines[3] == signedLine, nil
+}
+
+// reader takes in the lines of a journal.
+type reader struct {
+	todo   Pending
+	queued map[protocol.ActionID]Upload // uploads that are not done
+	order  []protocol.ActionID          // of these, in which they were first added
+}
+
+// line takes in a line below the header. It passes over what it can't read.
+func (r *reader) line(text string) {
+	if text == bringLine {
+		r.todo.Bring = true
+		return
+	}
+	if digest, ok := strings.CutPrefix(text, eagerPrefix); ok {
+		_ = parseHex(r.todo.Record.Eager[:], digest)
+		return
+	}
+	fields := strings.Fields(text)
+	if len(fields) < 2 || len(fields[0]) != 1 {
+		return
+	}
+	var action protocol.ActionID
+	if !parseHex(action[:], fields[1]) {
+		return
+	}
+	switch kind := Kind(fields[0][0]); kind {
+	case '+':
+		r.add(action, fields[2:])
+	case '-':
+		delete(r.queued, action)
+	case Found, Fetched, Made, Misplaced, Refused:
+		u := Use{Action: action, Kind: kind}
+		if len(fields) != 4 || !parseHex(u.Output[:], fields[2]) || !parseCost(&u.Cost, fields[3]) {
+			return
+		}
+		r.todo.Record.Uses = append(r.todo.Record.Uses, u)
+	}
+}
+
+// add takes in an upload of action, whose other fields are rest.
+func (r *reader) add(action protocol.ActionID, rest []string) {
+	u := Upload{Action: action}
+	if len(rest) != 1 || !parseCost(&u.Cost, rest[0]) {
+		return
+	}
+	if r.queued == nil {
+		r.queued = make(map[protocol.ActionID]Upload)
+	}
+	if _, again := r.queued[action]; !again {
+		r.order = append(r.order, action)
+	}
+	r.queued[action] = u
+}
+
+// pending returns what the lines say is still to do.
+func (r *reader) pending() Pending {
+	for _, action := range r.order {
+		if u, ok := r.queued[action]; ok {
+			r.todo.Uploads = append(r.todo.Uploads, u)
+			delete(r.queued, action)
+		}
+	}
+	return r.todo
+}
+
+// parseHex decodes text into all of to, and leaves to as it is if it can't.
+func parseHex(to []byte, text string) bool {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b) != len(to) {
+		return false
+	}
+	copy(to, b)
+	return true
+}
+
+func parseCost(to *time.Duration, text string) bool {
+	nanos, err := strconv.ParseInt(text, 10, 64)
+	*to = time.Duration(nanos)
+	return err == nil && nanos >= 0
+}

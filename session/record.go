@@ -1,0 +1,53 @@
+package session
+
+import (
+	"crypto/sha256"
+	"time"
+
+	"github.com/larderbuild/larder/protocol"
+)
+
+// Kind says how a session came by what it used. Its value is the character that
+// stands for it in a journal.
+type Kind byte
+
+const (
+	// Found: the local tier had the entry before. Who brought it there is not
+	// known.
+	Found Kind = '='
+
+	// Fetched: this session brought the entry from the remote, verified it, and
+	// trusts who signed it.
+	Fetched Kind = '<'
+
+	// Made: this session put the entry.
+	Made Kind = '*'
+
+	// Misplaced: the session used the action, but what the manifest names for
+	// it could not be had or was no good.
+	Misplaced Kind = '!'
+
+	// Refused: the session did not use the action, and what the manifest names
+	// for it was no good, or nobody trusted has signed it.
+	Refused Kind = 'x'
+)
+
+// Use is one action of a session, with the entry that it had.
+type Use struct {
+	Action protocol.ActionID
+	Output protocol.OutputID // zero where Kind is Refused
+	Cost   time.Duration     // to build it; 0: unknown
+	Kind   Kind
+}
+
+// Record is what a session tells the next ones, by way of the manifest.
+type Record struct {
+	Uses  []Use             // in the order in which the session first asked
+	Eager [sha256.Size]byte // digest of its command line, if that reads archives; or zero
+}
+
+// Upload is one entry object that is still to be put into the remote.
+type Upload struct {
+	Action protocol.ActionID
+	Cost   time.Duration // to build the entry; 0: unknown
+}
