@@ -97,11 +97,11 @@ func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(pr
 func (c *Cache) answer(ctx context.Context, action protocol.ActionID, found hit, err error, reply func(protocol.Entry, error)) {
 	if err != nil {
 		c.passBarrier(ctx)
-		c.miss(action)
+		c.countMiss(action)
 		reply(protocol.Entry{}, fmt.Errorf("%w: %w", protocol.ErrMiss, err))
 		return
 	}
-	c.hit(action, found)
+	c.countHit(action, found)
 	reply(found.Entry, nil)
 }
 
@@ -172,8 +172,8 @@ func (c *Cache) findPromised(ctx context.Context, action protocol.ActionID) (fou
 	return found, err
 }
 
-// hit counts a hit, and notes it for the manifest.
-func (c *Cache) hit(action protocol.ActionID, found hit) {
+// countHit counts a hit, and notes it for the manifest.
+func (c *Cache) countHit(action protocol.ActionID, found hit) {
 	c.Stats.count(func(s *Summary) {
 		switch found.source {
 		case fromLocalTier:
@@ -196,8 +196,8 @@ func (c *Cache) hit(action protocol.ActionID, found hit) {
 	c.publishing.history.add(session.Use{Action: action, Output: found.OutputID, Cost: found.cost, Kind: kind})
 }
 
-// miss counts a miss, and notes its time for the cost of what will be put.
-func (c *Cache) miss(action protocol.ActionID) {
+// countMiss counts a miss, and notes its time for the cost of what will be put.
+func (c *Cache) countMiss(action protocol.ActionID) {
 	c.Stats.count(func(s *Summary) { s.Misses++ })
 	if c.publishing != nil {
 		c.publishing.costs.missed(action, c.now())

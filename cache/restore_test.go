@@ -64,10 +64,7 @@ func (p *pair) want(t *testing.T, want cache.Restored) {
 }
 
 func TestRestore(t *testing.T) {
-	store := backendtest.Memory()
-	a := newMachine(t, t.TempDir(), store, under(profile))
-	build(t, a, packages...)
-	a.Close(time.Minute)
+	store := built(t)
 
 	b := newPair(t, t.TempDir(), store)
 	var planned, done atomic.Int64

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/sign"
@@ -19,18 +18,6 @@ func scoped(write string, read ...string) func(*cache.SessionConfig) {
 
 // pull is a session for a pull request.
 func pull(name string) func(*cache.SessionConfig) { return scoped(name, name, "main") }
-
-// keys returns the keys in store that begin with prefix.
-func keys(t *testing.T, store backend.Store, prefix string) (keys []string) {
-	t.Helper()
-	for obj, err := range store.List(t.Context(), prefix) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		keys = append(keys, obj.Key)
-	}
-	return keys
-}
 
 // A pull request takes what main has, writes what is new to its own scope and
 // nothing else, and finds it there the next time. Others see nothing of it.
@@ -79,10 +66,7 @@ func TestScopes(t *testing.T) {
 
 // The manifest of a pull request names what main's does not.
 func TestNewsOfAPullRequest(t *testing.T) {
-	store := backendtest.Memory()
-	a := newMachine(t, t.TempDir(), store, under(profile))
-	build(t, a, packages...)
-	a.Close(time.Minute)
+	store := built(t)
 
 	b := newMachine(t, t.TempDir(), store, under(profile), pull("pr-7"))
 	rebuild(t, b, packages...)

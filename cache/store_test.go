@@ -4,9 +4,14 @@ import (
 	"bytes"
 	"crypto/md5"
 	"io"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/session"
 )
 
 func read(t *testing.T, store backend.Store, key string) []byte {
@@ -29,4 +34,53 @@ func write(t *testing.T, store backend.Store, key string, b []byte) {
 	if _, err := store.Put(t.Context(), key, bytes.NewReader(b), opts); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// keys returns the keys in store that begin with prefix.
+func keys(t *testing.T, store backend.Store, prefix string) (keys []string) {
+	t.Helper()
+	for obj, err := range store.List(t.Context(), prefix) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, obj.Key)
+	}
+	return keys
+}
+
+// key returns the key of the entry object of name.
+func key(name string) string {
+	id := actionID(name).String()
+	return "v1/main/a/" + id[:2] + "/" + id
+}
+
+// traced returns store and the requests to it, in the order of their ends.
+func traced(store backend.Store) (backend.Store, func() []string) {
+	var mu sync.Mutex
+	var lines []string
+	s := backend.WithLog(store, func(r backend.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		lines = append(lines, r.String())
+	})
+	return s, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(lines)
+	}
+}
+
+func manifest(t *testing.T, store backend.Store, p session.Profile) *pack.Manifest {
+	t.Helper()
+	return manifestIn(t, store, "main", p)
+}
+
+func manifestIn(t *testing.T, store backend.Store, scope string, p session.Profile) *pack.Manifest {
+	t.Helper()
+	name := strings.NewReplacer("/", "%2F").Replace(p.Module)
+	m, err := pack.Decode(read(t, store, "v1/"+scope+"/m/"+name+"/"+p.Name), pack.Place{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }

@@ -1,0 +1,61 @@
+package cache
+
+import (
+	"testing"
+	"time"
+)
+
+// TestTransitions goes through every event in every state. Whatever settles an entry
+// wakes those who wait for it, and nothing unsettles one that is in the local tier.
+func TestTransitions(t *testing.T) {
+	everyState := []state{absent, bringing, present, brought, forfeited}
+	everyEvent := []event{claimed, released, noticed, superseded, installed, failed}
+	if len(transitions) != len(everyEvent) {
+		t.Fatalf("%d events in the table, want %d", len(transitions), len(everyEvent))
+	}
+	for _, before := range everyState {
+		for _, e := range everyEvent {
+			s := newStates(1)
+			s.leading = true
+			_, changed := s.look(0)
+			s.of[0] = before
+			happened := s.happen(e, 0)
+			after := s.get(0)
+			if happened != (after != before) {
+				t.Errorf("event %d in state %d: happened is %v, and the state is %d", e, before, happened, after)
+			}
+			if before.settled() && !after.settled() {
+				t.Errorf("event %d unsettles state %d", e, before)
+			}
+			if !happened {
+				continue
+			}
+			select {
+			case <-changed:
+				if !after.settled() {
+					t.Errorf("event %d in state %d wakes those who wait for what is not settled", e, before)
+				}
+			default:
+				if after.settled() {
+					t.Errorf("event %d in state %d wakes nobody", e, before)
+				}
+			}
+		}
+	}
+}
+
+// TestLead shows that all look again when it changes who fetches.
+func TestLead(t *testing.T) {
+	s := newStates(2)
+	if _, changed := s.look(0); changed != nil {
+		t.Error("waits for itself, and another process fetches")
+	}
+	s.lead(true)
+	_, changed := s.look(0)
+	s.lead(false)
+	select {
+	case <-changed:
+	case <-time.After(time.Minute):
+		t.Error("nobody is woken")
+	}
+}
