@@ -141,7 +141,7 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 		p.Progress.planned(len(lacking), bytes)
 		p.queue.push(p.found.Chunks(lacking))
 	}
-	p.states.lead(leading)
+	p.states.setLeading(leading)
 	return len(lacking) == 0
 }
 

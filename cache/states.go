@@ -86,9 +86,9 @@ func (s *states) wake(i int) {
 	}
 }
 
-// lead says whether this process is the one that fetches. All who wait look again:
+// setLeading says whether this process is the one that fetches. All who wait look again:
 // another process may have brought their entry, or be about to.
-func (s *states) lead(leading bool) {
+func (s *states) setLeading(leading bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.leading = leading

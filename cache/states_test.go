@@ -45,14 +45,14 @@ func TestTransitions(t *testing.T) {
 }
 
 // TestLead shows that all look again when it changes who fetches.
-func TestLead(t *testing.T) {
+func TestLeadership(t *testing.T) {
 	s := newStates(2)
 	if _, changed := s.look(0); changed != nil {
 		t.Error("waits for itself, and another process fetches")
 	}
-	s.lead(true)
+	s.setLeading(true)
 	_, changed := s.look(0)
-	s.lead(false)
+	s.setLeading(false)
 	select {
 	case <-changed:
 	case <-time.After(time.Minute):
