@@ -119,8 +119,8 @@ func (r *Reader) wrap(err error) error {
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
-// Close frees what the Reader needed for decoding. It does not close the source, and
-// returns no error.
+// Close frees what the Reader needed for decoding. It does not close the source. It
+// always returns nil.
 func (r *Reader) Close() error {
 	if r.decoder != nil {
 		_ = r.decoder.Reset(bytes.NewReader(nil)) // drops the reference to the source

@@ -6,7 +6,7 @@ import (
 )
 
 // Chunk is a part of a pack that one request fetches, with the wanted entries in it. It
-// may hold other entries between them, which are not wanted.
+// may hold entries between them that are not wanted.
 type Chunk struct {
 	Pack           int   // index in Manifest.Packs
 	Offset, Length int64 // in bytes
@@ -14,8 +14,8 @@ type Chunk struct {
 }
 
 const (
-	// maxGap is how many unwanted bytes a chunk carries rather than end: a request
-	// of its own takes about as long as this many bytes.
+	// maxGap is the largest number of unwanted bytes between two wanted entries of
+	// a chunk. A request takes about as long as transferring this many bytes.
 	maxGap = 128 << 10
 
 	// The first batch of entries has at most firstChunk bytes, because a build
@@ -88,9 +88,9 @@ func (m *Manifest) appendChunks(chunks []Chunk, batch []int) []Chunk {
 	return chunks
 }
 
-// extend takes entry e, whose index is i and which lies behind the chunk, into the
-// chunk. It returns false and does nothing if e lies in another pack or too far
-// behind, or if the chunk would get too long.
+// extend adds entry e to the chunk. e has index i and lies behind the chunk. extend does
+// nothing and returns false if e lies in another pack or too far behind, or if the chunk
+// would get too long.
 func (c *Chunk) extend(e *Entry, i int) bool {
 	gap := e.Offset - (c.Offset + c.Length)
 	if e.Pack != c.Pack || gap > maxGap || c.Length+gap+e.Length > maxChunk+maxGap {

@@ -30,7 +30,7 @@ const (
 	// MaxEntries is the largest number of entries in a manifest.
 	MaxEntries = 1 << 20
 
-	minMemory  = 8 << 20 // bytes that a decoder may use for any payload
+	minMemory  = 8 << 20 // bytes that zstd may use to decode even the smallest payload
 	headerSize = 134
 	magic      = "larder\r\nm"
 	version    = 3
@@ -40,7 +40,7 @@ const (
 // Errors that wrap it say why.
 var ErrCorrupt = errors.New("not an intact manifest")
 
-// ID is the ID of a pack: the SHA-256 of its bytes.
+// ID identifies a pack. It is the SHA-256 of the pack's bytes.
 type ID [32]byte
 
 // Pack is a pack in which entries of a manifest lie.

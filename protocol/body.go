@@ -10,7 +10,8 @@ import (
 )
 
 // errAbandoned says that the go command gave up a put in the middle of its body. The put
-// must not be answered: the go command has forgotten its ID, and would end the build.
+// must not be answered: the go command has forgotten its ID, and an answer would end the
+// build.
 var errAbandoned = errors.New("given up by the go command")
 
 // body reads and decodes the body that follows a request. It is the Body of a Put.
@@ -116,7 +117,8 @@ func (b *body) fault() error {
 // letters reads the letters of a body, without decoding them. At the closing quote, which
 // it also reads, it returns io.EOF. The first quote is the closing one, because the go
 // command writes no escapes. At a brace it returns errAbandoned and does not read the
-// brace: there the next request begins.
+// brace: there the next request begins. If the input ends before, its error wraps
+// io.ErrUnexpectedEOF.
 type letters struct {
 	in  *bufio.Reader
 	end error // why there are no more letters; nil: there may be more

@@ -37,7 +37,7 @@ type response struct {
 	DiskPath      string     `json:",omitempty"`
 }
 
-// parseRequest parses a line. Its errors end the session, because it is not known then
+// parseRequest parses a line. Its errors end the session, because nobody can know then
 // whether a body follows.
 func parseRequest(line []byte) (request, error) {
 	var req request

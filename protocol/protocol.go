@@ -52,7 +52,7 @@ type Handler interface {
 	// returns, from any goroutine. Get runs on the goroutine that reads requests.
 	// It may use the local disk, but must leave everything slower to another
 	// goroutine. When ctx is done, at the end of the session, it must reply
-	// promptly; then the reply does not matter.
+	// promptly, and may reply anything.
 	Get(ctx context.Context, action ActionID, reply func(Entry, error))
 
 	// Put stores an entry and returns the absolute path of its body. It runs on

@@ -30,6 +30,21 @@ func ids(t *testing.T, answers string) (ids []int64) {
 	}
 }
 
+// serveLater runs a session on a goroutine of its own. At the end of the session it closes
+// out with the session's error, and sends that error.
+func serveLater(t *testing.T, in io.Reader, out *io.PipeWriter, h protocol.Handler) <-chan error {
+	served := make(chan error, 1)
+	go func() {
+		conn, err := protocol.Start(in, out)
+		if err == nil {
+			err = conn.Serve(t.Context(), h)
+		}
+		out.CloseWithError(err)
+		served <- err
+	}()
+	return served
+}
+
 func TestAnswersInAnyOrder(t *testing.T) {
 	const n = 100
 	var waiting []func(protocol.Entry, error)
@@ -74,14 +89,7 @@ func TestManyGoroutines(t *testing.T) {
 			io.WriteString(stdin, get(2*i+1, 'a')+put(2*i+2, 'a', 'b', 3)+"\"YWJj\"\n")
 		}
 	}()
-	served := make(chan error)
-	go func() {
-		conn, err := protocol.Start(requests, answers)
-		if err == nil {
-			err = conn.Serve(t.Context(), h)
-		}
-		served <- err
-	}()
+	served := serveLater(t, requests, answers, h)
 	seen := make(map[int64]bool)
 	for d := json.NewDecoder(stdout); len(seen) < 2*n+1; {
 		var a struct{ ID int64 }
@@ -147,13 +155,7 @@ func TestAnswersAreFlushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests, stdin := io.Pipe()
 		stdout, answers := io.Pipe()
-		go func() {
-			conn, err := protocol.Start(requests, answers)
-			if err == nil {
-				err = conn.Serve(t.Context(), funcs{})
-			}
-			answers.CloseWithError(err)
-		}()
+		serveLater(t, requests, answers, funcs{})
 		d := json.NewDecoder(stdout)
 		var a struct{ ID int }
 		if err := d.Decode(&a); err != nil {

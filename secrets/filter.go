@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// nameParts has the words by which the name of a variable that holds a secret is
-// recognized.
+// nameParts has words. A variable whose name contains one of them holds a secret.
 var nameParts = []string{"TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL"}
 
 // minValue is the length in bytes of the shortest value that is searched for. Shorter
@@ -36,8 +35,8 @@ type value struct {
 }
 
 // New returns the Filter for a process with the given environment, which has the form of
-// the result of os.Environ. New asks the file system whether values that look like paths
-// exist as such.
+// the result of os.Environ. New looks whether values that are absolute paths exist as
+// files or folders, and leaves those out.
 func New(environ []string) *Filter {
 	f := &Filter{shapes: shapes(), overlap: maxShape - 1}
 	for _, entry := range environ {

@@ -18,10 +18,10 @@ func isCompiled(body []byte) bool {
 	return false
 }
 
-// Scan searches one body, which is written to it in pieces of any size; how the body is
-// cut does not matter. Scan keeps a window of the body in memory, whose size does not
-// depend on the size of the body. It must not be used by more than one goroutine at a
-// time.
+// Scan searches one body. The caller writes the body to it in pieces of any size; the
+// result does not depend on how the body is cut. Scan keeps a window of the body in
+// memory, whose size does not depend on the size of the body. It must not be used by more
+// than one goroutine at a time.
 type Scan struct {
 	filter   *Filter
 	window   []byte  // the overlap, which is searched already, and what follows it

@@ -30,7 +30,7 @@ const (
 	maxHMAC = 64
 )
 
-// ID is the ID of a key. Unsigned objects have the zero ID.
+// ID identifies a key. Unsigned objects have the zero ID.
 type ID [8]byte
 
 // Signature is a signature by a key of either kind. Unsigned objects have the zero

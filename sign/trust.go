@@ -84,8 +84,8 @@ func (t *Trust) Has(id ID) bool {
 }
 
 // Check returns nil if t has the key with the given ID, and s is that key's signature
-// of the message that consists of purpose and parts. Otherwise it returns an error that
-// wraps ErrUntrusted.
+// of the message that consists of purpose and parts. It also returns nil if t is nil.
+// Otherwise it returns an error that wraps ErrUntrusted.
 func (t *Trust) Check(id ID, s Signature, purpose string, parts ...[]byte) error {
 	if t == nil {
 		return nil
