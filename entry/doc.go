@@ -1,7 +1,7 @@
-// Package entry owns the entry object: the one remote object that holds one
-// cache entry, so that a hit costs one request and joins nothing.
+// Package entry reads and writes entry objects. An entry object is the one object
+// in a remote that holds one cache entry, so a hit costs one request.
 //
-// An entry object is a header of fixed size, then the payload. Integers are
+// An entry object is a header of fixed size, followed by the payload. Integers are
 // big-endian.
 //
 //	offset  size  field
@@ -20,20 +20,22 @@
 //	   194     4  CRC-32C of the 194 bytes before it
 //	   198        payload
 //
-// The signature is package sign's, for the purpose "larder entry v1", of the scope
-// in which the object lies and of the 130 bytes before it: an entry can't be moved
-// to another action or another scope, nor have its time or size changed. The body
-// is covered by its SHA-256.
+// The payload is the body compressed with zstd, or the body itself if zstd does not
+// make it smaller.
 //
-// The magic ends in a line break that a transfer in text mode would spoil. The
-// CRC is there for the fields that nothing else would give away when a bit of
-// them flips: the time and the cost. The payload is the body as zstd, or the
-// body itself where zstd does not make it smaller.
+// Package sign makes and checks the signature. Its purpose is "larder entry v1"; its
+// parts are the scope in which the object lies and the 130 bytes before the
+// signature. So nobody can move an entry to another action or another scope, or
+// change its time or size, without breaking the signature. The signature covers the
+// body through the body's SHA-256.
 //
-// Nothing in a header is believed before it is checked. [Open] refuses a header
-// that is damaged, of another version, of another action, or not signed by who is
-// trusted; the [Reader] it returns decodes no more than the header's sizes allow,
-// and reports the end of the body only after the MD5 of the whole payload was
-// right. Whether the body has the SHA-256 that the output ID promises is for
-// whoever stores it to check, as it is hashed there anyhow.
+// The magic ends in a line break, which a transfer in text mode would change. The
+// CRC reveals a flipped bit in the time or the cost, which no other field does.
+//
+// A reader believes no header before it has checked it. [Open] refuses a header that
+// is damaged, has another version or another action, or is not signed by a trusted
+// key. The [Reader] that Open returns decodes no more bytes than the header
+// announces, and reports the end of the body only if the MD5 of the whole payload is
+// right. Reader does not check that the body has the SHA-256 that the output ID
+// promises. The caller must check that when it stores the body.
 package entry

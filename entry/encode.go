@@ -12,9 +12,10 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// window bounds what a coder keeps in memory for one body, in bytes. One of
-// 4 MiB, zstd's own at this level, makes a build's bodies 0.1 % smaller and a
-// helper that downloads them, two at a time, 20 MiB larger.
+// window is the size in bytes of zstd's window. It bounds the memory that encoding or
+// decoding one body takes. With 4 MiB, zstd's default at this level, the bodies of a
+// build are 0.1 % smaller, but a helper that downloads two of them at a time needs
+// 20 MiB more.
 const window = 512 << 10
 
 var encoders = sync.Pool{New: func() any {
@@ -30,19 +31,23 @@ var encoders = sync.Pool{New: func() any {
 	return enc
 }}
 
-// Signer signs entry objects for the scope in which they will lie.
+// Signer says how entry objects are signed.
 type Signer struct {
-	Key   *sign.Key // nil: they stay unsigned
-	Scope string
+	Key   *sign.Key // nil: the objects stay unsigned
+	Scope string    // the scope in which the objects will lie
 }
 
-// Encode writes the entry object of body, signed by by, to dst, from dst's current position
-// on, and leaves the position behind it. It reads body from its current
-// position to the end, twice where compression does not pay, and in constant
-// memory. The caller sets h's Action, Output, BodySize, Time and Cost; Encode
-// returns h with the rest. It checks that body has BodySize bytes, not what
-// they hash to.
-func Encode(dst *os.File, h Header, body io.ReadSeeker, by Signer) (Header, error) {
+// Encode writes the entry object of body to dst, beginning at dst's current position,
+// and signs it as signer says. It cuts dst off behind the object and leaves the
+// position there. After an error, what dst holds from the starting position on
+// is undefined.
+//
+// Encode reads body from its current position to the end, in constant memory, and
+// reads it twice if compression does not make it smaller. The caller sets the
+// fields Action, Output, BodySize, Time and Cost of h; Encode returns h with all
+// fields set. Encode fails if body does not have BodySize bytes. It does not check
+// that Output is the SHA-256 of body.
+func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer) (Header, error) {
 	start, err := dst.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return Header{}, err
@@ -52,7 +57,7 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, by Signer) (Header, erro
 		return Header{}, err
 	}
 
-	payload := func(codec Codec) error {
+	writePayload := func(codec Codec) error {
 		if _, err := dst.Seek(start+HeaderSize, io.SeekStart); err != nil {
 			return err
 		}
@@ -72,16 +77,16 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, by Signer) (Header, erro
 		sum.Sum(h.MD5[:0])
 		return nil
 	}
-	if err := payload(Zstd); err != nil {
+	if err := writePayload(Zstd); err != nil {
 		return Header{}, fmt.Errorf("encode entry %s: %w", h.Action, err)
 	}
 	if h.PayloadSize >= h.BodySize {
-		if err := payload(Raw); err != nil {
+		if err := writePayload(Raw); err != nil {
 			return Header{}, fmt.Errorf("encode entry %s: %w", h.Action, err)
 		}
 	}
 
-	h.sign(by)
+	h.sign(signer)
 
 	end := start + HeaderSize + h.PayloadSize
 	if err := dst.Truncate(end); err != nil {
@@ -94,9 +99,10 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, by Signer) (Header, erro
 	return h, err
 }
 
+// encodePayload writes the payload of body to dst and returns the size of body.
 func encodePayload(dst io.Writer, codec Codec, body io.Reader) (n int64, err error) {
-	// The wrapper hides that a body may be a file: io.Copy would hand it to
-	// the kernel, past the MD5.
+	// The wrapper hides body's WriteTo, for which CopyBuffer would leave its
+	// buffer unused.
 	body = struct{ io.Reader }{body}
 	if codec == Raw {
 		return io.CopyBuffer(dst, body, make([]byte, 64<<10))

@@ -25,27 +25,39 @@ const noLimit = 1 << 40
 
 var action = protocol.ActionID(sha256.Sum256([]byte("an action")))
 
-// encode returns body's entry object, with fixed values in its header.
-func encode(t testing.TB, body []byte) []byte {
-	t.Helper()
-	return encodeFor(t, body, entry.Signer{})
-}
-
-// encodeFor is encode, signed.
-func encodeFor(t testing.TB, body []byte, by entry.Signer) []byte {
-	t.Helper()
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	h, err := entry.Encode(f, entry.Header{
+// header returns a header for body, with fixed values.
+func header(body []byte) entry.Header {
+	return entry.Header{
 		Action:   action,
 		Output:   sha256.Sum256(body),
 		BodySize: int64(len(body)),
 		Time:     time.Unix(1_790_000_000, 123_456_789),
 		Cost:     1500 * time.Millisecond,
-	}, bytes.NewReader(body), by)
+	}
+}
+
+// create returns a new file that is closed at the end of the test.
+func create(t testing.TB) *os.File {
+	t.Helper()
+	f, err := os.Create(filepath.Join(t.TempDir(), "object"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// encode returns the unsigned entry object of body, with fixed values in its header.
+func encode(t testing.TB, body []byte) []byte {
+	t.Helper()
+	return encodeSigned(t, body, entry.Signer{})
+}
+
+// encodeSigned is encode with a signature.
+func encodeSigned(t testing.TB, body []byte, signer entry.Signer) []byte {
+	t.Helper()
+	f := create(t)
+	h, err := entry.Encode(f, header(body), bytes.NewReader(body), signer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +71,7 @@ func encodeFor(t testing.TB, body []byte, by entry.Signer) []byte {
 	return object
 }
 
-// decode returns the body in object.
+// decode returns the header and the body of the entry object in src.
 func decode(src io.Reader, limit int64) (entry.Header, []byte, error) {
 	r, err := entry.Open(src, entry.Want{Action: action, MaxSize: limit})
 	if err != nil {
@@ -113,24 +125,14 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Several objects in one file, as a pack holds them, do not disturb each other.
+// TestEncodeInARow writes several objects to one file, as a pack holds them: each must
+// have the same bytes as alone.
 func TestEncodeInARow(t *testing.T) {
-	f, err := os.Create(filepath.Join(t.TempDir(), "row"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := create(t)
 	bodies := [][]byte{noise(5000), text(70_000), nil, noise(300)}
 	var want []byte
 	for _, body := range bodies {
-		_, err := entry.Encode(f, entry.Header{
-			Action:   action,
-			Output:   sha256.Sum256(body),
-			BodySize: int64(len(body)),
-			Time:     time.Unix(1_790_000_000, 123_456_789),
-			Cost:     1500 * time.Millisecond,
-		}, bytes.NewReader(body), entry.Signer{})
-		if err != nil {
+		if _, err := entry.Encode(f, header(body), bytes.NewReader(body), entry.Signer{}); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, encode(t, body)...)
@@ -145,19 +147,14 @@ func TestEncodeInARow(t *testing.T) {
 }
 
 func TestEncodeRefusesWrongSize(t *testing.T) {
-	f, err := os.Create(filepath.Join(t.TempDir(), "object"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	_, err = entry.Encode(f, entry.Header{Action: action, BodySize: 7}, strings.NewReader("six by"), entry.Signer{})
+	_, err := entry.Encode(create(t), entry.Header{Action: action, BodySize: 7}, strings.NewReader("six by"), entry.Signer{})
 	if err == nil || !strings.Contains(err.Error(), "6 bytes, not 7") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// The golden files pin the format. zstd's own output may change with the
-// library, so that one is only read.
+// TestGolden pins the format with golden files. The output of zstd may change with the
+// library, so the test decodes that file but does not compare the encoder with it.
 func TestGolden(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"raw-v1.golden":  []byte("raw"),
@@ -182,8 +179,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Whatever byte of an object is damaged, wherever it is cut and whatever
-// stands behind it, it is refused.
+// TestDamage changes each byte of an object, cuts the object at each byte, and appends a
+// byte: it must be refused each time.
 func TestDamage(t *testing.T) {
 	for name, body := range map[string][]byte{"raw": noise(300), "zstd": text(3000), "empty": nil} {
 		object := encode(t, body)
@@ -205,24 +202,25 @@ func TestDamage(t *testing.T) {
 	}
 }
 
-// A header can be intact and still lie: nothing then decodes past its sizes.
+// TestHostileHeaders has headers that are intact but lie: they must be refused, and
+// nothing may be decoded beyond the sizes that they announce.
 func TestHostileHeaders(t *testing.T) {
-	forge := func(body []byte, change func(*entry.Header)) []byte { return forge(t, encode(t, body), change) }
+	forged := func(body []byte, change func(*entry.Header)) []byte { return forge(t, encode(t, body), change) }
 	bomb := text(64 << 20)
 	for name, test := range map[string]struct {
 		object []byte
 		reason string
 	}{
-		"another action":        {forge(nil, func(h *entry.Header) { h.Action[3] ^= 1 }), "it is action"},
-		"unknown codec":         {forge(nil, func(h *entry.Header) { h.Codec = 2 }), "unknown codec 2"},
-		"negative body":         {forge(nil, func(h *entry.Header) { h.BodySize = -1 }), "negative"},
-		"endless cost":          {forge(nil, func(h *entry.Header) { h.Cost = entry.MaxCost + 1 }), "cost"},
-		"negative time":         {forge(nil, func(h *entry.Header) { h.Time = time.Unix(-1, 0) }), "negative"},
-		"body over the limit":   {forge(nil, func(h *entry.Header) { h.Codec, h.BodySize = entry.Zstd, 1<<62 }), "over the limit"},
-		"bomb":                  {forge(bomb, func(h *entry.Header) { h.BodySize = 1000 }), "longer than its 1000 bytes"},
-		"body announced longer": {forge(text(500), func(h *entry.Header) { h.BodySize = 501 }), "ends 1 bytes early"},
-		"payload longer":        {forge(text(500), func(h *entry.Header) { h.PayloadSize++ }), "before the payload's end"},
-		"raw sizes differ":      {forge([]byte("x"), func(h *entry.Header) { h.BodySize = 0 }), "raw payload"},
+		"another action":        {forged(nil, func(h *entry.Header) { h.Action[3] ^= 1 }), "it is action"},
+		"unknown codec":         {forged(nil, func(h *entry.Header) { h.Codec = 2 }), "unknown codec 2"},
+		"negative body":         {forged(nil, func(h *entry.Header) { h.BodySize = -1 }), "negative"},
+		"endless cost":          {forged(nil, func(h *entry.Header) { h.Cost = entry.MaxCost + 1 }), "cost"},
+		"negative time":         {forged(nil, func(h *entry.Header) { h.Time = time.Unix(-1, 0) }), "negative"},
+		"body over the limit":   {forged(nil, func(h *entry.Header) { h.Codec, h.BodySize = entry.Zstd, 1<<62 }), "over the limit"},
+		"bomb":                  {forged(bomb, func(h *entry.Header) { h.BodySize = 1000 }), "longer than its 1000 bytes"},
+		"body announced longer": {forged(text(500), func(h *entry.Header) { h.BodySize = 501 }), "ends 1 bytes early"},
+		"payload longer":        {forged(text(500), func(h *entry.Header) { h.PayloadSize++ }), "before the payload's end"},
+		"raw sizes differ":      {forged([]byte("x"), func(h *entry.Header) { h.BodySize = 0 }), "raw payload"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, body, err := decode(bytes.NewReader(test.object), 1<<30)
@@ -236,7 +234,8 @@ func TestHostileHeaders(t *testing.T) {
 	}
 }
 
-// A source that fails is no corrupt object: its error comes back as it is.
+// TestSourceFault has sources that fail: their errors must come back unchanged, and not
+// as ErrCorrupt.
 func TestSourceFault(t *testing.T) {
 	fault := errors.New("connection reset")
 	object := encode(t, text(100_000))
@@ -248,8 +247,8 @@ func TestSourceFault(t *testing.T) {
 	}
 }
 
-// FuzzOpen: what is accepted has a header that encodes to the same bytes and a
-// payload whose MD5 the header names.
+// FuzzOpen checks that the header of an accepted object encodes to the same bytes, and
+// that it names the payload's MD5.
 func FuzzOpen(f *testing.F) {
 	for _, body := range [][]byte{nil, []byte("raw"), text(300), noise(300)} {
 		f.Add(encode(f, body))
@@ -276,11 +275,7 @@ func FuzzOpen(f *testing.F) {
 
 func BenchmarkEncode(b *testing.B) {
 	body := append(noise(1<<20), text(3<<20)...)
-	f, err := os.Create(filepath.Join(b.TempDir(), "object"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
+	f := create(b)
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {

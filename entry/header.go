@@ -21,13 +21,14 @@ const (
 	version = 1
 )
 
-// MaxCost is the greatest build cost that is stated: what took longer says as much.
-// So the costs of all entries of a build add up to a duration.
+// MaxCost is the largest build cost that a header may state. An entry that took longer
+// to build states MaxCost, so that the costs of a build's entries always add up to a
+// time.Duration.
 const MaxCost = time.Hour
 
-// ErrCorrupt says that bytes are not an intact entry object that this version
-// can read: damaged, cut, of another kind, of a later version, or of another
-// action than the one asked for. Errors that wrap it carry the reason.
+// ErrCorrupt says that the bytes are not an intact entry object of the wanted action
+// that this version can read: they are damaged, cut, something else, of a later
+// version, or the entry object of another action. Errors that wrap it say why.
 var ErrCorrupt = errors.New("not an intact entry object")
 
 // A Codec says how a payload encodes its body.
@@ -39,33 +40,33 @@ const (
 	Zstd Codec = 1
 )
 
-// Header is what an entry object says of its entry.
+// Header is the decoded header of an entry object.
 type Header struct {
 	Codec       Codec
 	Action      protocol.ActionID
 	Output      protocol.OutputID
-	BodySize    int64         // in bytes
-	PayloadSize int64         // in bytes
-	Time        time.Time     // of the original put
-	Cost        time.Duration // from the miss to the put in the session that built it, at most MaxCost; 0 unknown
-	MD5         [md5.Size]byte
+	BodySize    int64          // in bytes
+	PayloadSize int64          // in bytes
+	Time        time.Time      // of the original put
+	Cost        time.Duration  // from the miss to the put in the session that built the entry, at most MaxCost; 0 unknown
+	MD5         [md5.Size]byte // of the payload
 	KeyID       sign.ID        // of the signer; zero: unsigned
 	Signature   sign.Signature // zero: unsigned
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Append appends the encoded header to b.
+// Append appends the encoded header to b and returns the extended slice.
 func (h Header) Append(b []byte) []byte {
 	start := len(b)
-	b = h.appendSigned(b)
+	b = h.appendSignedPart(b)
 	b = append(b, h.Signature[:]...)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
 }
 
-// appendSigned appends what of the encoded header the signature covers: all that
-// stands before it.
-func (h Header) appendSigned(b []byte) []byte {
+// appendSignedPart appends the part of the encoded header that the signature covers:
+// everything before the signature.
+func (h Header) appendSignedPart(b []byte) []byte {
 	b = append(b, magic...)
 	b = append(b, version, byte(h.Codec))
 	b = append(b, h.Action[:]...)
@@ -78,31 +79,33 @@ func (h Header) appendSigned(b []byte) []byte {
 	return append(b, h.KeyID[:]...)
 }
 
-// purpose is what an entry object's signature is for, besides which it covers the
-// scope and the header.
+// purpose is the purpose of an entry object's signature; see package sign. The
+// signature also covers the scope and the header.
 const purpose = "larder entry v1"
 
-func (h *Header) sign(by Signer) {
-	if by.Key != nil {
-		h.KeyID = by.Key.ID()
-		h.Signature = by.Key.Sign(purpose, []byte(by.Scope), h.appendSigned(nil))
+// sign signs the header, or does nothing if signer has no key.
+func (h *Header) sign(signer Signer) {
+	if signer.Key != nil {
+		h.KeyID = signer.Key.ID()
+		h.Signature = signer.Key.Sign(purpose, []byte(signer.Scope), h.appendSignedPart(nil))
 	}
 }
 
-// check reports whether h is what w wants. The error wraps ErrCorrupt, or
-// sign.ErrUntrusted.
-func (h Header) check(w Want) error {
+// check returns an error that wraps ErrCorrupt or sign.ErrUntrusted if h is not the
+// header of the entry object that is wanted.
+func (h Header) check(want Want) error {
 	switch {
-	case h.Action != w.Action:
+	case h.Action != want.Action:
 		return fmt.Errorf("%w: it is action %s's", ErrCorrupt, h.Action)
-	case h.BodySize > w.MaxSize:
-		return fmt.Errorf("%w: a body of %d bytes, over the limit of %d", ErrCorrupt, h.BodySize, w.MaxSize)
+	case h.BodySize > want.MaxSize:
+		return fmt.Errorf("%w: a body of %d bytes, over the limit of %d", ErrCorrupt, h.BodySize, want.MaxSize)
 	}
-	return w.Trust.Check(h.KeyID, h.Signature, purpose, []byte(w.Scope), h.appendSigned(nil))
+	return want.Trust.Check(h.KeyID, h.Signature, purpose, []byte(want.Scope), h.appendSignedPart(nil))
 }
 
-// ParseHeader decodes the header at the start of b. A header it accepts encodes
-// to the same bytes again; an error wraps ErrCorrupt.
+// ParseHeader decodes the header at the start of b. It does not check the signature.
+// A header that it accepts encodes to the same bytes again. Its errors wrap
+// ErrCorrupt.
 func ParseHeader(b []byte) (Header, error) {
 	if len(b) < HeaderSize {
 		return Header{}, fmt.Errorf("%w: %d bytes, shorter than a header", ErrCorrupt, len(b))

@@ -26,8 +26,8 @@ var decoders = sync.Pool{New: func() any {
 	return dec
 }}
 
-// Reader decodes the body of one entry object. It must be closed; it is for one
-// goroutine at a time.
+// Reader decodes the body of one entry object. The caller must close it. It must not
+// be used by more than one goroutine at a time.
 type Reader struct {
 	Header Header
 
@@ -37,18 +37,18 @@ type Reader struct {
 	left    int64         // bytes of the body still to come
 }
 
-// Want says which entry object is wanted, and from whom.
+// Want says which entry object a caller wants, and whose signature it accepts.
 type Want struct {
 	Action  protocol.ActionID
-	Scope   string      // where it lies, and for which it is signed
-	MaxSize int64       // of its body, in bytes
-	Trust   *sign.Trust // nil: in everything, signed or not
+	Scope   string      // the scope in which the object was found
+	MaxSize int64       // the largest size of its body, in bytes
+	Trust   *sign.Trust // nil: accept every object, signed or not
 }
 
-// ReadHeader reads the header of the entry object in src and checks that it is
-// intact and is what w wants. The errors of src come back as they are. Others
-// wrap ErrCorrupt, or sign.ErrUntrusted.
-func ReadHeader(src io.Reader, w Want) (Header, error) {
+// ReadHeader reads the header of the entry object in src. It checks that the header is
+// intact and belongs to the wanted object. It returns errors of src unchanged; its
+// other errors wrap ErrCorrupt or sign.ErrUntrusted.
+func ReadHeader(src io.Reader, want Want) (Header, error) {
 	var b [HeaderSize]byte
 	n, err := io.ReadFull(src, b[:])
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
@@ -58,14 +58,14 @@ func ReadHeader(src io.Reader, w Want) (Header, error) {
 	if err != nil {
 		return Header{}, err
 	}
-	return h, h.check(w)
+	return h, h.check(want)
 }
 
-// Open returns the body of the entry object in src, whose header it reads as
-// ReadHeader does. src must end where the object ends; it remains the caller's to
-// close.
-func Open(src io.Reader, w Want) (*Reader, error) {
-	h, err := ReadHeader(src, w)
+// Open reads the header of the entry object in src, as ReadHeader does, and returns a
+// Reader of the object's body. src must end where the object ends. The caller must
+// close the Reader, and src too if src needs that.
+func Open(src io.Reader, want Want) (*Reader, error) {
+	h, err := ReadHeader(src, want)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +83,9 @@ func Open(src io.Reader, w Want) (*Reader, error) {
 	return r, nil
 }
 
-// Read decodes the body. It returns io.EOF only when the body has its announced
-// size, the payload its announced size and MD5, and the object nothing behind
-// it; a fault of the source comes back as it is, and everything else wraps
+// Read decodes the body. It returns io.EOF only if the body has its announced size,
+// the payload has its announced size and MD5, and the source ends behind the
+// payload. It returns errors of the source unchanged; its other errors wrap
 // ErrCorrupt.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -100,17 +100,18 @@ func (r *Reader) Read(p []byte) (int, error) {
 	case err == nil:
 		return n, nil
 	case err != io.EOF:
-		return n, r.fault(err)
+		return n, r.wrap(err)
 	case r.left > 0:
 		return n, fmt.Errorf("%w: the body ends %d bytes early", ErrCorrupt, r.left)
 	}
-	return n, r.fault(r.payload.finish())
+	return n, r.wrap(r.payload.finish())
 }
 
-// fault tells the source's own errors from what a decoder says of bad bytes.
-func (r *Reader) fault(err error) error {
-	if r.payload.fault != nil {
-		return r.payload.fault
+// wrap returns the error of the source if there was one. Otherwise the object is to
+// blame for err, and wrap makes sure that err wraps ErrCorrupt.
+func (r *Reader) wrap(err error) error {
+	if r.payload.srcErr != nil {
+		return r.payload.srcErr
 	}
 	if err == io.EOF || errors.Is(err, ErrCorrupt) {
 		return err
@@ -118,10 +119,11 @@ func (r *Reader) fault(err error) error {
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
 
-// Close gives back what decoding needed. It does not close the source.
+// Close frees what the Reader needed for decoding. It does not close the source. It
+// always returns nil.
 func (r *Reader) Close() error {
 	if r.decoder != nil {
-		_ = r.decoder.Reset(bytes.NewReader(nil)) // let go of the source
+		_ = r.decoder.Reset(bytes.NewReader(nil)) // drops the reference to the source
 		decoders.Put(r.decoder)
 		r.decoder = nil
 	}
@@ -129,13 +131,13 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// payload reads exactly the payload's bytes and hashes them.
+// payload reads the bytes of the payload, and no more, and hashes them.
 type payload struct {
-	src   io.Reader
-	left  int64
-	sum   hash.Hash
-	want  [md5.Size]byte
-	fault error // the source's, not the object's
+	src    io.Reader
+	left   int64 // bytes still to come
+	sum    hash.Hash
+	want   [md5.Size]byte
+	srcErr error // the first error of src other than io.EOF
 }
 
 func (p *payload) Read(b []byte) (int, error) {
@@ -151,12 +153,12 @@ func (p *payload) Read(b []byte) (int, error) {
 	case err == io.EOF:
 		return n, fmt.Errorf("%w: cut %d bytes before the payload's end", ErrCorrupt, p.left)
 	}
-	p.fault = err
+	p.srcErr = err
 	return n, err
 }
 
-// finish checks what can be known only once the decoder has what it wants. It
-// returns io.EOF where all is well.
+// finish checks the whole payload, after the decoder has returned the last byte of the
+// body. It returns io.EOF if everything is right.
 func (p *payload) finish() error {
 	if p.left > 0 {
 		return fmt.Errorf("%w: %d bytes of payload behind the body", ErrCorrupt, p.left)
@@ -170,12 +172,13 @@ func (p *payload) finish() error {
 	case n > 0:
 		return fmt.Errorf("%w: bytes behind the payload", ErrCorrupt)
 	case err != io.EOF:
-		p.fault = err
+		p.srcErr = err
 		return err
 	}
 	return io.EOF
 }
 
+// eof is the body of a closed Reader.
 type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }

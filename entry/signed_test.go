@@ -13,7 +13,7 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// key returns a signing key that is the same each time.
+// key returns a signing key of a kind, the same one each time.
 func key(t testing.TB, kind string) *sign.Key {
 	t.Helper()
 	k, err := sign.ParseKey(kind + ":" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef")))
@@ -23,12 +23,12 @@ func key(t testing.TB, kind string) *sign.Key {
 	return k
 }
 
-// want is what a reader of scope main wants who trusts k alone.
+// want returns what a reader of the scope main wants if it trusts only k.
 func want(k *sign.Key) entry.Want {
 	return entry.Want{Action: action, Scope: "main", MaxSize: noLimit, Trust: sign.Only(k)}
 }
 
-// forge returns object with another header.
+// forge returns object with a changed header.
 func forge(t testing.TB, object []byte, change func(*entry.Header)) []byte {
 	t.Helper()
 	h, err := entry.ParseHeader(object)
@@ -39,12 +39,13 @@ func forge(t testing.TB, object []byte, change func(*entry.Header)) []byte {
 	return append(h.Append(nil), object[entry.HeaderSize:]...)
 }
 
-// A signature is for the header and for the scope. Golden files pin both kinds.
+// TestSigned checks that a signature counts only for its header and its scope. Golden
+// files pin both kinds of signature.
 func TestSigned(t *testing.T) {
 	for _, kind := range []string{"ed25519-secret", "hmac"} {
 		t.Run(kind, func(t *testing.T) {
 			k := key(t, kind)
-			object := encodeFor(t, []byte("raw"), entry.Signer{Key: k, Scope: "main"})
+			object := encodeSigned(t, []byte("raw"), entry.Signer{Key: k, Scope: "main"})
 			file := filepath.Join("testdata", "signed-"+kind+"-v1.golden")
 			if *update {
 				if err := os.WriteFile(file, object, 0o644); err != nil {
@@ -61,7 +62,7 @@ func TestSigned(t *testing.T) {
 				err    error
 			}{
 				{"as it is", object, want(k), nil},
-				{"by whoever", object, entry.Want{Action: action, MaxSize: noLimit}, nil},
+				{"by anybody", object, entry.Want{Action: action, MaxSize: noLimit}, nil},
 				{"in another scope", object, entry.Want{Action: action, Scope: "pr-7", MaxSize: noLimit, Trust: sign.Only(k)}, sign.ErrUntrusted},
 				{"for another action", forge(t, object, func(h *entry.Header) { h.Action[0] ^= 1 }), want(k), entry.ErrCorrupt},
 				{"with another time", forge(t, object, func(h *entry.Header) { h.Time = h.Time.Add(1) }), want(k), sign.ErrUntrusted},
@@ -86,11 +87,11 @@ func TestSigned(t *testing.T) {
 	}
 }
 
-// FuzzHeader: whatever header is accepted encodes to the same bytes, and none that
-// this key has not signed is.
+// FuzzHeader checks that an accepted header encodes to the same bytes, and that a
+// reader who trusts one key accepts only the header that this key has signed.
 func FuzzHeader(f *testing.F) {
 	k := key(f, "ed25519-secret")
-	signed := encodeFor(f, []byte("raw"), entry.Signer{Key: k, Scope: "main"})[:entry.HeaderSize]
+	signed := encodeSigned(f, []byte("raw"), entry.Signer{Key: k, Scope: "main"})[:entry.HeaderSize]
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := entry.ParseHeader(b)
 		if err != nil {
@@ -110,10 +111,10 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// BenchmarkTrust measures what signing adds to the reading of an object.
+// BenchmarkTrust measures how much checking a signature adds to reading a header.
 func BenchmarkTrust(b *testing.B) {
 	k := key(b, "ed25519-secret")
-	object := encodeFor(b, []byte(strings.Repeat("x", 1000)), entry.Signer{Key: k, Scope: "main"})
+	object := encodeSigned(b, []byte(strings.Repeat("x", 1000)), entry.Signer{Key: k, Scope: "main"})
 	for name, w := range map[string]entry.Want{"anybody": {Action: action, MaxSize: noLimit}, "signed": want(k)} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

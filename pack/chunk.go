@@ -5,32 +5,33 @@ import (
 	"slices"
 )
 
-// Chunk is a part of one pack that is worth one request, with the entries that
-// lie in it. The parts between them belong to entries that are not wanted.
+// Chunk is a part of a pack that one request fetches, with the wanted entries in it. It
+// may hold entries between them that are not wanted.
 type Chunk struct {
-	Pack           int // index in Manifest.Packs
-	Offset, Length int64
-	Entries        []int // indices in Manifest.Entries, by their offset
+	Pack           int   // index in Manifest.Packs
+	Offset, Length int64 // in bytes
+	Entries        []int // indices in Manifest.Entries, ordered by offset
 }
 
 const (
-	// A request costs about as much as it takes to carry this many bytes, so
-	// it is worth carrying as many that are not wanted.
+	// maxGap is the largest number of unwanted bytes between two wanted entries of
+	// a chunk. A request takes about as long as transferring this many bytes.
 	maxGap = 128 << 10
 
-	// The first chunks are small, as a build waits for what it asks first;
-	// each is twice as long as the one before, up to this many bytes.
+	// The first batch of entries has at most firstChunk bytes, because a build
+	// waits for what it asks for first. The limit doubles with each batch, up to
+	// maxChunk. A larger entry is a batch of its own.
 	firstChunk = 256 << 10
 	maxChunk   = 4 << 20
 )
 
-// Chunks groups the entries of m that want names, indices in the order in which
-// they are wanted, into chunks in about that order. Those that lie in no pack
-// are left out.
+// Chunks returns the chunks that hold the wanted entries of m, in about the order in
+// which the entries are wanted. It leaves out entries that lie in no pack. want has
+// indices in m.Entries, in the order in which they are wanted.
 //
-// Builds ask for the same things in a slightly different order each time, and
-// from several packs by turns. So it takes as many of the next entries as make
-// a chunk, and only those in the order in which they lie.
+// Each build asks for the same entries in a slightly different order, and from several
+// packs by turns. So Chunks takes one batch of entries after the other, in the order
+// in which they are wanted; only within a batch does it follow the order in the packs.
 func (m *Manifest) Chunks(want []int) []Chunk {
 	var chunks []Chunk
 	limit := int64(firstChunk)
@@ -57,12 +58,12 @@ func (m *Manifest) Chunks(want []int) []Chunk {
 	return chunks
 }
 
-// appendChunks appends chunks of the entries in batch, which it sorts: the one
-// with the entry that is wanted first is the first.
+// appendChunks appends the chunks that hold the entries in batch. It orders the chunks by
+// the entry of each that is wanted first, and it sorts batch.
 func (m *Manifest) appendChunks(chunks []Chunk, batch []int) []Chunk {
-	place := make(map[int]int, len(batch)) // of an entry, in the order of the wants
-	for at, i := range batch {
-		place[i] = at
+	rank := make(map[int]int, len(batch)) // by index in m.Entries; 0: wanted first
+	for r, i := range batch {
+		rank[i] = r
 	}
 	slices.SortFunc(batch, func(i, j int) int {
 		a, b := &m.Entries[i], &m.Entries[j]
@@ -77,18 +78,19 @@ func (m *Manifest) appendChunks(chunks []Chunk, batch []int) []Chunk {
 		chunks = append(chunks, Chunk{Pack: e.Pack, Offset: e.Offset, Length: e.Length, Entries: []int{i}})
 	}
 	first := func(c Chunk) int {
-		at := len(batch)
+		r := len(batch)
 		for _, i := range c.Entries {
-			at = min(at, place[i])
+			r = min(r, rank[i])
 		}
-		return at
+		return r
 	}
 	slices.SortStableFunc(chunks[begin:], func(a, b Chunk) int { return cmp.Compare(first(a), first(b)) })
 	return chunks
 }
 
-// extend takes e, which lies behind it, into the chunk if it lies no more than
-// a little way behind, and not so far that the chunk gets too long.
+// extend adds entry e to the chunk. e has index i and lies behind the chunk. extend does
+// nothing and returns false if e lies in another pack or too far behind, or if the chunk
+// would get too long.
 func (c *Chunk) extend(e *Entry, i int) bool {
 	gap := e.Offset - (c.Offset + c.Length)
 	if e.Pack != c.Pack || gap > maxGap || c.Length+gap+e.Length > maxChunk+maxGap {

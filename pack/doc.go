@@ -1,14 +1,20 @@
-// Package pack owns the two objects that bring a build what it will ask for in
-// a few large requests: the pack, which holds many entry objects, and the
-// manifest, which says what a profile's last builds used and where it lies.
+// Package pack reads and writes packs and manifests, the two kinds of object that
+// bring a build what it will ask for in a few large requests. A pack holds many entry
+// objects. A manifest says what the last builds of a profile used, and in which packs
+// that lies.
 //
-// A pack is entry objects (package entry) back to back, in the order in which a
-// build first asked for them, and nothing else. Its ID is the SHA-256 of its
-// bytes; it never changes. Archives stand behind everything else, as a build that
-// reads no more than their heads does without them.
+// # Packs
 //
-// A manifest is a header of fixed size, then a payload, compressed with zstd.
-// Integers of the header are big-endian.
+// A pack is a sequence of entry objects (package entry), with nothing before, between
+// or behind them. Its ID is the SHA-256 of its bytes; it never changes. The entry
+// objects stand in the order in which a build first asked for them, except that
+// archives stand behind everything else: a build that reads only the heads of
+// archives does not download that part of the pack.
+//
+// # Manifests
+//
+// A manifest is a header of fixed size, followed by a payload, which is compressed
+// with zstd. Integers in the header are big-endian.
 //
 //	offset  size  field
 //	     0     8  magic: "larder\r\n"
@@ -22,12 +28,15 @@
 //	   130     4  CRC-32C of the 130 bytes before it
 //	   134        compressed payload
 //
-// The signature is package sign's, for the purpose "larder manifest v3", of the
-// scope in which the manifest lies, its key below that, and the 66 bytes before the
-// signature: a manifest can't be moved to another scope, module or profile. What its
-// heads and bodies are is covered by the payload's digest.
+// Package sign makes and checks the signature. Its purpose is "larder manifest v3"; its
+// parts are the scope in which the manifest lies, its key below that scope, and the 66
+// bytes before the signature. So nobody can move a manifest to another scope, module
+// or profile without breaking the signature. The signature covers the payload through
+// the payload's SHA-256.
 //
-// The payload, in which integers are uvarints in their shortest form:
+// The payload, before its compression, is as follows. Integers are uvarints in their
+// shortest form; those marked zigzag may be negative, as binary.AppendVarint writes
+// them.
 //
 //	number of packs, and for each
 //	    length of its scope, scope
@@ -38,9 +47,10 @@
 //	    SHA-256 of its command line, 32 bytes
 //	    day of the last use, days since the epoch
 //	number of entries, and for each
-//	    0 if its action ID stands below; otherwise, where that is a subkey of
-//	        another entry's, 1 + index of "stdout", "srcfiles" or "link-stdout",
-//	        and how many entries further the other one stands, zigzag
+//	    0 if its action ID is listed below; otherwise the action is a subkey of
+//	        another entry's action: 1 + index of the subkey's name in "stdout",
+//	        "srcfiles", "link-stdout", and how many entries further the other
+//	        entry stands, zigzag
 //	    size of the body in bytes
 //	    time of the original put, Unix nanoseconds less those of the entry
 //	        before, zigzag
@@ -48,25 +58,25 @@
 //	    day of the last use, days since the epoch
 //	    1 + index of its pack, or 0
 //	    in a pack: offset and length of its entry object in bytes, length of
-//	        the body's head (0 where it is no archive)
+//	        the body's head (0 if the body is no archive)
 //	for each entry
 //	    action ID, 32 bytes, unless it is a subkey
 //	    in a pack: output ID, 32 bytes
 //	for each entry
 //	    in a pack: head; otherwise: the body
 //
-// What can be computed does not stand in it, as hashes are what no compression makes
-// smaller: the output ID of a body that does is its SHA-256, and the go command's
-// subkey is the SHA-256 of "subkey:", the other action ID and the name. The other
-// one is no subkey itself.
+// A manifest leaves out hashes that the reader can compute, because hashes do not
+// compress. The output ID of a body in the manifest is the body's SHA-256. The go
+// command's subkey of an action is the SHA-256 of "subkey:", the action ID and the
+// subkey's name; that action must not be a subkey itself.
 //
 // Entries stand in the order in which a build first asked for them. Small bodies,
-// the most by number, stand in the manifest itself: they cost no range and no
-// lookup. Whoever writes it decides which, up to [MaxInline] bytes each.
+// which are most of them, stand in the manifest itself, so they need neither a range
+// request nor a lookup. The writer decides which, up to [MaxInline] bytes each.
 //
-// A manifest is believed only whole. One whose digest or signature is wrong, that
-// names an action twice, a scope that can't be one, a range outside its pack or
-// two ranges that overlap, or that has numbers in any but their shortest form, is
-// refused before anything is made of it. What its entries
-// promise is checked again, entry by entry, when they are fetched.
+// A reader accepts a manifest whole or not at all. [Decode] refuses a manifest whose
+// digest or signature is wrong. It also refuses one that names an action twice, names
+// a scope that [CheckScope] refuses, has a range outside its pack or two ranges that
+// overlap, or has a number that is not in its shortest form. What an entry promises is
+// checked once more when the entry is fetched.
 package pack

@@ -5,12 +5,12 @@ import (
 	"strconv"
 )
 
-// MaxHead is the size in bytes of the longest head: the go command looks no
-// further for the build ID of an archive.
+// MaxHead is the size in bytes of the longest head. The go command looks for the build
+// ID of an archive in no more bytes than this.
 const MaxHead = 1 << 10
 
-// headLines is how the lines of a head begin. The go command reads them as
-// cmd/internal/buildid does.
+// headLines has the beginnings of the lines of a head, which the go command reads in
+// its package cmd/internal/buildid.
 var headLines = [][]byte{
 	[]byte("!<arch>\n"),
 	[]byte("__.PKGDEF "),
@@ -18,10 +18,10 @@ var headLines = [][]byte{
 	[]byte(`build id "`),
 }
 
-// Head returns the head of the archive that body begins with: what the go
-// command reads of it on a hit, from its first byte to the end of the line with
-// the build ID. It is nil where body is not the beginning of an archive that Go's
-// compiler wrote. The head shares memory with body.
+// Head returns the head of an archive: the part that the go command reads on a hit, from
+// the first byte to the end of the line with the build ID. body is the archive or its
+// beginning. Head returns nil if body does not begin like an archive of Go's compiler.
+// The head shares memory with body.
 func Head(body []byte) []byte {
 	body = body[:min(len(body), MaxHead)]
 	var size int

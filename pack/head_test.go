@@ -27,6 +27,6 @@ func TestHead(t *testing.T) {
 	}
 	longest := []byte(strings.Replace(archiveHead, "X:", "X:"+strings.Repeat("x", MaxHead-len(archiveHead)), 1))
 	if got := Head(append(longest, "more"...)); len(got) != MaxHead {
-		t.Errorf("of the longest head, %d bytes, want %d", len(got), MaxHead)
+		t.Errorf("the longest head has %d bytes, want %d", len(got), MaxHead)
 	}
 }

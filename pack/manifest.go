@@ -30,50 +30,52 @@ const (
 	// MaxEntries is the largest number of entries in a manifest.
 	MaxEntries = 1 << 20
 
-	window     = 8 << 20 // bytes that a decoder may need in any case
+	minMemory  = 8 << 20 // bytes that zstd may use to decode even the smallest payload
 	headerSize = 134
 	magic      = "larder\r\nm"
 	version    = 3
 )
 
-// ErrCorrupt says that bytes are not an intact manifest that this version can
-// read. Errors that wrap it carry the reason.
+// ErrCorrupt says that the bytes are not an intact manifest that this version can read.
+// Errors that wrap it say why.
 var ErrCorrupt = errors.New("not an intact manifest")
 
-// ID names a pack: the SHA-256 of its bytes.
+// ID identifies a pack. It is the SHA-256 of the pack's bytes.
 type ID [32]byte
 
-// Pack is one pack that a manifest's entries lie in.
+// Pack is a pack in which entries of a manifest lie.
 type Pack struct {
-	Scope string
+	Scope string // the scope in which the pack lies
 	ID    ID
 	Size  int64 // in bytes
 
-	// Own says that the manifest's own profile wrote the pack. Others are
-	// lent by the manifest that the profile began with.
+	// Own says that the manifest's profile wrote the pack. Otherwise the pack is
+	// lent: another profile wrote it, and the manifest with which this profile
+	// began named it.
 	Own bool
 }
 
-// Entry is one cache entry of a manifest.
+// Entry is one cache entry of a manifest. It stands in the manifest itself or in a pack.
 type Entry struct {
 	Action protocol.ActionID
 	Output protocol.OutputID
 	Size   int64         // of the body, in bytes
 	Time   time.Time     // of the original put
-	Cost   time.Duration // to build it; 0 unknown
-	Used   Day
+	Cost   time.Duration // of building it; 0 unknown
+	Used   Day           // the day of its last use
 
-	// Inline is the body where that stands in the manifest: one of at most
-	// MaxInline bytes, whose SHA-256 is Output. It shares memory with the
-	// manifest it was read from.
+	// Inline is the body of an entry that stands in the manifest itself. It has at
+	// most MaxInline bytes, and Output is its SHA-256. It shares memory with the
+	// payload from which it was decoded.
 	Inline []byte
 
-	// Otherwise the entry object is these bytes of a pack, and Length is not 0.
-	Pack           int // index in Manifest.Packs
-	Offset, Length int64
+	// Pack, Offset and Length say where the entry object of an entry in a pack
+	// lies. Length is 0 if the entry lies in no pack.
+	Pack           int   // index in Manifest.Packs
+	Offset, Length int64 // in bytes
 
-	// Head is the head of the body where that is an archive; see [Head]. It
-	// shares memory with the manifest, too.
+	// Head is the head of the body, see [Head], if the entry lies in a pack and its
+	// body is an archive. It shares memory with the payload, too.
 	Head []byte
 }
 
@@ -83,26 +85,26 @@ func (e *Entry) InPack() bool { return e.Length > 0 }
 // Day counts days since the Unix epoch, in UTC.
 type Day uint32
 
-// DayOf returns the day that t lies in.
+// DayOf returns the day of t. A time before the epoch counts as day 0.
 func DayOf(t time.Time) Day { return Day(max(0, t.Unix()) / (24 * 60 * 60)) }
 
-// Eager is a go command that reads archives even where nothing has changed, as one
-// that links does.
+// Eager is a go command that reads archives even when nothing has changed. A command
+// that links is one.
 type Eager struct {
-	Command [sha256.Size]byte // digest of its command line
-	Used    Day
+	Command [sha256.Size]byte // SHA-256 of its command line
+	Used    Day               // the day of its last use
 }
 
-// Manifest says what a profile's last builds used.
+// Manifest says what the last builds of a profile used.
 type Manifest struct {
 	Packs   []Pack
 	Eager   []Eager
 	Entries []Entry // in the order in which a build first asked for them
 }
 
-// FindEager returns the eager command with the given digest, if there is one.
-func (m *Manifest) FindEager(command [sha256.Size]byte) (Eager, bool) {
-	i := slices.IndexFunc(m.Eager, func(l Eager) bool { return l.Command == command })
+// FindEager returns the eager command with the given digest. ok is false if m has none.
+func (m *Manifest) FindEager(command [sha256.Size]byte) (eager Eager, ok bool) {
+	i := slices.IndexFunc(m.Eager, func(e Eager) bool { return e.Command == command })
 	if i < 0 {
 		return Eager{}, false
 	}
@@ -111,26 +113,27 @@ func (m *Manifest) FindEager(command [sha256.Size]byte) (Eager, bool) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Place is where a manifest lies, and for which it is signed.
+// Place says where a manifest lies in a remote. A signature counts for one place only.
 type Place struct {
 	Scope string
-	Name  string // its key below the scope
+	Name  string // the manifest's key below the scope
 }
 
-// purpose is what a manifest's signature is for, besides which it covers the place
-// and the header.
+// purpose is the purpose of a manifest's signature; see package sign. The signature also
+// covers the place and the header.
 const purpose = "larder manifest v3"
 
 // Offsets in the header.
 const (
-	keyAt       = 58
-	signatureAt = keyAt + len(sign.ID{})
-	crcAt       = signatureAt + len(sign.Signature{})
+	keyOffset       = 58
+	signatureOffset = keyOffset + len(sign.ID{})
+	crcOffset       = signatureOffset + len(sign.Signature{})
 )
 
-// Encode returns the manifest's object for a place, signed with key unless that is
-// nil. The manifest must be one that Decode would accept.
-func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
+// Encode returns the object of the manifest, to be written to place. It signs the object
+// with key, or leaves it unsigned if key is nil. It fails if m is not a manifest that
+// Decode accepts.
+func (m *Manifest) Encode(place Place, key *sign.Key) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
@@ -139,7 +142,7 @@ func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 			return nil, fmt.Errorf("%w: action %s has another body than its output", ErrCorrupt, e.Action)
 		}
 	}
-	payload := m.payload()
+	payload := m.encodePayload()
 	if len(payload) > MaxManifest {
 		return nil, fmt.Errorf("a manifest of %d bytes is over the limit of %d", len(payload), MaxManifest)
 	}
@@ -150,7 +153,7 @@ func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 	object := make([]byte, headerSize, headerSize+len(payload)/2)
 	object = enc.EncodeAll(payload, object)
 
-	h := object[:0] // which it fills
+	h := object[:0] // the header, which lies in front of the payload
 	h = append(h, magic...)
 	h = append(h, version)
 	h = binary.BigEndian.AppendUint64(h, uint64(len(payload)))
@@ -158,27 +161,27 @@ func (m *Manifest) Encode(at Place, key *sign.Key) ([]byte, error) {
 	sum := sha256.Sum256(object[headerSize:])
 	h = append(h, sum[:]...)
 	if key == nil {
-		h = h[:crcAt] // the key ID and the signature stay zero
+		h = h[:crcOffset] // the key ID and the signature stay zero
 	} else {
 		id := key.ID()
 		h = append(h, id[:]...)
-		s := key.Sign(purpose, []byte(at.Scope), []byte(at.Name), h)
-		h = append(h, s[:]...)
+		signature := key.Sign(purpose, []byte(place.Scope), []byte(place.Name), h)
+		h = append(h, signature[:]...)
 	}
 	binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
 	return object, nil
 }
 
-// Read reads a manifest's object, which was found at a place, from src and decodes
-// it as Decode does. It reads no further than the header where trust does not
-// believe that, nor more than one byte over what the header says. The errors of src
-// come back as they are.
-func Read(src io.Reader, at Place, trust *sign.Trust) (m *Manifest, object []byte, err error) {
+// Read reads the object of a manifest, which was found at place, from src and decodes it
+// as Decode does. It also returns the object. It reads only the header if it refuses
+// that, and never more than one byte beyond the end that the header announces. It
+// returns errors of src unchanged. src remains the caller's to close.
+func Read(src io.Reader, place Place, trust *sign.Trust) (m *Manifest, object []byte, err error) {
 	object, err = io.ReadAll(io.LimitReader(src, headerSize))
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := parseHeader(object, at, trust)
+	h, err := parseHeader(object, place, trust)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -190,44 +193,46 @@ func Read(src io.Reader, at Place, trust *sign.Trust) (m *Manifest, object []byt
 	return m, append(object, compressed...), err
 }
 
-// Decode decodes a manifest's object, which was found at a place. Errors wrap
-// ErrCorrupt, or sign.ErrUntrusted: what is not signed as trust wants it is not even
-// decompressed. The time and memory it takes grow with the size of what it is given,
-// not with what that claims.
-func Decode(object []byte, at Place, trust *sign.Trust) (*Manifest, error) {
-	h, err := parseHeader(object, at, trust)
+// Decode decodes the object of a manifest, which was found at place. It checks the
+// signature before it decompresses anything. Its errors wrap ErrCorrupt or
+// sign.ErrUntrusted. Its time and memory grow with the size of object, not with the
+// sizes that object claims.
+func Decode(object []byte, place Place, trust *sign.Trust) (*Manifest, error) {
+	h, err := parseHeader(object, place, trust)
 	if err != nil {
 		return nil, err
 	}
 	return h.decode(object[headerSize:])
 }
 
-// header is what a manifest's header says of its payload.
+// header has the fields of a manifest's header that describe the payload.
 type header struct {
-	size, compressed uint64 // in bytes
-	sum              [sha256.Size]byte
+	size, compressed uint64            // of the payload, in bytes
+	sum              [sha256.Size]byte // of the compressed payload
 }
 
-// parseHeader decodes the header at the start of b, and checks all that it says
-// without the payload.
-func parseHeader(b []byte, at Place, trust *sign.Trust) (h header, err error) {
+// parseHeader decodes the header at the start of b, and checks everything that it can
+// check without the payload.
+func parseHeader(b []byte, place Place, trust *sign.Trust) (h header, err error) {
 	if len(b) < headerSize || string(b[:len(magic)]) != magic {
 		return h, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
 	}
 	if b[len(magic)] != version {
 		return h, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[len(magic)], version)
 	}
-	if binary.BigEndian.Uint32(b[crcAt:]) != crc32.Checksum(b[:crcAt], castagnoli) {
+	if binary.BigEndian.Uint32(b[crcOffset:]) != crc32.Checksum(b[:crcOffset], castagnoli) {
 		return h, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
 	}
 	h = header{binary.BigEndian.Uint64(b[10:]), binary.BigEndian.Uint64(b[18:]), [sha256.Size]byte(b[26:])}
 	if n := max(h.size, h.compressed); n > MaxManifest {
 		return h, fmt.Errorf("%w: a payload of %d bytes, over the limit of %d", ErrCorrupt, n, MaxManifest)
 	}
-	return h, trust.Check(sign.ID(b[keyAt:]), sign.Signature(b[signatureAt:]), purpose, []byte(at.Scope), []byte(at.Name), b[:signatureAt])
+	err = trust.Check(sign.ID(b[keyOffset:]), sign.Signature(b[signatureOffset:]),
+		purpose, []byte(place.Scope), []byte(place.Name), b[:signatureOffset])
+	return h, err
 }
 
-// decode decodes the payload.
+// decode checks the compressed payload against the header and decodes it.
 func (h header) decode(compressed []byte) (*Manifest, error) {
 	switch {
 	case uint64(len(compressed)) != h.compressed:
@@ -235,7 +240,7 @@ func (h header) decode(compressed []byte) (*Manifest, error) {
 	case sha256.Sum256(compressed) != h.sum:
 		return nil, fmt.Errorf("%w: the payload's digest is wrong", ErrCorrupt)
 	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(h.size, window)))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(h.size, minMemory)))
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +259,7 @@ func (h header) decode(compressed []byte) (*Manifest, error) {
 	return m, m.check()
 }
 
-// check reports what is wrong with the manifest as a whole.
+// check returns an error that wraps ErrCorrupt if something is wrong with the manifest.
 func (m *Manifest) check() error {
 	if len(m.Entries) > MaxEntries {
 		return fmt.Errorf("%w: %d entries, over the limit of %d", ErrCorrupt, len(m.Entries), MaxEntries)

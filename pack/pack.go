@@ -9,24 +9,28 @@ import (
 	"github.com/larderbuild/larder/entry"
 )
 
-// Writer writes a pack to a file. It is for one goroutine at a time.
+// Writer writes a pack to a file. It must not be used by more than one goroutine at a
+// time.
 type Writer struct {
-	file *os.File
-	by   entry.Signer
-	size int64
+	file   *os.File
+	signer entry.Signer
+	size   int64 // of the pack so far, in bytes
 }
 
-// NewWriter returns a Writer to file, which is empty and remains the caller's, of
-// a pack whose entry objects by signs.
-func NewWriter(file *os.File, by entry.Signer) *Writer { return &Writer{file: file, by: by} }
+// NewWriter returns a Writer that writes a pack to file, which must be empty. It signs
+// the entry objects that it encodes as signer says. The caller must close file.
+func NewWriter(file *os.File, signer entry.Signer) *Writer {
+	return &Writer{file: file, signer: signer}
+}
 
-// Add appends the entry object of body, as entry.Encode does, and returns where
-// in the pack it lies. After an error the pack is as it was before.
+// Add encodes the entry object of body, as entry.Encode does, and appends it to the
+// pack. It returns the object's offset and length in bytes. After an error the pack is
+// as it was before.
 func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, err error) {
 	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
 		return 0, 0, err
 	}
-	h, err = entry.Encode(w.file, h, body, w.by)
+	h, err = entry.Encode(w.file, h, body, w.signer)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -34,8 +38,9 @@ func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, 
 	return offset, length, nil
 }
 
-// Copy appends an entry object of another pack, which is src to its end, as it is
-// and with the signature it has, and returns where in the pack it lies. After an error the pack is as it was.
+// Copy appends an entry object of another pack, unchanged and with the signature that it
+// has. The object is what src holds up to its end. Copy returns the object's offset and
+// length in bytes. After an error the pack is as it was before.
 func (w *Writer) Copy(src io.Reader) (offset, length int64, err error) {
 	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
 		return 0, 0, err
@@ -48,27 +53,27 @@ func (w *Writer) Copy(src io.Reader) (offset, length int64, err error) {
 	return offset, length, nil
 }
 
-// grow takes the n bytes behind the end into the pack.
+// grow makes the n bytes that stand behind the pack a part of it.
 func (w *Writer) grow(n int64) (offset, length int64) {
 	offset = w.size
 	w.size += n
 	return offset, n
 }
 
-// Finish returns the pack's ID, its size in bytes, and the MD5 that a store is
-// to check, and leaves the file at its start.
+// Finish returns the ID of the pack, its size in bytes, and its MD5, which a store
+// checks. It leaves the position of the file at the start.
 func (w *Writer) Finish() (id ID, size int64, sum [md5.Size]byte, err error) {
-	if err := w.file.Truncate(w.size); err != nil { // of what failed last
+	if err := w.file.Truncate(w.size); err != nil { // cuts off an object that could not be appended
 		return id, 0, sum, err
 	}
 	if _, err := w.file.Seek(0, io.SeekStart); err != nil {
 		return id, 0, sum, err
 	}
-	long, short := sha256.New(), md5.New()
-	if _, err := io.CopyBuffer(io.MultiWriter(long, short), struct{ io.Reader }{w.file}, make([]byte, 64<<10)); err != nil {
+	sha, short := sha256.New(), md5.New()
+	if _, err := io.CopyBuffer(io.MultiWriter(sha, short), struct{ io.Reader }{w.file}, make([]byte, 64<<10)); err != nil {
 		return id, 0, sum, err
 	}
-	long.Sum(id[:0])
+	sha.Sum(id[:0])
 	short.Sum(sum[:0])
 	_, err = w.file.Seek(0, io.SeekStart)
 	return id, w.size, sum, err

@@ -41,7 +41,7 @@ func TestWriter(t *testing.T) {
 	for i := range 3 {
 		add(w.Add(header(i), strings.NewReader(body(i))))
 	}
-	// What fails on its way leaves no trace.
+	// An entry that fails leaves no trace in the pack.
 	broken := errors.New("connection reset")
 	if _, _, err := w.Copy(io.MultiReader(strings.NewReader("half an object"), iotest.ErrReader(broken))); !errors.Is(err, broken) {
 		t.Fatalf("error %v", err)
@@ -82,6 +82,7 @@ func TestWriter(t *testing.T) {
 	}
 }
 
+// body returns the body of entry i.
 func body(i int) string { return strings.Repeat(fmt.Sprint("body ", i), 5000) }
 
 func TestChunks(t *testing.T) {
@@ -90,7 +91,7 @@ func TestChunks(t *testing.T) {
 		return Entry{Size: MaxInline + 1, Pack: pack, Offset: offset, Length: length}
 	}
 	inline := Entry{Size: 0}
-	var small []Entry // 200 of 100 KiB, back to back
+	var small []Entry // 200 entries of 100 KiB each, back to back
 	for i := range int64(200) {
 		small = append(small, in(0, i*100*k, 100*k))
 	}

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// payload returns the payload before its compression.
-func (m *Manifest) payload() []byte {
+// encodePayload returns the payload before its compression.
+func (m *Manifest) encodePayload() []byte {
 	size := 64 * (len(m.Packs) + len(m.Eager))
 	for i := range m.Entries {
 		size += 96 + len(m.Entries[i].Inline) + len(m.Entries[i].Head)
 	}
-	b := make([]byte, 0, size) // about
+	b := make([]byte, 0, size) // size is an estimate
 	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
 	for _, p := range m.Packs {
 		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
@@ -28,15 +28,15 @@ func (m *Manifest) payload() []byte {
 		}
 	}
 	b = binary.AppendUvarint(b, uint64(len(m.Eager)))
-	for _, l := range m.Eager {
-		b = append(b, l.Command[:]...)
-		b = binary.AppendUvarint(b, uint64(l.Used))
+	for _, e := range m.Eager {
+		b = append(b, e.Command[:]...)
+		b = binary.AppendUvarint(b, uint64(e.Used))
 	}
 	return m.appendEntries(b)
 }
 
-// appendEntries appends first all numbers of the entries, then all IDs, then all
-// bytes: zstd finds more where like stands beside like.
+// appendEntries appends the numbers of all entries, then the IDs of all entries, then
+// the bodies and heads: zstd compresses better if similar data stands together.
 func (m *Manifest) appendEntries(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.Entries)))
 	subkeys := m.subkeys()
@@ -77,13 +77,16 @@ func (m *Manifest) appendEntries(b []byte) []byte {
 	return b
 }
 
-// Smallest encodings, by which counts are checked before memory is taken.
+// The smallest sizes in bytes that a pack, an eager command and an entry take in the
+// payload. The parser checks counts against them before it allocates memory.
 const (
 	minPack  = 1 + 32 + 1 + 1
 	minEager = 32 + 1
 	minEntry = 6
 )
 
+// parsePayload decodes a payload. Its errors wrap ErrCorrupt. The manifest shares memory
+// with b.
 func parsePayload(b []byte) (*Manifest, error) {
 	p := &parser{b: b}
 	m := &Manifest{Packs: make([]Pack, p.count(minPack, math.MaxInt))}
@@ -106,6 +109,7 @@ func parsePayload(b []byte) (*Manifest, error) {
 	return m, p.err
 }
 
+// entries decodes the entries, up to the end of the payload.
 func (p *parser) entries() []Entry {
 	entries := make([]Entry, p.count(minEntry, MaxEntries))
 	subkeys := make([]subkey, len(entries))
@@ -121,12 +125,12 @@ func (p *parser) entries() []Entry {
 		e.Time = time.Unix(0, last)
 		e.Cost = time.Duration(p.number(math.MaxInt64))
 		e.Used = Day(p.number(math.MaxUint32))
-		where := p.number(math.MaxInt32)
+		pack := p.number(math.MaxInt32) // 1 + index; 0: none
 		switch {
 		case p.err != nil:
 			return nil
-		case where > 0:
-			e.Pack = int(where - 1)
+		case pack > 0:
+			e.Pack = int(pack - 1)
 			e.Offset = p.number(math.MaxInt64)
 			if e.Length = p.number(math.MaxInt64); e.Length == 0 {
 				p.fail("an entry object of no bytes")
@@ -153,7 +157,7 @@ func (p *parser) entries() []Entry {
 			p.fail("a subkey of an action that does not stand in it")
 			return nil
 		}
-		entries[i].Action = s.of(entries[s.parent].Action)
+		entries[i].Action = s.action(entries[s.parent].Action)
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -167,12 +171,13 @@ func (p *parser) entries() []Entry {
 	return entries
 }
 
-// parser takes a payload apart. After its first error it yields zeros.
+// parser reads the fields of a payload. After its first error its methods return zeros.
 type parser struct {
-	b   []byte
-	err error
+	b   []byte // what is not yet read
+	err error  // the first one
 }
 
+// fail sets the error, unless there is one already.
 func (p *parser) fail(reason string) {
 	if p.err == nil {
 		p.err = fmt.Errorf("%w: %s", ErrCorrupt, reason)
@@ -180,6 +185,7 @@ func (p *parser) fail(reason string) {
 	p.b = nil
 }
 
+// bytes reads n bytes, which share memory with the payload.
 func (p *parser) bytes(n int64) []byte {
 	if n > int64(len(p.b)) {
 		p.fail("cut")
@@ -195,6 +201,7 @@ func (p *parser) id() (id [32]byte) {
 	return id
 }
 
+// number reads a number that is at most limit.
 func (p *parser) number(limit uint64) int64 {
 	v, n := binary.Uvarint(p.b)
 	if n <= 0 || v > limit || n > 1 && p.b[n-1] == 0 {
@@ -211,7 +218,8 @@ func (p *parser) signed() int64 {
 	return int64(v>>1) ^ -int64(v&1)
 }
 
-// count reads the number of things that take at least size bytes each.
+// count reads the number of things that take at least size bytes each. It fails if the
+// rest of the payload is too short for them.
 func (p *parser) count(size int, limit uint64) int64 {
 	n := p.number(limit)
 	if n > int64(len(p.b)/size) {

@@ -6,27 +6,29 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// subkeyNames are those by which the go command derives actions from others, for
-// what belongs to a package besides its archive. They are half of all actions, and
-// no compression finds that a hash is one of another.
+// subkeyNames has the names with which the go command derives actions from others, for
+// what a package has besides its archive. Half of all actions are derived. Their IDs
+// are hashes, which do not compress.
 var subkeyNames = [...]string{"stdout", "srcfiles", "link-stdout"}
 
-// subkey says how an entry's action is derived.
+// subkey says how the action of an entry is derived from the action of another entry,
+// its parent.
 type subkey struct {
-	name   int // 1 + index in subkeyNames; 0: it is not
-	parent int // index of the entry whose action it is derived from
+	name   int // 1 + index in subkeyNames; 0: the action is not derived
+	parent int // index of the parent in Manifest.Entries
 }
 
-// of returns the action, as Subkey of the go command's cache package does.
-func (s subkey) of(parent protocol.ActionID) protocol.ActionID {
+// action returns the action that s derives from the parent's action, as the function
+// Subkey of the go command's package cache does.
+func (s subkey) action(parent protocol.ActionID) protocol.ActionID {
 	b := append(make([]byte, 0, 64), "subkey:"...)
 	b = append(b, parent[:]...)
 	b = append(b, subkeyNames[s.name-1]...)
 	return sha256.Sum256(b)
 }
 
-// subkeys returns how the action of each entry is derived. What it is derived from
-// is not derived itself.
+// subkeys returns how the action of each entry is derived. A parent's action is never
+// derived itself.
 func (m *Manifest) subkeys() []subkey {
 	index := make(map[protocol.ActionID]int, len(m.Entries))
 	for i := range m.Entries {
@@ -36,7 +38,7 @@ func (m *Manifest) subkeys() []subkey {
 	for parent := range m.Entries {
 		for name := range subkeyNames {
 			s := subkey{1 + name, parent}
-			if i, ok := index[s.of(m.Entries[parent].Action)]; ok {
+			if i, ok := index[s.action(m.Entries[parent].Action)]; ok {
 				subkeys[i] = s
 			}
 		}

@@ -12,9 +12,11 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// The go command says which subkeys it makes, of which action.
+// saidSubkey matches the lines in which the go command says which subkeys it derives,
+// and from which actions.
 var saidSubkey = regexp.MustCompile(`(?m)^HASH subkey ([0-9a-f]{64}) "([^"]+)" = ([0-9a-f]{64})$`)
 
+// TestSubkeysAreGos compares the subkeys with those that the go command derives itself.
 func TestSubkeysAreGos(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -43,7 +45,7 @@ func TestSubkeysAreGos(t *testing.T) {
 			if s.name == 0 {
 				continue
 			}
-			if got := s.of(protocol.ActionID(parent)); got.String() != line[3] {
+			if got := s.action(protocol.ActionID(parent)); got.String() != line[3] {
 				t.Errorf("%s: got %s", line[0], got)
 			}
 			right[line[2]]++
@@ -56,7 +58,7 @@ func TestSubkeysAreGos(t *testing.T) {
 	}
 }
 
-// Half of what a package leaves behind is derived, wherever it stands.
+// TestSubkeysAreFound checks that subkeys are found both before and behind their parent.
 func TestSubkeysAreFound(t *testing.T) {
 	m := sample(1000)
 	derived := 0

@@ -8,14 +8,14 @@ import (
 	"sync/atomic"
 )
 
-// answers writes responses from many goroutines, each whole, in the order in
-// which they come.
+// answers writes responses to the go command, each as a whole. It is safe for concurrent
+// use.
 type answers struct {
-	waiting atomic.Int32 // senders that have yet to take mu
+	waiting atomic.Int32 // number of senders that wait for mu
 
-	mu     sync.Mutex // guards the rest
+	mu     sync.Mutex // guards the fields below
 	w      *bufio.Writer
-	closed bool  // drop what still comes
+	closed bool  // later responses are dropped
 	err    error // the first failure to write
 }
 
@@ -23,10 +23,9 @@ func newAnswers(w io.Writer) *answers {
 	return &answers{w: bufio.NewWriter(w)}
 }
 
-// send writes one response, and flushes unless somebody else is about to.
-// Waiting for more than that does not pay: the go command's workers each wait
-// for one answer (BenchmarkGet, when the reader held back its own answers while
-// it had further requests at hand).
+// send writes one response. It flushes unless another sender is waiting, which flushes
+// then. BenchmarkGet shows that holding answers back for longer does not pay: each
+// worker of the go command waits for one answer.
 func (a *answers) send(r response) {
 	line, err := json.Marshal(r)
 	a.waiting.Add(1)
@@ -47,7 +46,7 @@ func (a *answers) send(r response) {
 	}
 }
 
-// close flushes, and drops every later answer.
+// close flushes what was sent. Responses that are sent later are dropped.
 func (a *answers) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -57,7 +56,7 @@ func (a *answers) close() {
 	}
 }
 
-// failure returns the first error of writing.
+// failure returns the first failure to write, or nil.
 func (a *answers) failure() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

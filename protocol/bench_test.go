@@ -18,8 +18,8 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// BenchmarkGet measures a hit, from the request's bytes to the answer's, over
-// pipes as the go command uses them, by the number of workers that ask.
+// BenchmarkGet measures a hit, from the request to the answer, over pipes as the go
+// command uses them. It does so for several numbers of workers that ask at once.
 func BenchmarkGet(b *testing.B) {
 	for _, handler := range []string{"memory", "disk"} {
 		for _, workers := range []int{1, 8} {
@@ -82,7 +82,7 @@ func benchmarkGet(b *testing.B, h protocol.Handler, workers int) {
 	}
 }
 
-// BenchmarkPut measures the decoding of bodies.
+// BenchmarkPut measures how fast bodies are decoded.
 func BenchmarkPut(b *testing.B) {
 	const size = 16 << 20
 	content := bytes.Repeat([]byte("larder"), size/6+1)[:size]
@@ -105,7 +105,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// constant answers every get with one entry, after reading file if set.
+// constant answers every get with the same entry. If file is set, it reads that first.
 type constant struct{ path, file string }
 
 func (c constant) Get(_ context.Context, _ protocol.ActionID, reply func(protocol.Entry, error)) {

@@ -9,25 +9,26 @@ import (
 	"io"
 )
 
-// errAbandoned says that the go command gave up a put in the middle of its
-// body. It has forgotten the request's ID: an answer would end the build.
+// errAbandoned says that the go command gave up a put in the middle of its body. The put
+// must not be answered: the go command has forgotten its ID, and an answer would end the
+// build.
 var errAbandoned = errors.New("given up by the go command")
 
-// body decodes the body that follows a request, and is its Put.Body.
+// body reads and decodes the body that follows a request. It is the Body of a Put.
 type body struct {
 	letters letters
-	size    int64  // announced
-	read    int64  // letters so far
-	n       int64  // bytes so far, decoded from them
-	ready   []byte // the last of them, in data
-	err     error  // what follows ready
+	size    int64  // the announced size in bytes
+	read    int64  // number of letters read so far
+	n       int64  // number of bytes decoded so far
+	ready   []byte // the part of data that is decoded but not yet returned by Read
+	err     error  // what Read returns behind ready
 
-	text [4 << 10]byte // whole groups of four letters
-	data [3 << 10]byte
+	text [4 << 10]byte // letters to decode, in whole groups of four
+	data [3 << 10]byte // the bytes decoded from text
 }
 
-// newBody takes the opening quote, which must be next but for blank bytes. A
-// body without bytes has no quotes either.
+// newBody returns the body that comes next in the input. It reads the opening quote, and
+// blank bytes before it. A body of no bytes has no quotes.
 func newBody(in *bufio.Reader, size int64) (*body, error) {
 	if size <= 0 {
 		return &body{letters: letters{end: io.EOF}, err: io.EOF}, nil
@@ -41,7 +42,8 @@ func newBody(in *bufio.Reader, size int64) (*body, error) {
 	return &body{letters: letters{in: in}, size: size}, nil
 }
 
-// Read fills all of p where it can, since p may become a write to a file.
+// Read fills p completely unless the body ends before, because the caller may write p to
+// a file.
 func (b *body) Read(p []byte) (n int, err error) {
 	for n < len(p) && (len(b.ready) > 0 || b.err == nil) {
 		if len(b.ready) == 0 {
@@ -57,17 +59,18 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return 0, b.err
 }
 
-// decode sets ready, err or both to what comes next. It decodes all that is
-// there in front of a fault.
+// decode decodes the next part of the body. It sets ready to the bytes before the first
+// fault, if there are any, and err to the fault or io.EOF.
 func (b *body) decode() {
-	// The decoder skips line breaks, and sees padding only to the end of one
-	// text: both show in texts that gave fewer bytes than they have letters for.
+	// The decoder accepts line breaks anywhere, and padding at the end of a text
+	// even if the body goes on. In both cases the texts so far have given fewer
+	// bytes than their letters stand for.
 	whole := b.n*4 == b.read*3
 	m, err := io.ReadFull(&b.letters, b.text[:])
 	n, bad := base64.StdEncoding.Strict().Decode(b.data[:], b.text[:m])
 	b.read += int64(m)
 	left := b.size - b.n
-	closed := err == io.EOF || err == io.ErrUnexpectedEOF // as ReadFull has it
+	closed := err == io.EOF || err == io.ErrUnexpectedEOF // of ReadFull, at the closing quote
 	switch {
 	case m > 0 && !whole:
 		n, err = 0, errors.New("line break, or more after the padding")
@@ -90,20 +93,20 @@ func (b *body) decode() {
 	}
 }
 
-// finish reads what is left of the body, whatever is wrong with it. It returns
-// nil once the closing quote is taken; otherwise errAbandoned or why there is
-// nothing more to read, and the request wants no answer. Whether the body was
-// intact is for fault to say.
+// finish reads the rest of the body, even if something is wrong with the body. It returns
+// nil if it reached the closing quote, and errAbandoned if the go command gave up the
+// put. Otherwise it returns the error that ended the input. After an error the request
+// must not be answered. finish does not say whether the body was intact; see fault.
 func (b *body) finish() error {
 	_, _ = io.Copy(io.Discard, b)
-	_, _ = io.Copy(io.Discard, &b.letters) // from where decoding gave up
+	_, _ = io.Copy(io.Discard, &b.letters) // what decode left after a fault
 	if b.letters.end == io.EOF {
 		return nil
 	}
 	return b.letters.end
 }
 
-// fault returns what is wrong with a finished body.
+// fault returns what is wrong with a body that was read to its end, or nil.
 func (b *body) fault() error {
 	if b.err == io.EOF {
 		return nil
@@ -111,13 +114,14 @@ func (b *body) fault() error {
 	return b.err
 }
 
-// letters reads the inside of a string, undecoded, and ends with io.EOF at the
-// closing quote, which it takes. It knows no escapes: base64 needs none and
-// the go command writes none, so the first quote is the closing one. A brace
-// is the next request, written into a body that was given up; it is left.
+// letters reads the letters of a body, without decoding them. At the closing quote, which
+// it also reads, it returns io.EOF. The first quote is the closing one, because the go
+// command writes no escapes. At a brace it returns errAbandoned and does not read the
+// brace: there the next request begins. If the input ends before, its error wraps
+// io.ErrUnexpectedEOF.
 type letters struct {
 	in  *bufio.Reader
-	end error
+	end error // why there are no more letters; nil: there may be more
 }
 
 func (l *letters) Read(p []byte) (int, error) {
@@ -125,7 +129,7 @@ func (l *letters) Read(p []byte) (int, error) {
 		return 0, l.end
 	}
 	if _, err := l.in.Peek(1); err != nil {
-		if err == io.EOF { // which is for intact bodies
+		if err == io.EOF { // io.EOF means the closing quote
 			err = io.ErrUnexpectedEOF
 		}
 		l.end = fmt.Errorf("no closing quote: %w", err)
@@ -141,7 +145,7 @@ func (l *letters) Read(p []byte) (int, error) {
 	n := copy(p, text)
 	switch {
 	case n > 0:
-		_, _ = l.in.Discard(n) // they are in the buffer
+		_, _ = l.in.Discard(n) // can't fail: they are in the buffer
 	case next == '"':
 		_, _ = l.in.Discard(1)
 		l.end = io.EOF

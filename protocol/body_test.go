@@ -22,7 +22,7 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Handlers that read a body in ways that must make no difference.
+// readers are ways to read a body. They must make no difference.
 var readers = map[string]func(io.Reader) ([]byte, error){
 	"all":     io.ReadAll,
 	"by byte": func(r io.Reader) ([]byte, error) { return io.ReadAll(iotest.OneByteReader(r)) },
@@ -86,7 +86,7 @@ func TestBody(t *testing.T) {
 				checkPut(t, answers, tt.wantErr, tt.unanswered)
 			})
 		}
-		// A handler that does not care hears of it from the go command.
+		// The answer must be the same if the handler does not read the body.
 		for name, h := range map[string]funcs{
 			"no read": {put: func(context.Context, protocol.Put) (string, error) { return "/x", nil }},
 			"one read": {put: func(_ context.Context, put protocol.Put) (string, error) {
@@ -125,10 +125,9 @@ func checkPut(t *testing.T, answers, wantErr string, unanswered bool) {
 	}
 }
 
-// client writes requests in the steps of the go command's own client, of
-// which it takes over what matters here: one buffer, which an error of the
-// source leaves as it is, with neither the encoder's rest nor the closing
-// quote in it.
+// client writes requests like the go command's own client. It has one buffer. After an
+// error of a body's source, that buffer has neither the last letters of the base64
+// encoder nor the closing quote.
 type client struct {
 	bw   *bufio.Writer
 	jenc *json.Encoder
@@ -161,8 +160,8 @@ func (c client) send(req map[string]any, body io.Reader, size int64) error {
 	return c.bw.Flush()
 }
 
-// TestSourceFails lets the client's source fail after each number of bytes: of
-// the put it must hear nothing more, and the next requests must be answered.
+// TestSourceFails makes the source of a body fail after various numbers of bytes. The put
+// must not be answered, and the requests behind it must be.
 func TestSourceFails(t *testing.T) {
 	const size = 10_000
 	content := bytes.Repeat([]byte("larder"), size)
@@ -200,8 +199,9 @@ func TestSourceFails(t *testing.T) {
 	}
 }
 
-// TestLargeBody sends 1 GiB, and measures all that was allocated meanwhile. The
-// race detector slows the coding of base64 down many times, so it gets less.
+// TestLargeBody sends a body of 1 GiB and measures how much memory is allocated
+// meanwhile. With the race detector, which slows base64 down many times, the body is
+// smaller.
 func TestLargeBody(t *testing.T) {
 	size := int64(1 << 30)
 	if testing.Short() || raceDetector() {
@@ -235,6 +235,7 @@ func TestLargeBody(t *testing.T) {
 	}
 }
 
+// raceDetector reports whether the test binary was built with -race.
 func raceDetector() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

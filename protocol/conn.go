@@ -9,22 +9,24 @@ import (
 	"strings"
 )
 
-// blank is what may stand between requests; the go command writes line ends.
+// blank has the bytes that may stand between requests. The go command writes only line
+// ends there.
 const blank = "\n\r\t "
 
 const (
-	bufferSize = 64 << 10 // bytes read at once
-	maxLine    = 1 << 20  // bytes of a request; real ones take a few hundred
+	bufferSize = 64 << 10 // of the input, in bytes
+	maxLine    = 1 << 20  // the longest request in bytes; real ones have a few hundred
 )
 
-// Conn is the connection to one go command.
+// Conn is the connection to a go command.
 type Conn struct {
 	in  *bufio.Reader
 	out *answers
 }
 
-// Start writes the handshake to out at once, and returns the connection. The
-// go command waits for the handshake, so nothing slow should come before it.
+// Start writes the handshake to out at once and returns the connection. The go command
+// waits for the handshake, so call Start before anything that takes time. Start returns
+// an error if it can't write to out.
 func Start(in io.Reader, out io.Writer) (*Conn, error) {
 	c := &Conn{in: bufio.NewReaderSize(in, bufferSize), out: newAnswers(out)}
 	c.out.send(response{KnownCommands: []string{cmdGet, cmdPut, cmdClose}})
@@ -34,14 +36,15 @@ func Start(in io.Reader, out io.Writer) (*Conn, error) {
 	return c, nil
 }
 
-// Serve answers requests from h until the go command says close, which is
-// answered at once, or its output ends: both return nil, and mean the same.
-// It returns an error if the framing is broken or answers can't be written.
+// Serve reads requests, passes them to h and writes the answers. It returns nil when the
+// go command has sent close, which Serve answers at once, or when the input ends. Both
+// mean the same. It returns an error if it can't tell where the next request begins, or
+// if it can't write an answer.
 //
-// It is called once, and starts no goroutines. Once ctx is done the handler
-// should answer quickly, but only the input ends Serve. When it returns, the
-// ctx given to the handler is done and every get has had its reply; those that
-// came after the end of the session were dropped.
+// Serve must be called only once. It starts no goroutines. When ctx is done, h should
+// reply quickly, but Serve goes on until the input ends. At the end of the session,
+// Serve cancels the context of h and waits until h has replied to every get. It drops
+// those late replies.
 func (c *Conn) Serve(ctx context.Context, h Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -49,16 +52,16 @@ func (c *Conn) Serve(ctx context.Context, h Handler) error {
 	err := s.run()
 	c.out.close()
 	cancel()
-	s.gets.Wait() // not deferred: a panic in h must not wait for h
+	s.gets.Wait() // not deferred: after a panic in h the replies might never come
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil
 	}
 	return err
 }
 
-// line returns the next line that is not blank, without copying it where it
-// fits the buffer: it is valid until the next read. A line that is cut by the
-// end of input was never sent, and is io.EOF.
+// line returns the next line that is not blank. The line is valid until the next read,
+// because line does not copy it if it fits the buffer. If the input ends within a line,
+// line returns io.EOF: such a line was never sent completely.
 func (c *Conn) line() ([]byte, error) {
 	if err := skipBlank(c.in); err != nil {
 		return nil, err
@@ -78,7 +81,7 @@ func (c *Conn) line() ([]byte, error) {
 	return long, err
 }
 
-// skipBlank reads up to the next byte that is not white space.
+// skipBlank reads blank bytes, up to the next byte that is not blank.
 func skipBlank(in *bufio.Reader) error {
 	for {
 		c, err := in.ReadByte()

@@ -14,9 +14,9 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// FuzzServe feeds the loop anything: it must neither panic nor hang, nor answer
-// what was not asked, and it must answer whatever requested finds, once. Fuzz
-// with -fuzzminimizetime=20x: by default the first minutes go into minimizing.
+// FuzzServe serves any input. Serve must not panic or hang. It must answer the requests
+// that requested finds once each, and nothing else. Fuzz with -fuzzminimizetime=20x:
+// otherwise the first minutes go into minimizing.
 func FuzzServe(f *testing.F) {
 	for _, session := range readSessions(f) {
 		f.Add(session)
@@ -34,7 +34,7 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
-// TestCutSessions ends recorded sessions after each of their bytes.
+// TestCutSessions ends the input of recorded sessions after each of their bytes.
 func TestCutSessions(t *testing.T) {
 	for name, session := range readSessions(t) {
 		t.Run(name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestCutSessions(t *testing.T) {
 				}
 				checkAnswers(t, session[:n], answers, err)
 			}
-			// The size of reads must make no difference either.
+			// It must make no difference in how many bytes the input is read.
 			whole, _ := serve(t, bytes.NewReader(session), mixed())
 			byByte, _ := serve(t, iotest.OneByteReader(bytes.NewReader(session)), mixed())
 			if whole != byByte || whole == "" {
@@ -55,8 +55,8 @@ func TestCutSessions(t *testing.T) {
 	}
 }
 
-// mixed is a handler of which every other get hangs until the session's end,
-// and which reads every other body.
+// mixed returns a handler that replies to every other get only at the end of the session,
+// and reads only every other body.
 func mixed() protocol.Handler {
 	n := 0
 	return funcs{
@@ -78,8 +78,9 @@ func mixed() protocol.Handler {
 	}
 }
 
-// checkAnswers compares with what requested finds: no ID may be answered more
-// often than it was asked for, and of a session without gets none fewer times.
+// checkAnswers compares the answers with the requests that requested finds. No ID may be
+// answered more often than it was asked for. In a session without gets, none may be
+// answered less often.
 func checkAnswers(t *testing.T, input []byte, answers string, err error) {
 	t.Helper()
 	asked, gets := requested(input)
@@ -98,8 +99,8 @@ func checkAnswers(t *testing.T, input []byte, answers string, err error) {
 	}
 }
 
-// requested returns the IDs of the requests in a session that want an answer,
-// by the rules of doc.go but with all of the input at hand.
+// requested returns the IDs of the requests in a session that want an answer, and the
+// number of gets. It follows the rules in doc.go, but has the whole input at once.
 func requested(input []byte) (asked []int64, gets int) {
 	for {
 		input = bytes.TrimLeft(input, "\n\r\t ")

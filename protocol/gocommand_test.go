@@ -16,10 +16,10 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// These variables turn the test binary into a helper for the go command.
+// Variables that make the test binary a helper for the go command.
 const (
-	helperDir    = "LARDER_PROTOCOL_TEST_DIR"    // where it stores entries
-	helperRecord = "LARDER_PROTOCOL_TEST_RECORD" // file for its input, optional
+	helperDir    = "LARDER_PROTOCOL_TEST_DIR"    // folder in which it stores entries
+	helperRecord = "LARDER_PROTOCOL_TEST_RECORD" // file to which it copies its input; may be empty
 )
 
 func TestMain(m *testing.M) {
@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+// helper serves the go command on stdin and stdout from the folder dir.
 func helper(dir, record string) error {
 	in := io.Reader(os.Stdin)
 	if record != "" {
@@ -50,7 +51,8 @@ func helper(dir, record string) error {
 	return conn.Serve(context.Background(), directory(dir))
 }
 
-// directory is a handler that keeps entries as JSON and bodies as they are.
+// directory is a handler that stores each entry in two files of a folder: the entry as
+// JSON, and its body.
 type directory string
 
 func (d directory) Get(_ context.Context, action protocol.ActionID, reply func(protocol.Entry, error)) {
@@ -85,8 +87,8 @@ func (d directory) Put(_ context.Context, put protocol.Put) (string, error) {
 
 func (d directory) path(id fmt.Stringer) string { return filepath.Join(string(d), id.String()) }
 
-// goCommand runs the go command in module with the helper over store, and
-// returns what it printed.
+// goCommand runs the go command in the folder module and returns what it printed. Its
+// helper stores entries in the folder store.
 func goCommand(t *testing.T, module, store, record string, args ...string) string {
 	t.Helper()
 	exe, err := os.Executable()
@@ -105,9 +107,10 @@ func goCommand(t *testing.T, module, store, record string, args ...string) strin
 	return string(out)
 }
 
+// TestGoCommandBuildsOnce builds twice: the second build must compile nothing.
 func TestGoCommandBuildsOnce(t *testing.T) {
 	store := t.TempDir()
-	const compile = "compile" // the tool, with whatever path and extension
+	const compile = "compile" // in the path of the tool
 	for _, trim := range []string{"-trimpath=false", "-trimpath=true"} {
 		args := []string{"build", "-x", trim, "./..."}
 		if out := goCommand(t, "testdata/pantry", store, "", args...); !strings.Contains(out, compile) {

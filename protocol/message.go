@@ -8,15 +8,15 @@ import (
 	"unicode/utf8"
 )
 
-// The commands of the protocol, all of which the handshake declares.
+// The commands of the protocol. The handshake declares all of them.
 const (
 	cmdGet   = "get"
 	cmdPut   = "put"
 	cmdClose = "close"
 )
 
-// request is one line from the go command. BodySize > 0 announces a body on a
-// line of its own, whatever the command.
+// request is one line from the go command. If BodySize is greater than 0, a body follows
+// on a line of its own, whatever the command.
 type request struct {
 	ID       int64
 	Command  string
@@ -25,7 +25,7 @@ type request struct {
 	BodySize int64
 }
 
-// response is one line to the go command: the handshake or an answer.
+// response is one line to the go command: the handshake, or an answer.
 type response struct {
 	ID            int64
 	KnownCommands []string   `json:",omitempty"`
@@ -37,8 +37,8 @@ type response struct {
 	DiskPath      string     `json:",omitempty"`
 }
 
-// parseRequest reads one line. Its errors leave open whether a body follows,
-// so they end the session.
+// parseRequest parses a line. Its errors end the session, because nobody can know then
+// whether a body follows.
 func parseRequest(line []byte) (request, error) {
 	var req request
 	if err := json.Unmarshal(line, &req); err != nil {
@@ -50,8 +50,9 @@ func parseRequest(line []byte) (request, error) {
 	return req, nil
 }
 
-// check returns what is wrong with a request that can be answered. IDs of
-// another length are refused: padded or cut they would make keys collide.
+// check returns what is wrong with a request, or nil. The session goes on after its
+// errors. It refuses action and output IDs of another length than 32 bytes: if they
+// were padded or cut, different IDs could become the same.
 func (r *request) check() error {
 	switch {
 	case r.Command != cmdGet && r.Command != cmdPut:
@@ -70,8 +71,9 @@ func (r *request) check() error {
 	return nil
 }
 
-// getResponse answers a get. An entry that the go command would misread is a
-// bug of the handler's; as a miss it costs time and nothing else.
+// getResponse returns the answer to a get. It answers an entry that the go command would
+// misunderstand as a miss. Such an entry is a bug in the handler, but costs only time
+// then.
 func getResponse(id int64, e Entry, err error) response {
 	switch {
 	case errors.Is(err, ErrMiss):
@@ -86,6 +88,7 @@ func getResponse(id int64, e Entry, err error) response {
 	return response{ID: id, OutputID: e.OutputID[:], Size: e.Size, Time: &t, DiskPath: e.DiskPath}
 }
 
+// putResponse returns the answer to a put.
 func putResponse(id int64, diskPath string, err error) response {
 	if err == nil {
 		err = checkPath(diskPath)
@@ -96,8 +99,8 @@ func putResponse(id int64, diskPath string, err error) response {
 	return response{ID: id, DiskPath: diskPath}
 }
 
-// checkPath says whether a path survives the way to the go command: an empty
-// one is an error to it, and JSON has no room for bytes that are not UTF-8.
+// checkPath returns an error if the go command would refuse path, which it does if path is
+// empty, or if path is not UTF-8, which JSON can't carry.
 func checkPath(path string) error {
 	if path == "" {
 		return errors.New("stored, but without a path")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// ActionID is the key of a cache entry: the hash of everything that determines
-// an action's result.
+// ActionID is the key of a cache entry: the hash of everything that determines the
+// result of an action.
 type ActionID [32]byte
 
 // String returns the ID in lower-case hexadecimal.
@@ -21,16 +21,16 @@ type OutputID [32]byte
 // String returns the ID in lower-case hexadecimal.
 func (id OutputID) String() string { return hex.EncodeToString(id[:]) }
 
-// ErrMiss is what a Handler replies when it has no entry for an action. It may
-// be wrapped to carry the reason.
+// ErrMiss is the error with which a Handler replies if it has no entry for an action.
+// The Handler may wrap it to say why.
 var ErrMiss = errors.New("no entry")
 
-// Entry answers a get: what the action put, and where its body lies.
+// Entry is the answer to a get: the entry of the action, and the path of its body.
 type Entry struct {
 	OutputID OutputID
 	Size     int64     // of the body, in bytes
 	Time     time.Time // of the original put; never zero
-	DiskPath string    // absolute
+	DiskPath string    // the absolute path of the body
 }
 
 // Put is a request to store a body under an action.
@@ -39,23 +39,24 @@ type Put struct {
 	OutputID OutputID
 	Size     int64 // of the body, in bytes, as announced
 
-	// Body streams the decoded body. It ends with io.EOF only after exactly
-	// Size bytes of intact encoding, and with another error otherwise. It is
-	// valid until Handler.Put returns, which need not read it to its end.
+	// Body is the decoded body, which is read from the go command as a stream. It
+	// ends with io.EOF only if the encoding is intact and has exactly Size bytes,
+	// otherwise with another error. It is valid until Handler.Put returns. Put
+	// need not read it to its end.
 	Body io.Reader
 }
 
 // Handler answers the requests of one session.
 type Handler interface {
-	// Get looks up action and calls reply exactly once, before or after it
-	// returns, from any goroutine. Get itself runs on the goroutine that
-	// reads requests: it may touch the local disk, but leaves everything
-	// slower to another goroutine. Once ctx is done (the session is over) it
-	// must reply promptly, with anything.
+	// Get looks up action and calls reply exactly once, before or after Get
+	// returns, from any goroutine. Get runs on the goroutine that reads requests.
+	// It may use the local disk, but must leave everything slower to another
+	// goroutine. When ctx is done, at the end of the session, it must reply
+	// promptly, and may reply anything.
 	Get(ctx context.Context, action ActionID, reply func(Entry, error))
 
-	// Put stores put and returns the absolute path of the stored body. It
-	// runs on the goroutine that reads requests, since the body is read from
-	// there.
+	// Put stores an entry and returns the absolute path of its body. It runs on
+	// the goroutine that reads requests, because the body is part of the same
+	// input. Calls of Put never overlap.
 	Put(ctx context.Context, put Put) (diskPath string, err error)
 }

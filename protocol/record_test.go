@@ -17,11 +17,10 @@ var record = flag.Bool("record", false, "record testdata/sessions anew")
 
 const sessionsDir = "testdata/sessions"
 
-// TestRecordSessions records what the go command sends for the module
-// testdata/pantry, whose dependencies in the standard library a build of
-// another module has cached before: with -record all of testdata/sessions, and
-// otherwise one session, as a test of the recorder. To keep the seeds small they
-// are cut, see cutSession.
+// TestRecordSessions records what the go command sends for the module testdata/pantry.
+// Another module was built before, so the packages of the standard library are cached.
+// With -record the test writes all of testdata/sessions; otherwise it records one
+// session, to test the recorder. cutSession keeps the sessions small.
 func TestRecordSessions(t *testing.T) {
 	sessions := map[string][]string{
 		"build": {"build", "-p", "1", "./..."},
@@ -66,8 +65,8 @@ func TestRecordSessions(t *testing.T) {
 	}
 }
 
-// cutSession leaves of each row of gets the first three, and of each body the
-// first 90 bytes, with a request that announces no more than those.
+// cutSession shortens a session. Of gets in a row it keeps the first three. Of each body it
+// keeps the first 90 bytes, and changes the request accordingly.
 func cutSession(t *testing.T, session []byte) []byte {
 	const maxGets, maxBody = 3, 90
 	var out bytes.Buffer
@@ -111,6 +110,7 @@ func cutSession(t *testing.T, session []byte) []byte {
 	return out.Bytes()
 }
 
+// copyDir returns a copy of a folder.
 func copyDir(t *testing.T, dir string) string {
 	t.Helper()
 	to := t.TempDir()

@@ -7,20 +7,21 @@ import (
 	"sync"
 )
 
-// session serves one connection. Its methods run on the reading goroutine,
-// except for the replies to gets.
+// session serves one connection. Its methods run on the goroutine that reads requests.
+// Only the replies to gets may run on others.
 type session struct {
 	*Conn
 	ctx  context.Context
 	h    Handler
-	gets sync.WaitGroup // those without a reply
+	gets sync.WaitGroup // counts the gets without a reply
 
-	mu   sync.Mutex
+	mu   sync.Mutex     // guards open
 	open map[int64]bool // IDs of the gets without a reply
 }
 
-// run handles requests until close (nil), the end of input (io.EOF or
-// io.ErrUnexpectedEOF), or an error that leaves nothing to go on with.
+// run serves requests. It returns nil after close, io.EOF or io.ErrUnexpectedEOF (maybe
+// wrapped) at the end of input, and otherwise an error after which the session can't go
+// on.
 func (s *session) run() error {
 	for {
 		if err := s.out.failure(); err != nil {
@@ -52,7 +53,7 @@ func (s *session) run() error {
 	}
 }
 
-// get hands a get to the handler, whose first reply is the answer.
+// get passes a get to the handler and answers it with the handler's first reply.
 func (s *session) get(req request) {
 	s.mu.Lock()
 	s.open[req.ID] = true
@@ -70,8 +71,8 @@ func (s *session) get(req request) {
 	})
 }
 
-// put hands a put to the handler, or only answers with fault if there is one.
-// Either way it takes the body.
+// put reads the body of a request and answers it. If fault is nil, it passes the put to
+// the handler; otherwise it answers with fault.
 func (s *session) put(req request, fault error) error {
 	b, err := newBody(s.in, req.BodySize)
 	if err != nil {
@@ -101,8 +102,9 @@ func (s *session) put(req request, fault error) error {
 	return nil
 }
 
-// isOpen says whether a get under this ID waits for its reply. The go command
-// uses an ID once; the same again would leave open which get an answer is for.
+// isOpen reports whether a get with this ID waits for its reply. If two gets with the same
+// ID were open, nobody could tell which of them an answer is for. The go command uses
+// each ID once.
 func (s *session) isOpen(id int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

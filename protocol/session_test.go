@@ -14,7 +14,7 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// ids returns the IDs of answers, in their order.
+// ids returns the IDs of the answers, in the order of the answers.
 func ids(t *testing.T, answers string) (ids []int64) {
 	t.Helper()
 	for d := json.NewDecoder(strings.NewReader(answers)); ; {
@@ -28,6 +28,21 @@ func ids(t *testing.T, answers string) (ids []int64) {
 		}
 		ids = append(ids, a.ID)
 	}
+}
+
+// serveLater runs a session on a goroutine of its own. At the end of the session it closes
+// out with the session's error, and sends that error.
+func serveLater(t *testing.T, in io.Reader, out *io.PipeWriter, h protocol.Handler) <-chan error {
+	served := make(chan error, 1)
+	go func() {
+		conn, err := protocol.Start(in, out)
+		if err == nil {
+			err = conn.Serve(t.Context(), h)
+		}
+		out.CloseWithError(err)
+		served <- err
+	}()
+	return served
 }
 
 func TestAnswersInAnyOrder(t *testing.T) {
@@ -55,7 +70,8 @@ func TestAnswersInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestManyGoroutines is for the race detector, and for answers that get mixed.
+// TestManyGoroutines replies from many goroutines at once. The race detector must find
+// nothing, and each answer must be whole.
 func TestManyGoroutines(t *testing.T) {
 	const n = 1000
 	requests, stdin := io.Pipe()
@@ -73,14 +89,7 @@ func TestManyGoroutines(t *testing.T) {
 			io.WriteString(stdin, get(2*i+1, 'a')+put(2*i+2, 'a', 'b', 3)+"\"YWJj\"\n")
 		}
 	}()
-	served := make(chan error)
-	go func() {
-		conn, err := protocol.Start(requests, answers)
-		if err == nil {
-			err = conn.Serve(t.Context(), h)
-		}
-		served <- err
-	}()
+	served := serveLater(t, requests, answers, h)
 	seen := make(map[int64]bool)
 	for d := json.NewDecoder(stdout); len(seen) < 2*n+1; {
 		var a struct{ ID int64 }
@@ -98,9 +107,9 @@ func TestManyGoroutines(t *testing.T) {
 	}
 }
 
-// TestEndWithGetsInFlight ends sessions in each way while two gets have no
-// reply. The bubble proves that nothing waits for them before the end, that
-// Serve does wait for them then, and that no goroutine is left.
+// TestEndWithGetsInFlight ends sessions in each way while two gets have no reply. The
+// synctest bubble proves that nothing waits for the replies before the end, that Serve
+// waits for them at the end, and that no goroutine is left.
 func TestEndWithGetsInFlight(t *testing.T) {
 	tests := []struct {
 		name, end, want string
@@ -141,18 +150,12 @@ func TestEndWithGetsInFlight(t *testing.T) {
 	}
 }
 
-// TestAnswersAreFlushed asks for the next thing only when the last is answered.
+// TestAnswersAreFlushed sends each request only when the one before is answered.
 func TestAnswersAreFlushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests, stdin := io.Pipe()
 		stdout, answers := io.Pipe()
-		go func() {
-			conn, err := protocol.Start(requests, answers)
-			if err == nil {
-				err = conn.Serve(t.Context(), funcs{})
-			}
-			answers.CloseWithError(err)
-		}()
+		serveLater(t, requests, answers, funcs{})
 		d := json.NewDecoder(stdout)
 		var a struct{ ID int }
 		if err := d.Decode(&a); err != nil {
@@ -209,7 +212,8 @@ func TestReadError(t *testing.T) {
 	}
 }
 
-// TestEndOfInputInBody matters for handlers that take EOF for an intact body.
+// TestEndOfInputInBody checks that a body that is cut by the end of input does not end
+// with io.EOF, which a handler takes for the end of an intact body.
 func TestEndOfInputInBody(t *testing.T) {
 	for _, body := range []string{"", `"`, `"YWJj`, `"YWJjYWJj`, `"YQ==`, `"!`} {
 		_, err := serve(t, strings.NewReader(put(1, 'a', 'b', 6)+body), funcs{put: func(_ context.Context, put protocol.Put) (string, error) {
@@ -225,13 +229,15 @@ func TestEndOfInputInBody(t *testing.T) {
 	}
 }
 
-// TestEndlessLine would run for ever, or out of memory.
+// TestEndlessLine has a line without end. Without a limit it would run for ever, or out
+// of memory.
 func TestEndlessLine(t *testing.T) {
 	if _, err := serve(t, endless('{'), funcs{}); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Errorf("Serve = %v, want a line that is too long", err)
 	}
 }
 
+// endless is a reader that yields one byte for ever.
 type endless byte
 
 func (e endless) Read(p []byte) (int, error) {
@@ -241,6 +247,7 @@ func (e endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// errReader is a reader that only fails.
 type errReader struct{ err error }
 
 func (e errReader) Read([]byte) (int, error) { return 0, e.err }

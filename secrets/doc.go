@@ -1,24 +1,24 @@
-// Package secrets finds what must not leave a machine in the bodies of a build's
-// entries, before they are uploaded: test output and the constants of programs
-// hold now and then what was given to the build in confidence.
+// Package secrets finds secrets in the bodies of a build's entries, before they are
+// uploaded. Test output and the constants of programs sometimes hold what was given to
+// the build in confidence. The package searches for two kinds of secret: the values of
+// environment variables, and well-known shapes.
 //
-// Two things count. The values of environment variables are searched in every
-// body, where
+// It searches every body for the value of a variable if
 //
 //   - the variable's name contains TOKEN, SECRET, PASSWORD, KEY or CREDENTIAL, in
 //     any case,
-//   - the value, without white space around it, has 8 or more bytes, and
-//   - it is not the absolute path of a file or folder that exists: whoever knows
-//     the path of a file of keys has no key, and an archive built without
-//     -trimpath is full of paths.
+//   - the value has 8 or more bytes, not counting white space around it, and
+//   - the value is not the absolute path of a file or folder that exists. The path of
+//     a file of keys is not secret, and an archive that was built without -trimpath
+//     is full of paths.
 //
-// A value of several lines is searched whole, and where they end in CR LF, with
-// LF as well. Nothing encoded is found: no base64, no compressed data, no value
-// in quotes with its line breaks escaped.
+// It searches for a value of several lines as a whole. If the lines end in CR LF, it
+// also searches for the value with LF. It does not find a value that is encoded:
+// neither base64, nor compressed data, nor a quoted value with escaped line breaks.
 //
-// Well-known shapes, such as private keys and the tokens of the big forges, are
-// searched in what is no archive, program or index of a module: a package may well
-// have the beginning of a PEM block among its constants. A shape is matched
-// by its form alone, so that the example in a manual counts as well; that costs a
-// rebuild, and the other mistake a secret.
+// It searches a body for well-known shapes, such as private keys and the tokens of the
+// big forges, unless the body is an archive, a program or a module index: a package
+// may well have the beginning of a PEM block among its constants. A shape is
+// recognized by its form alone, so that the example in a manual is found, too. Finding
+// too much costs a rebuild; finding too little costs a secret.
 package secrets

@@ -7,33 +7,36 @@ import (
 	"strings"
 )
 
-// nameParts are what tells the name of a variable that holds a secret.
+// nameParts has words. A variable whose name contains one of them holds a secret.
 var nameParts = []string{"TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL"}
 
-// minValue is the length in bytes of the shortest value that is searched: shorter
-// ones stand in bodies by chance.
+// minValue is the length in bytes of the shortest value that is searched for. Shorter
+// values occur in bodies by chance.
 const minValue = 8
 
-// chunk is how many bytes of a window the one before it did not have.
-const chunk = 64 << 10
+// step is how many new bytes a window has, compared with the window before it.
+const step = 64 << 10
 
-// Filter knows what is secret here. It is safe for concurrent use.
+// Filter has the secrets that are searched for. It is safe for concurrent use.
 type Filter struct {
 	values []value
 	shapes []shape
 
-	overlap int // bytes that a window repeats of the one before it: the longest match less one
-	full    int // bytes of a window that is to be searched
+	// A body is searched in windows that overlap, so that no match is missed at
+	// the border between two. Sizes are in bytes.
+	overlap    int // length of the longest match, less one
+	windowSize int
 }
 
-// value is a text that must not leave.
+// value is a text that is secret.
 type value struct {
-	rule string
+	rule string // says which variable has the value
 	text []byte
 }
 
-// New returns the Filter for a process with the given environment, which has the
-// form of os.Environ's. It looks up whether values that look like paths are some.
+// New returns the Filter for a process with the given environment, which has the form of
+// the result of os.Environ. New looks whether values that are absolute paths exist as
+// files or folders, and leaves those out.
 func New(environ []string) *Filter {
 	f := &Filter{shapes: shapes(), overlap: maxShape - 1}
 	for _, entry := range environ {
@@ -45,11 +48,12 @@ func New(environ []string) *Filter {
 		f.add(name, text)
 		f.add(name, strings.ReplaceAll(text, "\r\n", "\n"))
 	}
-	f.full = f.overlap + chunk
+	f.windowSize = f.overlap + step
 	return f
 }
 
-// add makes text, the value of the variable name, one of f's values.
+// add adds text, the value of the variable name, to the values of f. It ignores a text
+// that is too short or already known.
 func (f *Filter) add(name, text string) {
 	known := func(v value) bool { return string(v.text) == text }
 	if len(text) < minValue || slices.ContainsFunc(f.values, known) {
@@ -59,11 +63,13 @@ func (f *Filter) add(name, text string) {
 	f.overlap = max(f.overlap, len(text)-1)
 }
 
+// isSecret reports whether the variable with this name holds a secret.
 func isSecret(name string) bool {
 	name = strings.ToUpper(name)
 	return slices.ContainsFunc(nameParts, func(part string) bool { return strings.Contains(name, part) })
 }
 
+// isPath reports whether text is the absolute path of something that exists.
 func isPath(text string) bool {
 	if !filepath.IsAbs(text) {
 		return false

@@ -12,17 +12,17 @@ import (
 	"testing"
 )
 
-// scan searches body, written at once.
+// scan returns what f finds in body, which is written at once.
 func scan(f *Filter, body string) (rule string) {
 	s := f.NewScan()
 	io.WriteString(s, body)
 	return s.Found()
 }
 
-// small is New, but its windows are no longer than they have to be.
+// small is like New, but makes the windows as small as possible.
 func small(environ []string) *Filter {
 	f := New(environ)
-	f.full = f.overlap + 1
+	f.windowSize = f.overlap + 1
 	return f
 }
 
@@ -59,7 +59,8 @@ func TestScanValues(t *testing.T) {
 	}
 }
 
-// splits are bodies for which each way to cut them counts.
+// splits returns a filter with small windows, and bodies to be cut in every way, with the
+// rules that they match.
 func splits() (f *Filter, bodies map[string]struct{ body, rule string }) {
 	value := fake(word, 12)
 	aws := "AKIA" + fake(capitals+digits, 16)
@@ -90,7 +91,7 @@ func TestEverySplit(t *testing.T) {
 			for cut := range len(test.body) + 1 {
 				s := f.NewScan()
 				io.WriteString(s, test.body[:cut])
-				s.Found() // changes nothing
+				s.Found() // must change nothing
 				io.WriteString(s, test.body[cut:])
 				if got := s.Found(); got != test.rule {
 					t.Fatalf("cut at %d: found %q, want %q", cut, got, test.rule)
@@ -117,8 +118,8 @@ func TestTinyWrites(t *testing.T) {
 	}
 }
 
-// Wherever in its windows a body has a secret, it is found, and nothing where it
-// has none.
+// TestEveryPlace moves a secret through the windows byte by byte: it must be found at each
+// place, and nothing else.
 func TestEveryPlace(t *testing.T) {
 	value, long := fake(word, 12), fake(word, 300)
 	aws := "AKIA" + fake(capitals+digits, 16)
@@ -136,7 +137,7 @@ func TestEveryPlace(t *testing.T) {
 		"GitHub":             {wide, "github_pat_" + fake(word, 22) + "_" + fake(word, 59), "GitHub token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for before := range 2 * test.filter.full {
+			for before := range 2 * test.filter.windowSize {
 				for _, after := range []int{0, 1, 1000} {
 					body := strings.Repeat("-", before) + test.body + strings.Repeat("-", after)
 					if got := scan(test.filter, body); got != test.rule {
@@ -148,12 +149,12 @@ func TestEveryPlace(t *testing.T) {
 	}
 }
 
-// The same at the borders of windows of the usual length.
+// TestBorders moves a secret over the borders between windows of the usual size.
 func TestBorders(t *testing.T) {
 	value := fake(word, 12)
 	f := New([]string{"TOKEN=" + value})
-	body := bytes.Repeat([]byte("-"), 3*chunk)
-	for _, border := range []int{f.full, f.full + chunk} {
+	body := bytes.Repeat([]byte("-"), 3*step)
+	for _, border := range []int{f.windowSize, f.windowSize + step} {
 		for at := border - 20; at < border+20; at++ {
 			copy(body[at:], value)
 			s := f.NewScan()
@@ -175,10 +176,10 @@ func TestFoundSoFar(t *testing.T) {
 		{"", ""},
 		{"id " + aws[:19], ""},
 		{aws[19:], "AWS access key"},
-		{"X", ""}, // a longer word now
+		{"X", ""}, // it is a longer word now
 		{"\n" + aws, "AWS access key"},
 		{"\n", "AWS access key"},
-		{strings.Repeat("-", 3*chunk), "AWS access key"},
+		{strings.Repeat("-", 3*step), "AWS access key"},
 		{aws + "\n", "AWS access key"},
 	} {
 		if n, err := io.WriteString(s, step.piece); n != len(step.piece) || err != nil {
@@ -195,7 +196,7 @@ func TestFoundSoFar(t *testing.T) {
 	}
 }
 
-// What a scan keeps does not grow with the body.
+// TestMemory checks that the size of the window does not depend on the size of the body.
 func TestMemory(t *testing.T) {
 	f := New([]string{"TOKEN=" + fake(word, 2000)})
 	for name, begin := range map[string]string{"a log": "=== RUN", "an archive": "!<arch>\n"} {
@@ -205,15 +206,15 @@ func TestMemory(t *testing.T) {
 			for range 100 {
 				s.Write(make([]byte, 300_000))
 			}
-			if cap(s.window) > 2*f.full {
-				t.Errorf("it keeps %d bytes, of windows of %d", cap(s.window), f.full)
+			if cap(s.window) > 2*f.windowSize {
+				t.Errorf("it keeps %d bytes, of windows of %d", cap(s.window), f.windowSize)
 			}
 		})
 	}
 }
 
-// FuzzScan compares what a scan finds, in windows of any length and pieces of any
-// size, with a search through the whole body.
+// FuzzScan compares a scan, with windows and pieces of any size, with a search through the
+// whole body.
 func FuzzScan(f *testing.F) {
 	value := fake(word, 12)
 	_, bodies := splits()
@@ -226,7 +227,7 @@ func FuzzScan(f *testing.F) {
 			t.Skip("too long to be searched again and again")
 		}
 		filter := small([]string{"TOKEN=" + value, "HALF_TOKEN=" + value[:len(value)/2]})
-		filter.full += int(more) % 1000
+		filter.windowSize += int(more) % 1000
 		r := rand.New(rand.NewPCG(seed, 0))
 		s := filter.NewScan()
 		for done := 0; ; {
@@ -248,7 +249,7 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// whole returns every rule that body matches.
+// whole searches body as a whole and returns every rule that it matches.
 func whole(f *Filter, body []byte) (rules []string) {
 	for _, v := range f.values {
 		if bytes.Contains(body, v.text) {
@@ -274,8 +275,8 @@ func BenchmarkNew(b *testing.B) {
 	}
 }
 
-// BenchmarkScan searches archives as a cold build puts them, and Go source as an
-// example of text.
+// BenchmarkScan measures the search through archives, as a cold build puts them, and
+// through Go source, as an example of text.
 func BenchmarkScan(b *testing.B) {
 	list := func(args ...string) []string {
 		out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
@@ -327,7 +328,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// runnerEnviron has ten values, like those of a job on a GitHub runner that has been
+// runnerEnviron returns ten variables, as a job on a GitHub runner may have them if it was
 // given a few secrets.
 func runnerEnviron() []string {
 	return []string{

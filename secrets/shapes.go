@@ -9,19 +9,21 @@ import (
 // have.
 const maxShape = 128
 
-// A shape is a kind of secret that is known by its form.
+// A shape is a kind of secret that is recognized by its form.
 type shape struct {
-	rule    string
-	anchors []string // each match begins with one, or has one as of its second byte
+	rule string // the name of the shape
 
-	// pattern has no assertions, so that what it matches in a part of a body it
-	// matches in the whole. It matches no more than it has to: where a secret may
-	// be longer, its beginning.
+	// anchors has the words that lead to a match: each match begins with one of
+	// them, or has one behind its first byte.
+	anchors []string
+
+	// pattern has no assertions, so a match in a part of a body is a match in the
+	// whole body. It matches only the beginning of a secret that may be longer.
 	pattern *regexp.Regexp
 }
 
-// shapes returns all shapes. It is a function for the sake of commands that need
-// none: a start of larder would wait for the patterns.
+// shapes returns all shapes. It is a function and not a variable, so that only commands
+// that need the patterns wait until they are compiled.
 func shapes() []shape {
 	return []shape{
 		{
@@ -65,16 +67,16 @@ func shapes() []shape {
 	}
 }
 
-// in reports whether body, or this part of one, has the shape.
-func (s *shape) in(body []byte) bool {
+// matches reports whether body, or a part of one, has a secret of this shape.
+func (s *shape) matches(body []byte) bool {
 	for _, anchor := range s.anchors {
-		for at := 0; ; at++ {
-			next := bytes.Index(body[at:], []byte(anchor))
+		for i := 0; ; i++ {
+			next := bytes.Index(body[i:], []byte(anchor))
 			if next < 0 {
 				break
 			}
-			at += next
-			if s.pattern.Match(body[max(at-1, 0):min(at+maxShape, len(body))]) {
+			i += next
+			if s.pattern.Match(body[max(i-1, 0):min(i+maxShape, len(body))]) {
 				return true
 			}
 		}

@@ -14,8 +14,8 @@ const (
 	word     = letters + digits
 )
 
-// fake returns n bytes out of alphabet, the same ones in each run. Tests make
-// their secrets with it, so that no scanner takes their source for a leak.
+// fake returns n bytes out of alphabet, the same ones in each run. Tests make their
+// secrets with it, so that no scanner of source code takes them for leaked ones.
 func fake(alphabet string, n int) string {
 	var b strings.Builder
 	r := rand.New(rand.NewPCG(1, uint64(n)))
@@ -25,7 +25,7 @@ func fake(alphabet string, n int) string {
 	return b.String()
 }
 
-// samples has one secret or more of each shape, by rule.
+// samples returns one or more secrets of each shape, by rule.
 func samples() map[string][]string {
 	pem := func(kind string) string { return "-----BEGIN " + kind + "-----" }
 	return map[string][]string{
@@ -56,8 +56,8 @@ func samples() map[string][]string {
 	}
 }
 
-// Each sample is found alone and in the midst of other things, and is by no byte
-// longer than it has to be.
+// TestShapes checks that each sample is found, alone and surrounded by other bytes, but
+// not in a body that is compiled.
 func TestShapes(t *testing.T) {
 	all := samples()
 	for _, s := range shapes() {
@@ -90,6 +90,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
+// TestNoShape has bodies that resemble shapes, and in which nothing must be found.
 func TestNoShape(t *testing.T) {
 	aws := "AKIA" + fake(capitals+digits, 16)
 	for name, body := range map[string]string{
@@ -133,7 +134,8 @@ func TestNoShape(t *testing.T) {
 	}
 }
 
-// Only as much of a body is kept as the longest match may need.
+// TestMaxShape computes the length of the longest match of each pattern: it must not be
+// greater than maxShape.
 func TestMaxShape(t *testing.T) {
 	for _, s := range shapes() {
 		re, err := syntax.Parse(s.pattern.String(), syntax.Perl)
@@ -146,8 +148,8 @@ func TestMaxShape(t *testing.T) {
 	}
 }
 
-// longest returns the length in bytes of the longest match of re, in which classes
-// stand for bytes.
+// longest returns the length in bytes of the longest match of re. It takes each character
+// of a class for one byte.
 func longest(t *testing.T, re *syntax.Regexp) (n int) {
 	switch re.Op {
 	case syntax.OpLiteral:

@@ -13,31 +13,35 @@ import (
 	"strings"
 )
 
-// How the text of keys begins.
+// The beginnings of the text of keys.
 const (
 	secretKind = "ed25519-secret:"
 	publicKind = "ed25519:"
 	hmacKind   = "hmac:"
 )
 
-// Sizes in bytes. An hmac key that is shorter could be guessed from what it has
-// signed; a longer one would be hashed first.
 const (
+	// keySize is the size of a key in bytes, for an hmac key the smallest. A
+	// shorter hmac key could be guessed from what it has signed.
 	keySize = 32
+
+	// maxHMAC is the largest size of an hmac key in bytes. HMAC-SHA256 would hash a
+	// longer one first.
 	maxHMAC = 64
 )
 
-// ID names a key. The zero ID is that of what is unsigned.
+// ID identifies a key. Unsigned objects have the zero ID.
 type ID [8]byte
 
-// Signature is a signature of either kind. The zero Signature is none.
+// Signature is a signature by a key of either kind. Unsigned objects have the zero
+// Signature.
 type Signature [64]byte
 
-// Key signs. It is safe for concurrent use.
+// Key is a key that signs. It is safe for concurrent use.
 type Key struct {
 	id   ID
-	ed   ed25519.PrivateKey // nil: hmac
-	hmac []byte
+	ed   ed25519.PrivateKey // nil for an hmac key
+	hmac []byte             // nil for an Ed25519 key
 }
 
 // Generate returns a new Ed25519 key.
@@ -60,19 +64,20 @@ func GenerateHMAC() (*Key, error) {
 
 func newEd25519(seed []byte) *Key {
 	ed := ed25519.NewKeyFromSeed(seed)
-	return &Key{id: idOf(publicKind, ed.Public().(ed25519.PublicKey)), ed: ed}
+	return &Key{id: newID(publicKind, ed.Public().(ed25519.PublicKey)), ed: ed}
 }
 
-func newHMAC(secret []byte) *Key { return &Key{id: idOf(hmacKind, secret), hmac: secret} }
+func newHMAC(secret []byte) *Key { return &Key{id: newID(hmacKind, secret), hmac: secret} }
 
-func idOf(kind string, key []byte) (id ID) {
+// newID returns the ID of a key of the given kind.
+func newID(kind string, key []byte) (id ID) {
 	sum := sha256.Sum256(append([]byte(kind+"\n"), key...))
 	copy(id[:], sum[:])
 	return id
 }
 
-// ParseKey reads the text of a key that signs. Its errors say what is wrong and
-// what is allowed, and nothing of the text.
+// ParseKey parses the text of a key that signs. Its errors say what is wrong and what is
+// allowed, but repeat nothing of the text, which may be secret.
 func ParseKey(text string) (*Key, error) {
 	text = strings.TrimSpace(text)
 	switch {
@@ -94,7 +99,7 @@ func ParseKey(text string) (*Key, error) {
 	return nil, errors.New("want a key that begins with " + secretKind + " or " + hmacKind + ", as larder keygen writes them")
 }
 
-// IsKey reports whether text is meant as a key, rather than as the name of a file.
+// IsKey reports whether text is meant as a key and not as the name of a file.
 func IsKey(text string) bool {
 	for _, kind := range []string{secretKind, publicKind, hmacKind} {
 		if strings.HasPrefix(text, kind) {
@@ -104,7 +109,7 @@ func IsKey(text string) bool {
 	return false
 }
 
-// decode returns a key of keySize bytes or more, to a limit.
+// decode decodes the base64 of a key of keySize to limit bytes.
 func decode(text string, limit int) ([]byte, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(text)
 	switch {
@@ -116,10 +121,10 @@ func decode(text string, limit int) ([]byte, error) {
 	return b, nil
 }
 
-// ID returns the key's name.
+// ID returns the ID of the key.
 func (k *Key) ID() ID { return k.id }
 
-// Text returns the key as a line, which is secret.
+// Text returns the text of the key, without a line break. The text is secret.
 func (k *Key) Text() string {
 	if k.ed == nil {
 		return hmacKind + base64.StdEncoding.EncodeToString(k.hmac)
@@ -127,8 +132,8 @@ func (k *Key) Text() string {
 	return secretKind + base64.StdEncoding.EncodeToString(k.ed.Seed())
 }
 
-// Public returns, as a line, the key that checks what k signs. ok is false for
-// hmac, which has no such key besides itself.
+// Public returns the text of the public key that checks what k signs, without a line
+// break. ok is false if k is an hmac key, which has no public key.
 func (k *Key) Public() (text string, ok bool) {
 	if k.ed == nil {
 		return "", false
@@ -136,23 +141,25 @@ func (k *Key) Public() (text string, ok bool) {
 	return publicKind + base64.StdEncoding.EncodeToString(k.ed.Public().(ed25519.PublicKey)), true
 }
 
-// Sign signs parts for a purpose.
+// Sign returns the signature of the message that consists of purpose and parts.
 func (k *Key) Sign(purpose string, parts ...[]byte) (s Signature) {
 	m := message(purpose, parts)
 	if k.ed != nil {
 		copy(s[:], ed25519.Sign(k.ed, m))
 	} else {
-		copy(s[:], sum(k.hmac, m))
+		copy(s[:], computeHMAC(k.hmac, m))
 	}
 	return s
 }
 
-func sum(secret, message []byte) []byte {
+// computeHMAC returns the HMAC-SHA256 of message.
+func computeHMAC(secret, message []byte) []byte {
 	h := hmac.New(sha256.New, secret)
 	h.Write(message)
 	return h.Sum(nil)
 }
 
+// message returns the message that a signature covers.
 func message(purpose string, parts [][]byte) []byte {
 	m := appendPart(nil, []byte(purpose))
 	for _, part := range parts {

@@ -4,12 +4,13 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
 )
 
-// seeded returns a key that is the same each time.
+// seeded returns a key of a kind, the same one for the same b.
 func seeded(t testing.TB, kind string, b byte) *Key {
 	t.Helper()
 	k, err := ParseKey(kind + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(rune(b)), 32))))
@@ -27,6 +28,7 @@ func trusted(k *Key) string {
 	return k.Text()
 }
 
+// trust returns a Trust in the given keys.
 func trust(t testing.TB, keys ...*Key) *Trust {
 	t.Helper()
 	var text strings.Builder
@@ -44,7 +46,7 @@ func TestCheck(t *testing.T) {
 	old, next, shared, stranger := seeded(t, secretKind, 'a'), seeded(t, secretKind, 'b'), seeded(t, hmacKind, 'c'), seeded(t, secretKind, 'd')
 	parts := [][]byte{[]byte("main"), []byte("a header")}
 	good := old.Sign("entry", parts...)
-	// The secret of the one who has read what everybody may read.
+	// An attacker may use the public key, which everybody can read, as an hmac key.
 	public, err := ParseKey(hmacKind + strings.TrimPrefix(trusted(old), publicKind))
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +78,7 @@ func TestCheck(t *testing.T) {
 		{"a stranger's signature under a trusted name", trust(t, old), old.ID(), stranger.Sign("entry", parts...), "entry", parts, false},
 		{"another trusted key's name", trust(t, old, next), next.ID(), good, "entry", parts, false},
 		{"another purpose", trust(t, old), old.ID(), good, "manifest", parts, false},
-		{"another place", trust(t, old), old.ID(), good, "entry", [][]byte{[]byte("pr-7"), parts[1]}, false},
+		{"another scope", trust(t, old), old.ID(), good, "entry", [][]byte{[]byte("pr-7"), parts[1]}, false},
 		{"the same bytes cut elsewhere", trust(t, old), old.ID(), good, "entry", [][]byte{[]byte("maina"), []byte(" header")}, false},
 		{"a part less", trust(t, old), old.ID(), good, "entry", parts[:1], false},
 		{"hmac of the public key under its name", trust(t, old), old.ID(), public.Sign("entry", parts...), "entry", parts, false},
@@ -93,7 +95,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Each bit of a signature counts.
+// TestDamagedSignature flips each bit of a signature: it must not be accepted.
 func TestDamagedSignature(t *testing.T) {
 	for _, k := range []*Key{seeded(t, secretKind, 'a'), seeded(t, hmacKind, 'b')} {
 		s := k.Sign("entry", []byte("header"))
@@ -107,7 +109,7 @@ func TestDamagedSignature(t *testing.T) {
 	}
 }
 
-// The signature of RFC 8032 over the message that doc.go describes pins both.
+// TestFormat pins the message and the ID that doc.go describes.
 func TestFormat(t *testing.T) {
 	k := seeded(t, secretKind, 'a')
 	message := "\x0flarder entry v1\x04main\x02ab"
@@ -115,19 +117,9 @@ func TestFormat(t *testing.T) {
 		t.Error("the message is another")
 	}
 	const id = "45fa0a1abbcdb771"
-	if got := k.ID(); base16(got) != id {
-		t.Errorf("ID %s, want %s", base16(got), id)
+	if got := k.ID(); hex.EncodeToString(got[:]) != id {
+		t.Errorf("ID %s, want %s", hex.EncodeToString(got[:]), id)
 	}
-}
-
-func base16(id ID) string {
-	const digits = "0123456789abcdef"
-	var b strings.Builder
-	for _, c := range id {
-		b.WriteByte(digits[c>>4])
-		b.WriteByte(digits[c&15])
-	}
-	return b.String()
 }
 
 func TestGenerate(t *testing.T) {
@@ -152,7 +144,7 @@ func TestGenerate(t *testing.T) {
 	}
 }
 
-// What is wrong is said, and what was given is not: it may be a secret.
+// TestMistakes checks that errors say what is wrong and do not repeat the text.
 func TestMistakes(t *testing.T) {
 	secret := seeded(t, secretKind, 's')
 	encoded := strings.TrimPrefix(secret.Text(), secretKind)
@@ -188,40 +180,41 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// FuzzCheck: a signature is accepted for nothing but what was signed.
+// FuzzCheck checks that a signature is accepted only for the message that was signed, and
+// only by the ID of the key that signed it.
 func FuzzCheck(f *testing.F) {
 	keys := []*Key{seeded(f, secretKind, 'a'), seeded(f, hmacKind, 'b')}
 	both := trust(f, keys...)
-	f.Fuzz(func(t *testing.T, id, signature []byte, purpose string, place, header []byte) {
+	f.Fuzz(func(t *testing.T, id, signature []byte, purpose string, scope, header []byte) {
 		const signed = "larder entry v1"
-		if purpose == signed && string(place) == "main" && string(header) == "header" {
+		if purpose == signed && string(scope) == "main" && string(header) == "header" {
 			return
 		}
 		for _, k := range keys {
 			s := k.Sign(signed, []byte("main"), []byte("header"))
-			if both.Check(k.ID(), s, purpose, place, header) == nil {
-				t.Errorf("accepted for %q, %q, %q", purpose, place, header)
+			if both.Check(k.ID(), s, purpose, scope, header) == nil {
+				t.Errorf("accepted for %q, %q, %q", purpose, scope, header)
 			}
-			own := k.Sign(purpose, place, header)
-			if err := both.Check(k.ID(), own, purpose, place, header); err != nil {
+			own := k.Sign(purpose, scope, header)
+			if err := both.Check(k.ID(), own, purpose, scope, header); err != nil {
 				t.Error(err)
 			}
 			var forged Signature
 			copy(forged[:], signature)
-			if forged != own && both.Check(k.ID(), forged, purpose, place, header) == nil {
+			if forged != own && both.Check(k.ID(), forged, purpose, scope, header) == nil {
 				t.Errorf("accepted with the signature %x", forged)
 			}
 			var name ID
 			copy(name[:], id)
-			if name != k.ID() && both.Check(name, own, purpose, place, header) == nil {
+			if name != k.ID() && both.Check(name, own, purpose, scope, header) == nil {
 				t.Errorf("accepted under the name %x", name)
 			}
 		}
 	})
 }
 
-// FuzzParse: a key that is accepted is written as it was read, but for the space
-// around it.
+// FuzzParse checks that the text of an accepted key is what was parsed, without the white
+// space around it.
 func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if k, err := ParseKey(text); err == nil && k.Text() != strings.TrimSpace(text) {
@@ -236,6 +229,7 @@ func FuzzParse(f *testing.F) {
 func BenchmarkSign(b *testing.B) {
 	benchmark(b, func(k *Key, h []byte) { k.Sign("larder entry v1", h) })
 }
+
 func BenchmarkCheck(b *testing.B) {
 	signatures := make(map[ID]Signature)
 	benchmark(b, func(k *Key, h []byte) {

@@ -8,24 +8,25 @@ import (
 	"strings"
 )
 
-// ErrUntrusted says that no trusted key has signed what was checked, as it is and
-// for the place where it was found. Errors that wrap it carry the reason.
+// ErrUntrusted says that no trusted key has signed the message that was checked. Errors
+// that wrap it say why.
 var ErrUntrusted = errors.New("not signed by a trusted key")
 
-// Trust is a set of keys whose signatures are accepted. It is safe for concurrent
-// use. A nil Trust accepts everything, signed or not; an empty one nothing.
+// Trust is the set of keys whose signatures are accepted. A nil *Trust accepts
+// everything, signed or not; an empty Trust accepts nothing. It is safe for concurrent
+// use.
 type Trust struct {
 	keys map[ID]checker
 }
 
-// checker is a key that checks: one of the two.
+// checker is a key that checks signatures. One of its fields is nil.
 type checker struct {
 	ed   ed25519.PublicKey
 	hmac []byte
 }
 
-// ParseTrust reads a text of keys, a line each. Its errors say what is wrong and
-// what is allowed, and nothing of the text.
+// ParseTrust parses a text that has one key in each line. Its errors say what is wrong and
+// what is allowed, but repeat nothing of the text, which may be secret.
 func ParseTrust(text string) (*Trust, error) {
 	t := &Trust{keys: make(map[ID]checker)}
 	for line := range strings.Lines(text) {
@@ -43,6 +44,7 @@ func ParseTrust(text string) (*Trust, error) {
 	return t, nil
 }
 
+// add parses the text of a key and adds it to t.
 func (t *Trust) add(text string) error {
 	switch {
 	case strings.HasPrefix(text, secretKind):
@@ -50,20 +52,20 @@ func (t *Trust) add(text string) error {
 	case strings.HasPrefix(text, publicKind):
 		public, err := decode(text[len(publicKind):], keySize)
 		if err == nil {
-			t.keys[idOf(publicKind, public)] = checker{ed: public}
+			t.keys[newID(publicKind, public)] = checker{ed: public}
 		}
 		return err
 	case strings.HasPrefix(text, hmacKind):
 		secret, err := decode(text[len(hmacKind):], maxHMAC)
 		if err == nil {
-			t.keys[idOf(hmacKind, secret)] = checker{hmac: secret}
+			t.keys[newID(hmacKind, secret)] = checker{hmac: secret}
 		}
 		return err
 	}
 	return errors.New("want keys that begin with " + publicKind + " or " + hmacKind + ", as larder keygen writes them")
 }
 
-// Only returns a Trust in nothing but what k signs.
+// Only returns a Trust that accepts the signatures of k alone.
 func Only(k *Key) *Trust {
 	c := checker{hmac: k.hmac}
 	if k.ed != nil {
@@ -72,7 +74,7 @@ func Only(k *Key) *Trust {
 	return &Trust{keys: map[ID]checker{k.id: c}}
 }
 
-// Has reports whether t accepts what the key named id signs.
+// Has reports whether t accepts signatures of the key with the given ID.
 func (t *Trust) Has(id ID) bool {
 	if t == nil {
 		return true
@@ -81,8 +83,9 @@ func (t *Trust) Has(id ID) bool {
 	return ok
 }
 
-// Check reports whether s is the signature, by the trusted key named id, of parts
-// for a purpose. The error wraps ErrUntrusted.
+// Check returns nil if t has the key with the given ID, and s is that key's signature
+// of the message that consists of purpose and parts. It also returns nil if t is nil.
+// Otherwise it returns an error that wraps ErrUntrusted.
 func (t *Trust) Check(id ID, s Signature, purpose string, parts ...[]byte) error {
 	if t == nil {
 		return nil
@@ -105,6 +108,6 @@ func (c checker) check(s Signature, message []byte) bool {
 		return ed25519.Verify(c.ed, message, s[:])
 	}
 	var want Signature
-	copy(want[:], sum(c.hmac, message))
+	copy(want[:], computeHMAC(c.hmac, message))
 	return subtle.ConstantTimeCompare(s[:], want[:]) == 1
 }
