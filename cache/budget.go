@@ -12,20 +12,20 @@ var errBudget = errors.New("the remote takes longer than it saves")
 
 // budget bounds the time that a session may lose by waiting for its remote.
 //
-// Time counts as lost while at least one lookup is waiting, however many are:
-// that is the most that the build can have been held up. A hit gives back the
-// time its entry took to build, or its part of that where others were waiting
-// at the same time, so a remote that is slow but worth it goes on being asked.
-// It never gives more than was lost, so that a remote that stops
-// answering after a thousand hits costs no more than one that never did. Once
-// the loss reaches the limit, every waiting lookup ends and none starts again.
+// Time counts as lost while at least one lookup is waiting, however many are: the build
+// can't have been held up for longer. A hit gives back the time that its entry took to
+// build, divided by the number of lookups that waited with it. So a session goes on
+// asking a remote that is slow but worth it. A hit never gives back more than was lost,
+// so a remote that stops answering after a thousand hits costs no more than one that
+// never answered. Once the loss reaches the limit, every waiting lookup ends and none
+// starts again. Methods may be called at the same time.
 type budget struct {
 	ctx    context.Context // done, with errBudget as its cause, once spent
 	cancel context.CancelCauseFunc
 	limit  time.Duration
 
 	mu      sync.Mutex
-	lost    time.Duration // up to since
+	lost    time.Duration // until since
 	waiting int
 	since   time.Time   // where waiting > 0
 	timer   *time.Timer // fires when the limit would be reached
@@ -43,7 +43,7 @@ func newBudget(ctx context.Context, limit time.Duration) *budget {
 	return b
 }
 
-// spent reports that there is nothing left to wait with.
+// spent reports whether the loss has reached the limit.
 func (b *budget) spent() bool { return b.ctx.Err() != nil }
 
 // begin notes that a lookup waits for the remote from now on.
@@ -82,8 +82,8 @@ func (b *budget) count() {
 	b.since = now
 }
 
-// arm sets the timer to the moment at which the limit is reached if nothing is
-// answered before.
+// arm sets the timer to the moment at which the limit will be reached if no lookup ends
+// before.
 func (b *budget) arm() {
 	b.timer.Stop()
 	switch {

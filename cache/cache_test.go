@@ -61,8 +61,8 @@ func TestWhatOneMachinePutsAnotherGets(t *testing.T) {
 	}
 }
 
-// The go command overwrites test logs under one key: whatever the order in
-// which uploads end, the last put must be the one that stays.
+// The go command overwrites test logs under one key. The last put must be the one that
+// stays, in whatever order the uploads end.
 func TestLastPutWins(t *testing.T) {
 	store := backendtest.Memory()
 	first := make(chan struct{}) // lets the first upload through
@@ -161,9 +161,8 @@ func TestWhatStaysLocal(t *testing.T) {
 	}
 }
 
-// Whatever the remote does, a lookup is a miss, one warning is printed, what
-// is put afterwards is in the local tier, and once the remote is well again it
-// is repaired.
+// A fault of the remote makes lookups misses, and is worth one warning. What is put
+// afterwards is in the local tier.
 func TestFaultyRemote(t *testing.T) {
 	reset := errors.New("connection reset by peer")
 	for name, test := range map[string]struct {
@@ -200,8 +199,8 @@ func TestFaultyRemote(t *testing.T) {
 	}
 }
 
-// A remote that never answers is given up once the budget is spent, for the
-// lookups that wait as for those that follow, with one line.
+// A session gives up a remote that never answers once the budget is spent. It ends the
+// lookups that wait, starts no others, and says so in one line.
 func TestBudgetEndsLookups(t *testing.T) {
 	m := newMachine(t, t.TempDir(), backendtest.Faulty(backendtest.Memory(), hang), func(c *cache.SessionConfig) {
 		c.Budget = 20 * time.Millisecond
@@ -222,7 +221,7 @@ func TestBudgetEndsLookups(t *testing.T) {
 	}
 }
 
-// The end of the session ends lookups that are still under way, without a word.
+// The end of the session ends the lookups under way, and nothing is said.
 func TestEndOfSessionEndsLookups(t *testing.T) {
 	m := newMachine(t, t.TempDir(), backendtest.Faulty(backendtest.Memory(), hang))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -275,7 +274,7 @@ func TestCorruptObjects(t *testing.T) {
 	}
 }
 
-// An intact entry object of another action is no answer to this one's lookup.
+// An intact entry object that lies under another action's key is a miss.
 func TestObjectOfAnotherAction(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), store)

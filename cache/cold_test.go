@@ -10,14 +10,14 @@ import (
 	"github.com/larderbuild/larder/cache"
 )
 
-// A build of what nobody has built waits for a few lookups, not for all: for
-// very few where the remote has no manifest of the module, either.
+// A build of what nobody has built waits for its first lookups and not for the others.
+// It waits for fewer where the remote has no manifest of the module.
 func TestColdBuild(t *testing.T) {
 	t.Run("without a profile", func(t *testing.T) { testColdBuild(t, 64) })
 	t.Run("of a new module", func(t *testing.T) { testColdBuild(t, 2+8, under(profile)) })
 }
 
-// testColdBuild expects no more than the first requests to be waited for.
+// testColdBuild expects that a build waits for the first requests alone.
 func testColdBuild(t *testing.T, first int, options ...func(*cache.SessionConfig)) {
 	release := make(chan struct{})
 	asked := 0

@@ -208,8 +208,8 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// TestKilled kills a process in the middle of its uploads, again and again at
-// other moments: what is in the remote is whole, and Flush brings the rest.
+// TestKilled kills a process in the middle of its uploads, at ten different moments.
+// What is in the remote then is whole, and Flush brings the rest.
 func TestKilled(t *testing.T) {
 	if root := os.Getenv("LARDER_TEST_VICTIM"); root != "" {
 		victim(t, root)

@@ -31,7 +31,7 @@ func head(name string) string {
 		"build id \"" + name + "/content\"\n"
 }
 
-// lazy makes a session lazy, whose last resorts fail the test.
+// lazy makes a session lazy. The test fails if it needs its last resorts.
 func lazy(t *testing.T) func(*cache.SessionConfig) {
 	return lazily(cache.Lazy{
 		Rebuild: func(context.Context) error { t.Error("built again"); return nil },
@@ -66,7 +66,7 @@ func compiled(t *testing.T) backend.Store {
 	return store
 }
 
-// wantLazy gets name, whose answer is to be its head and a hole.
+// wantLazy expects that a get of name is answered with its head and a hole.
 func wantLazy(t *testing.T, m *machine, name string) protocol.Entry {
 	t.Helper()
 	hole := strings.Repeat("\x00", len(archive(name))-len(head(name)))
@@ -89,7 +89,7 @@ func wantNoSessions(t *testing.T, dir string) {
 	}
 }
 
-// A build that the manifest knows does without the bytes of archives.
+// A build of which the manifest knows everything does without the bytes of archives.
 func TestLazy(t *testing.T) {
 	store, requests := traced(compiled(t))
 	m := newMachine(t, t.TempDir(), store, under(profile), lazy(t))
@@ -129,8 +129,8 @@ func TestLazy(t *testing.T) {
 	}
 }
 
-// No miss is answered before what was given out is whole, and from then on
-// everything is.
+// A miss is answered once all archives that were given out are whole. Those given out
+// later are whole at once.
 func TestBarrier(t *testing.T) {
 	m := newMachine(t, t.TempDir(), compiled(t), under(profile), lazy(t))
 	m.wantMiss(t, "an index, before any archive")
@@ -149,8 +149,8 @@ func TestBarrier(t *testing.T) {
 	wantNoSessions(t, m.dir)
 }
 
-// What the manifest does not name is looked up, and what a compiler would read is on
-// its way by then.
+// While a lookup asks for what the manifest does not name, the archives that a compiler
+// would read are on their way.
 func TestAheadOfTheBarrier(t *testing.T) {
 	fetched := make(chan struct{})
 	var once sync.Once
@@ -179,8 +179,8 @@ func TestAheadOfTheBarrier(t *testing.T) {
 	wantWhole(t, e, "fmt")
 }
 
-// Whatever can be taken from a remote after the manifest is taken, and no miss is
-// answered over a hole.
+// A remote may lose anything after it has given the manifest. No miss is answered over a
+// hole.
 func TestBarrierWithoutPacks(t *testing.T) {
 	remove := func(t *testing.T, store backend.Store, prefix string) {
 		t.Helper()
@@ -241,8 +241,8 @@ func TestBarrierWithoutPacks(t *testing.T) {
 	}
 }
 
-// Where bytes are to be had nowhere, the go command has to end: the miss gets no
-// answer, and neither does any other.
+// If the bytes can be had nowhere, the go command has to end. No miss is answered any
+// more.
 func TestAbandon(t *testing.T) {
 	inner := compiled(t)
 	var broken atomic.Bool
@@ -283,8 +283,8 @@ func TestAbandon(t *testing.T) {
 	}
 }
 
-// A manifest whose heads are not those of the archives makes no build compile
-// against something else than it was told.
+// A manifest may name heads that are not those of the archives. The build ends then, and
+// compiles nothing against them.
 func TestForgedHead(t *testing.T) {
 	store := compiled(t)
 	forged := manifest(t, store, profile)
@@ -313,7 +313,7 @@ func TestForgedHead(t *testing.T) {
 	}
 }
 
-// A command that links needs the bytes each time, and the manifest says so.
+// A command that links needs the bytes each time. The manifest remembers that.
 func TestEagerCommand(t *testing.T) {
 	store := compiled(t)
 	command := func(c *cache.SessionConfig) { c.Command, c.Links = [32]byte{1}, true }
@@ -338,7 +338,7 @@ func TestEagerCommand(t *testing.T) {
 	wantLazy(t, m, "fmt")
 }
 
-// What a session did without is brought later, for the next one.
+// The process in the background brings what a session did without.
 func TestBringLater(t *testing.T) {
 	for name, upload := range map[string]bool{"a writer": true, "a reader": false} {
 		t.Run(name, func(t *testing.T) {

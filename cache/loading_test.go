@@ -29,8 +29,8 @@ func load(t *testing.T, m *machine, checkout string, put bool) {
 	}
 }
 
-// The indexes of a fresh checkout are in no remote: nothing waits for lookups of
-// them. What is missing later is looked up as ever.
+// No remote has the indexes of a fresh checkout, so a session does not wait for lookups
+// of them. It does look up what is missing later.
 func TestIndexesOfAFreshCheckout(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), store, under(profile))
@@ -58,8 +58,8 @@ func TestIndexesOfAFreshCheckout(t *testing.T) {
 	}
 }
 
-// A build of which the manifest knows the indexes and nothing else, as after a new
-// flag, finds what another profile has put, after a few gets.
+// After a new flag the manifest knows a build's indexes and nothing else. After a few gets
+// the build finds what another profile has put.
 func TestNewFlags(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), store, under(profile))

@@ -37,8 +37,8 @@ type machine struct {
 	log   *bytes.Buffer
 }
 
-// newMachine starts a session over store in dir, with the values that tests
-// need and change may turn.
+// newMachine starts a session over store in dir, with values for tests, which change may
+// change.
 func newMachine(t testing.TB, dir string, store backend.Store, change ...func(*cache.SessionConfig)) *machine {
 	t.Helper()
 	m := &machine{dir: dir, stats: new(cache.Stats), log: new(bytes.Buffer)}

@@ -12,8 +12,8 @@ import (
 	"github.com/larderbuild/larder/cache"
 )
 
-// A fresh machine whose build the manifest knows makes two requests for it: the
-// manifest, and the one chunk. A build without news writes nothing.
+// A fresh machine makes two requests for a build that the manifest knows: for the
+// manifest, and for the one chunk. A build without news writes nothing.
 func TestWarmRemote(t *testing.T) {
 	store := built(t)
 
@@ -43,8 +43,8 @@ func TestWarmRemote(t *testing.T) {
 	}
 }
 
-// Whatever becomes of packs and manifests, builds get what the entry objects
-// hold, and the next publication puts it right.
+// If packs or manifests are damaged or lost, builds find the entry objects, and the next
+// publication puts it right.
 func TestDamagedPacks(t *testing.T) {
 	isPack := func(key string) bool { return strings.Contains(key, "/p/") }
 	isManifest := func(key string) bool { return strings.Contains(key, "/m/") }
@@ -90,7 +90,7 @@ func TestDamagedPacks(t *testing.T) {
 	}
 }
 
-// A remote that hangs in a pack holds a build up by the budget and no more.
+// A remote that hangs in a pack holds a build up by the budget at most.
 func TestHangingPack(t *testing.T) {
 	store := built(t)
 	for name, fault := range map[string]backendtest.Fault{
@@ -113,7 +113,7 @@ func TestHangingPack(t *testing.T) {
 	}
 }
 
-// A session may be over before its manifest is there.
+// A session that ends before its manifest has come publishes all the same.
 func TestCloseBeforeManifest(t *testing.T) {
 	for range 20 {
 		slow := faultyAt(backendtest.Memory(), "/m/", backendtest.Fault{Delay: time.Millisecond})
@@ -128,7 +128,7 @@ func TestCloseBeforeManifest(t *testing.T) {
 	}
 }
 
-// Sessions at the same time on one machine fetch everything once.
+// Two sessions at the same time on one machine fetch everything once.
 func TestTwoSessionsOnOneMachine(t *testing.T) {
 	store := built(t)
 

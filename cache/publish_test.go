@@ -36,7 +36,7 @@ func TestChangedPackage(t *testing.T) {
 	}
 }
 
-// What a build puts again as it was is no news.
+// A put of what the manifest names already is no news.
 func TestSamePutAgain(t *testing.T) {
 	store := built(t)
 
@@ -53,7 +53,7 @@ func TestSamePutAgain(t *testing.T) {
 	}
 }
 
-// Module indexes travel with other news and make none.
+// A module index travels with other news, and is no news by itself.
 func TestModuleIndexes(t *testing.T) {
 	store := backendtest.Memory()
 	index := "go index v2\n" + big("index")
@@ -94,7 +94,7 @@ func TestNewProfile(t *testing.T) {
 	}
 }
 
-// Packs that grew too many are rewritten as one, and nothing of them is lost.
+// A publication rewrites too many packs as one, and loses nothing of them.
 func TestCompaction(t *testing.T) {
 	store := backendtest.Memory()
 	var names []string

@@ -38,8 +38,8 @@ func newPair(t *testing.T, dir string, store backend.Store) *pair {
 	return &pair{cfg, store, where}
 }
 
-// natively has a build without larder use the cache, that is: with no more than
-// the local tier.
+// natively has a build use the cache as one without larder does: it has nothing but the
+// local tier.
 func (p *pair) natively(t *testing.T, build func(*machine)) {
 	t.Helper()
 	m := newMachine(t, p.Local.Path(), nil)
@@ -74,8 +74,7 @@ func TestRestore(t *testing.T) {
 	if planned.Load() == 0 || planned.Load() != done.Load() {
 		t.Errorf("%d bytes announced, %d done", planned.Load(), done.Load())
 	}
-	// Nothing looks used; what is used after all shows, and what is not does
-	// not, also after a second restore.
+	// Nothing looks used. A use shows, and is gone after a second restore.
 	if used, err := b.Local.UsedSince(time.Now()); err != nil || len(used) != 0 {
 		t.Errorf("%d entries look used, %v", len(used), err)
 	}
@@ -150,13 +149,13 @@ func TestSave(t *testing.T) {
 		t.Errorf("%d entries in packs %+v", len(now.Entries), now.Packs)
 	}
 
-	// What the manifest names is a helper's, too.
+	// A helper finds what the manifest names, too.
 	c := newMachine(t, t.TempDir(), store, under(profile))
 	defer c.Close(0)
 	rebuild(t, c, "fmt", "net", "net/http", "pantry 2", "pantry")
 }
 
-// A pack that is lost is made up for by the next save.
+// The next save makes up for a pack that is lost.
 func TestSaveRepairs(t *testing.T) {
 	store := backendtest.Memory()
 	a := newPair(t, t.TempDir(), store)
@@ -179,7 +178,7 @@ func TestSaveRepairs(t *testing.T) {
 	newPair(t, t.TempDir(), store).want(t, cache.Restored{Entries: 8})
 }
 
-// A body that the disk has spoiled is not passed on.
+// Save does not publish a body that the disk has spoiled.
 func TestSaveSpoiledBodies(t *testing.T) {
 	store := backendtest.Memory()
 	a := newPair(t, t.TempDir(), store)
@@ -195,7 +194,7 @@ func TestSaveSpoiledBodies(t *testing.T) {
 	newPair(t, t.TempDir(), store).want(t, cache.Restored{Entries: 7})
 }
 
-// An entry that has no place on the disk costs the others nothing.
+// An entry that can't be written to the disk costs the others nothing.
 func TestRestoreBesideObstacles(t *testing.T) {
 	store := backendtest.Memory()
 	a := newPair(t, t.TempDir(), store)

@@ -19,8 +19,8 @@ func scoped(write string, read ...string) func(*cache.SessionConfig) {
 // pull is a session for a pull request.
 func pull(name string) func(*cache.SessionConfig) { return scoped(name, name, "main") }
 
-// A pull request takes what main has, writes what is new to its own scope and
-// nothing else, and finds it there the next time. Others see nothing of it.
+// A pull request takes what main has, and writes to its own scope what is new and
+// nothing else. It finds that there the next time; others don't.
 func TestScopes(t *testing.T) {
 	for name, profiles := range map[string]func(*cache.SessionConfig){
 		"with manifests":    under(profile),
@@ -64,7 +64,7 @@ func TestScopes(t *testing.T) {
 	}
 }
 
-// The manifest of a pull request names what main's does not.
+// The manifest of a pull request names only what main's does not.
 func TestNewsOfAPullRequest(t *testing.T) {
 	store := built(t)
 
@@ -93,8 +93,8 @@ func TestNewsOfAPullRequest(t *testing.T) {
 	}
 }
 
-// Of two scopes that name an action, the first counts; where its entry is no good,
-// the second.
+// If two scopes have an action the first counts. If its entry is no good, the second
+// does.
 func TestOrderOfScopes(t *testing.T) {
 	store := backendtest.Memory()
 	for _, scope := range []string{"pr-7", "main"} {
@@ -138,8 +138,8 @@ func generate(t *testing.T) *sign.Key {
 	return k
 }
 
-// What is written is signed, also by Flush, and what is not signed by who is
-// trusted is a miss: from the manifest, from packs and from entry objects.
+// A session and Flush sign all that they write. What no trusted key has signed is a miss,
+// be it in a manifest, in a pack or in an entry object.
 func TestTrust(t *testing.T) {
 	k := generate(t)
 	store := backendtest.Memory()
@@ -179,8 +179,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// Who does not sign leaves a journal that nobody signs, either: whoever flushes has
-// not seen what came of it.
+// A session that does not sign leaves a journal for which Flush signs nothing, either:
+// Flush has not seen how the entries were made.
 func TestFlushSignsNothingUnsigned(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), store)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestTransitions goes through every event in every state. Whatever settles an entry
-// wakes those who wait for it, and nothing unsettles one that is in the local tier.
+// TestTransitions goes through every event in every state. An event that settles an
+// entry wakes those who wait for it, and no event unsettles an entry.
 func TestTransitions(t *testing.T) {
 	everyState := []state{absent, bringing, present, brought, forfeited}
 	everyEvent := []event{claimed, released, noticed, superseded, installed, failed}
@@ -44,7 +44,8 @@ func TestTransitions(t *testing.T) {
 	}
 }
 
-// TestLead shows that all look again when it changes who fetches.
+// TestLeadership shows that all who wait look again when another process takes over
+// the fetching.
 func TestLeadership(t *testing.T) {
 	s := newStates(2)
 	if _, changed := s.look(0); changed != nil {

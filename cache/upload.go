@@ -21,8 +21,8 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// While the build runs, uploads leave it the cores and most of the network;
-// afterwards they take what there is.
+// While the build runs, uploads leave it the cores and most of the network. Afterwards
+// they take all of both.
 const (
 	uploadsDuringBuild = 4
 	uploadsAfterBuild  = 32
@@ -145,6 +145,7 @@ func (u *uploader) next(ctx context.Context) (session.Upload, error) {
 	}
 }
 
+// finish notes how an upload ended, in the journal and for those who wait.
 func (u *uploader) finish(up session.Upload, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

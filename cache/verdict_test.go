@@ -15,8 +15,8 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// TestVerdict shows what becomes of a use, of each kind, by what the manifest, another
-// scope and the local tier have for its action.
+// TestVerdict shows what becomes of a use. That depends on its kind, and on what the
+// manifest, another scope and the local tier have for its action.
 func TestVerdict(t *testing.T) {
 	action := protocol.ActionID{1}
 	output := func(body string) protocol.OutputID { return sha256.Sum256([]byte(body)) }

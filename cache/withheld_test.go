@@ -54,8 +54,8 @@ func wantNoSecret(t *testing.T, store backend.Store, prefix string) {
 	}
 }
 
-// wantNewsAlone has a session in dir that does not know the secret use what tells it,
-// and publish other news and nothing of that.
+// wantNewsAlone has a session in dir that does not know the secret use the entry that
+// holds it. The session publishes other news, and not that entry.
 func wantNewsAlone(t *testing.T, dir string, store backend.Store) {
 	t.Helper()
 	m := newMachine(t, dir, store, under(profile))
@@ -68,9 +68,9 @@ func wantNewsAlone(t *testing.T, dir string, store backend.Store) {
 	wantNoSecret(t, store, "v1/")
 }
 
-// What holds a secret is served here, and goes nowhere: not by the session that
-// put it, not by one that knows no secrets and finds it in the local tier, and not
-// by Flush. It is told from what tells nothing by who put it, and by when.
+// An entry that holds a secret is served here, and goes nowhere: not by the session that
+// put it, not by one that knows no secrets and finds it in the local tier, and not by
+// Flush.
 func TestWithheld(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), store, under(profile), knowing)
@@ -93,10 +93,10 @@ func TestWithheld(t *testing.T) {
 		}
 	}
 
-	// Who does not know the secret uses it, and publishes other news.
+	// A session that does not know the secret uses the entry, and publishes other news.
 	wantNewsAlone(t, a.dir, store)
 
-	// A put of the same again says nothing new; one without the secret does.
+	// A put of the same changes nothing. A put without the secret takes the mark away.
 	c := newMachine(t, a.dir, store, under(profile))
 	c.put(t, "log", telling)
 	c.Close(time.Minute)
@@ -109,7 +109,7 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
-// Who uploads nothing, or not that, notes it for those who do.
+// A session that uploads nothing, or not that entry, marks it for those that do.
 func TestWithheldWhoeverPuts(t *testing.T) {
 	for name, change := range map[string]func(*cache.SessionConfig){
 		"read-only": func(c *cache.SessionConfig) { c.Upload = false },
@@ -126,7 +126,7 @@ func TestWithheldWhoeverPuts(t *testing.T) {
 	}
 }
 
-// A put that was still to be uploaded is overtaken by one that holds a secret.
+// A put that holds a secret overtakes one that was still to be uploaded.
 func TestWithheldBeforeFlush(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), backendtest.Faulty(store, func(string, string) backendtest.Fault {
@@ -148,8 +148,8 @@ func TestWithheldBeforeFlush(t *testing.T) {
 	}
 }
 
-// What a go command without larder has made is searched when it is packed, and what
-// a manifest names of it, from a time before, is named no longer.
+// Save searches what a go command without larder has made. An entry that holds a secret
+// leaves the manifest, too.
 func TestSaveWithholds(t *testing.T) {
 	store := backendtest.Memory()
 	a := newMachine(t, t.TempDir(), nil)
@@ -173,7 +173,7 @@ func TestSaveWithholds(t *testing.T) {
 	wantNoSecret(t, store, "v1/")
 }
 
-// Marks go with the entries that they are for.
+// A mark goes with its entry.
 func TestSweepWithheld(t *testing.T) {
 	a := newMachine(t, t.TempDir(), backendtest.Memory(), knowing)
 	a.put(t, "log", telling)
