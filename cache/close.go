@@ -91,7 +91,7 @@ func (c *Cache) news() session.Record {
 	if c.publishing.costs.unanswered() && (c.promised.links || !c.publishing.made.Load()) {
 		r.Eager = c.promised.command
 	}
-	found := &holdings{own: published{Manifest: new(pack.Manifest)}}
+	found := &holdings{written: published{Manifest: new(pack.Manifest)}}
 	if known != nil {
 		found = &known.holdings
 		r.Uses = append(r.Uses, known.refusals(c.promised.states.refusals(), r.Uses)...)
@@ -101,7 +101,7 @@ func (c *Cache) news() session.Record {
 			u.Kind = session.Misplaced
 		}
 	}
-	if !c.publisher(found).needed(found.own, r) {
+	if !c.publisher(found).needed(found.written, r) {
 		return session.Record{}
 	}
 	return r
@@ -130,9 +130,9 @@ func (c *Cache) publish(ctx context.Context, news session.Record) error {
 		}
 		found = &fetched
 	}
-	err := c.publisher(found).publish(ctx, found.own, news)
+	err := c.publisher(found).publish(ctx, found.written, news)
 	if err != nil && ctx.Err() == nil {
-		c.lookups.complain("publish", c.promised.library.own.key(), err)
+		c.lookups.complain("publish", c.promised.library.written.key(), err)
 	}
 	return err
 }

@@ -155,5 +155,5 @@ func flushRecord(ctx context.Context, l *library, s *session.Session, w *withhel
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	return newPublisher(l, &found, w, s, time.Now()).publish(ctx, found.own, r)
+	return newPublisher(l, &found, w, s, time.Now()).publish(ctx, found.written, r)
 }

@@ -14,14 +14,14 @@ import (
 // library is a profile's manifests, in the scope that is written and in those that are
 // read.
 type library struct {
-	own  *manifests   // in the scope that is written
-	read []*manifests // in the order of their scopes; own may be among them
+	written *manifests   // in the scope that is written
+	read    []*manifests // in the order of their scopes; written may be among them
 }
 
 func newLibrary(r *remote, target session.Target) *library {
-	l := &library{own: newManifests(r, r.scope, target)}
+	l := &library{written: newManifests(r, r.scope, target)}
 	for _, scope := range r.read {
-		m := l.own
+		m := l.written
 		if scope != r.scope {
 			m = newManifests(r, scope, target)
 		}
@@ -32,10 +32,10 @@ func newLibrary(r *remote, target session.Target) *library {
 
 // holdings is what the manifests of a library name. It does not change once loaded.
 type holdings struct {
-	own published // in the scope that is written
+	written published // in the scope that is written
 
 	// found names for each action what the first scope that is read names for
-	// it. Its entries between from and to are own's.
+	// it. Its entries between from and to are those of written.
 	found    *pack.Manifest
 	from, to int
 }
@@ -47,8 +47,8 @@ type getManifest func(*manifests, context.Context) (published, error)
 // returns their errors. The others are in the holdings.
 func (l *library) load(ctx context.Context, get getManifest, complain func(*manifests, error)) (holdings, error) {
 	all := l.read
-	if !slices.Contains(all, l.own) {
-		all = append(slices.Clone(all), l.own)
+	if !slices.Contains(all, l.written) {
+		all = append(slices.Clone(all), l.written)
 	}
 	found := make([]published, len(all))
 	errs := make([]error, len(all))
@@ -66,27 +66,27 @@ func (l *library) load(ctx context.Context, get getManifest, complain func(*mani
 		}
 	}
 	h := l.merge(found[:len(l.read)])
-	h.own = found[slices.Index(all, l.own)]
+	h.written = found[slices.Index(all, l.written)]
 	return h, errors.Join(errs...)
 }
 
 // loadToPublish loads all manifests, for a publication. It fails if the one that is to
 // be written can't be had. One that is there and is no good can be replaced.
 func (l *library) loadToPublish(ctx context.Context, get getManifest) (holdings, error) {
-	var own error
+	var missing error
 	h, _ := l.load(ctx, get, func(m *manifests, err error) {
-		if m == l.own && !refused(err) {
-			own = err
+		if m == l.written && !refused(err) {
+			missing = err
 		}
 	})
-	return h, errors.Join(own, context.Cause(ctx))
+	return h, errors.Join(missing, context.Cause(ctx))
 }
 
 // merge puts together what the manifests of the scopes that are read name.
 func (l *library) merge(found []published) holdings {
 	if len(found) == 1 && !l.reachesOut(found[0].Manifest) {
 		h := holdings{found: found[0].Manifest}
-		if l.read[0] == l.own {
+		if l.read[0] == l.written {
 			h.to = len(h.found.Entries)
 		}
 		return h
@@ -106,7 +106,7 @@ func (l *library) merge(found []published) holdings {
 			e.Pack += packs // of no meaning where it is in none
 			h.found.Entries = append(h.found.Entries, e)
 		}
-		if l.read[i] == l.own {
+		if l.read[i] == l.written {
 			h.from, h.to = from, len(h.found.Entries)
 		}
 	}
@@ -123,8 +123,8 @@ func (l *library) reads(scope string) bool {
 	return slices.ContainsFunc(l.read, func(m *manifests) bool { return m.scope == scope })
 }
 
-// isOwn reports whether entry i of found is of the scope that is written.
-func (h *holdings) isOwn(i int) bool { return h.from <= i && i < h.to }
+// isOfWritten reports whether entry i of found is of the scope that is written.
+func (h *holdings) isOfWritten(i int) bool { return h.from <= i && i < h.to }
 
 // elsewhere returns what the scopes that are only read name, by action. The scope
 // that is written need not name it, too.
@@ -134,7 +134,7 @@ func (h *holdings) elsewhere() map[protocol.ActionID]protocol.OutputID {
 	}
 	outputs := make(map[protocol.ActionID]protocol.OutputID)
 	for i := range h.found.Entries {
-		if e := &h.found.Entries[i]; !h.isOwn(i) {
+		if e := &h.found.Entries[i]; !h.isOfWritten(i) {
 			outputs[e.Action] = e.Output
 		}
 	}

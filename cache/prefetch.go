@@ -98,7 +98,7 @@ func everything(*pack.Entry) bool { return true }
 // several processes on one machine one fetches, and the others wait for what it
 // brings.
 func (p *prefetch) bring(ctx context.Context, w wanted) {
-	lock := flock.New(p.library.own.copy+".lock", flock.SetPermissions(0o600))
+	lock := flock.New(p.library.written.copy+".lock", flock.SetPermissions(0o600))
 	defer lock.Close()
 	taken, err := lock.TryLock()
 	leading := taken || err != nil // without locks each fetches for itself

@@ -30,7 +30,7 @@ func newPromises(h holdings, complete bool) *promises {
 		p.index[e.Action] = i
 		p.indexed = p.indexed || isModuleIndex(e.Inline)
 	}
-	p.isNew = complete && h.own.version == "" && len(h.found.Entries) == 0
+	p.isNew = complete && h.written.version == "" && len(h.found.Entries) == 0
 	return p
 }
 
@@ -52,7 +52,7 @@ func (p *promises) refusals(refused []int, uses []session.Use) (leaving []sessio
 		used[u.Action] = true
 	}
 	for _, i := range refused {
-		if action := p.found.Entries[i].Action; p.isOwn(i) && !used[action] {
+		if action := p.found.Entries[i].Action; p.isOfWritten(i) && !used[action] {
 			leaving = append(leaving, session.Use{Action: action, Kind: session.Refused})
 		}
 	}

@@ -50,8 +50,8 @@ type packing struct {
 // newPublisher returns a publisher into l, whose manifests hold found.
 func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, now time.Time) *publisher {
 	return &publisher{
-		Config:    l.own.remote.Config,
-		manifests: l.own,
+		Config:    l.written.remote.Config,
+		manifests: l.written,
 		elsewhere: found.elsewhere(),
 		withheld:  w,
 		marked:    w.actions(),

@@ -36,7 +36,7 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 	start := time.Now()
 	r := newRemote(cfg, store, target)
 	l := newLibrary(r, target)
-	if err := l.own.noteRestoration(restoration{start: start}); err != nil {
+	if err := l.written.noteRestoration(restoration{start: start}); err != nil {
 		return Restored{}, err
 	}
 	found, err := l.load(ctx, (*manifests).fetch, func(*manifests, error) {})
@@ -44,7 +44,7 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 	case err != nil && len(found.found.Entries) == 0:
 		return Restored{}, fmt.Errorf("fetch the manifest: %w", err)
 	case err != nil:
-		r.complain("fetch the manifest", l.own.key(), err)
+		r.complain("fetch the manifest", l.written.key(), err)
 		err = nil
 	}
 	p := newPrefetch(r, l)
@@ -62,7 +62,7 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 		_ = cfg.Local.SetUsed(action, unused) // if that fails the entry counts as used
 	}
 	if len(failed) > 0 {
-		err = l.own.noteRestoration(restoration{start, failed})
+		err = l.written.noteRestoration(restoration{start, failed})
 	}
 	return counts, errors.Join(context.Cause(ctx), err)
 }

@@ -29,7 +29,7 @@ type Saved struct {
 func Save(ctx context.Context, cfg Config, store backend.Store, target session.Target) (Saved, error) {
 	now := time.Now()
 	l := newLibrary(newRemote(cfg, store, target), target)
-	restored, known := l.own.lastRestoration()
+	restored, known := l.written.lastRestoration()
 	if !known {
 		restored.start = now
 	}
@@ -47,11 +47,11 @@ func Save(ctx context.Context, cfg Config, store backend.Store, target session.T
 		return Saved{}, fmt.Errorf("fetch the manifest: %w", err)
 	}
 	p := newPublisher(l, &found, newWithheld(cfg), s, now)
-	if err := p.publish(ctx, found.own, session.Record{Uses: uses}); err != nil {
+	if err := p.publish(ctx, found.written, session.Record{Uses: uses}); err != nil {
 		return p.saved, err
 	}
 	if len(restored.failed) > 0 { // the publication has put them right
-		return p.saved, l.own.noteRestoration(restoration{start: restored.start})
+		return p.saved, l.written.noteRestoration(restoration{start: restored.start})
 	}
 	return p.saved, nil
 }

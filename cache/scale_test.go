@@ -61,7 +61,7 @@ var (
 
 // heldBy returns what a library holds that has nothing but found.
 func heldBy(found published) holdings {
-	return holdings{own: found, found: found.Manifest, to: len(found.Entries)}
+	return holdings{written: found, found: found.Manifest, to: len(found.Entries)}
 }
 
 func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*library, []byte) {
@@ -72,7 +72,7 @@ func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*librar
 	}
 	cfg := Config{Local: local, MaxObject: 1 << 30, Stats: new(Stats), Log: slog.New(slog.DiscardHandler)}
 	l := newLibrary(newRemote(cfg, backendtest.Memory(), scaledTarget), scaledTarget)
-	if err := l.own.publish(b.Context(), published{}, found.Manifest); err != nil {
+	if err := l.written.publish(b.Context(), published{}, found.Manifest); err != nil {
 		b.Fatal(err)
 	}
 	return l, object
@@ -91,7 +91,7 @@ func BenchmarkStartUp(b *testing.B) {
 			before := heap()
 			var p *prefetch
 			for b.Loop() {
-				p = newPrefetch(l.own.remote, l)
+				p = newPrefetch(l.written.remote, l)
 				found, err := l.loadToPublish(b.Context(), (*manifests).fetch)
 				if err != nil {
 					b.Fatal(err)
@@ -113,7 +113,7 @@ func BenchmarkPromote(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			found, _ := scaled(n)
 			l, _ := scaledLibrary(b, localdisk.New(b.TempDir()), found)
-			p := newPrefetch(l.own.remote, l)
+			p := newPrefetch(l.written.remote, l)
 			p.begin(newPromises(heldBy(found), true))
 			p.plan(everything, true)
 			for i := 0; b.Loop(); i++ {
@@ -154,12 +154,12 @@ func BenchmarkPublish(b *testing.B) {
 			defer s.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				old, err := l.own.fetch(b.Context())
+				old, err := l.written.fetch(b.Context())
 				if err != nil {
 					b.Fatal(err)
 				}
 				old.Entries, old.Packs = found.Entries, nil
-				p := newPublisher(l, &holdings{}, newWithheld(l.own.remote.Config), s, time.Now())
+				p := newPublisher(l, &holdings{}, newWithheld(l.written.remote.Config), s, time.Now())
 				if err := p.publish(b.Context(), old, session.Record{Uses: uses}); err != nil {
 					b.Fatal(err)
 				}

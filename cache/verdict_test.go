@@ -61,7 +61,7 @@ func TestVerdict(t *testing.T) {
 			now := time.Now()
 			today := pack.DayOf(now)
 			old := published{Manifest: new(pack.Manifest), version: "1"}
-			found := &holdings{own: old, found: new(pack.Manifest)}
+			found := &holdings{written: old, found: new(pack.Manifest)}
 			if test.lent {
 				old.version = ""
 			}

@@ -21,13 +21,14 @@
 //
 // A line for each thing that happened follows:
 //
-//   - <action ID> <build cost>               an upload is to be done
-//   - <action ID>                            it is done
-//     <kind> <action ID> <output ID> <cost>    a [Use] is to be published
-//     eager <SHA-256 of the command line>      with the uses: the command reads archives
-//     bring                                    the local tier is to get what the manifest names
+//	<kind> <action ID> <output ID> <cost>    a [Use] is to be published
+//	eager <SHA-256 of the command line>      with the uses: the command reads archives
+//	bring                                    the local tier is to get what the manifest names
+//	+ <action ID> <cost>                     an upload is to be done
+//	- <action ID>                            it is done
 //
-// Costs are in nanoseconds, hashes in hex, and a kind is one character; see [Kind].
+// Costs are those of building the entry, in nanoseconds. Hashes are in hex. A kind is
+// one character; see [Kind].
 // A "+" is written before the put is answered. An action that is put and uploaded
 // several times has several of both. The uses stand in the order in which the
 // session asked for them. They are written at the end of the session.
