@@ -34,6 +34,10 @@ type report struct {
 	Misses                 int    // gets that missed after the first of them
 }
 
+// whole says that tests try every row of their tables and every version of the go
+// command, not one for each reason.
+var whole = os.Getenv("LARDER_TEST_ALL") != ""
+
 func TestMain(m *testing.M) {
 	if file := os.Getenv(helperReport); file != "" {
 		if err := helper(file); err != nil {

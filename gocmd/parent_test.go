@@ -93,6 +93,9 @@ exit $?
 		{"helper in a script", []string{"GOCACHEPROG=" + filepath.Join(module, "wrapper")}, `go build .`, gocmd.Command{}, "is not the go command"},
 		{"no go command", nil, `printf '' | "$HELPER" >/dev/null; true`, gocmd.Command{}, "is not the go command"},
 	} {
+		if tt.name == "newer" && !whole {
+			continue // a row that vets has to compile vet and the standard library first
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			reports := filepath.Join(t.TempDir(), "reports")
 			env := slices.Concat(environ(helped(t, reports)...),

@@ -23,11 +23,16 @@ import (
 // modulePath marks larder's own go.mod among those found on the way up.
 const modulePath = "github.com/larderbuild/larder"
 
-// buildLimit bounds one build, and so the wait for another process's.
-const buildLimit = 10 * time.Minute
+const (
+	// buildLimit bounds one build, and the wait for another process's.
+	buildLimit = 10 * time.Minute
 
-// binary returns the path of the server that pkg is the main package of,
-// building it if this version has not been built on this machine before.
+	// keepUnused is how long the servers of other versions are kept.
+	keepUnused = 30 * 24 * time.Hour
+)
+
+// binary returns the path of the server whose main package is pkg. It builds the server
+// if nobody has built this version on this machine before.
 func binary(t testing.TB, pkg string) string {
 	t.Helper()
 	file, err := build(t.Context(), pkg)
@@ -46,6 +51,9 @@ func unavailable(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
+// build is binary without a test. The test binaries of several packages call it at the
+// same time: of those that want the same server one builds it and the others wait, and
+// different servers are built side by side.
 func build(ctx context.Context, pkg string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
@@ -74,10 +82,10 @@ func build(ctx context.Context, pkg string) (string, error) {
 	}
 	file := filepath.Join(dir, name)
 	if _, err := os.Stat(file); err == nil {
-		return file, nil
+		now := time.Now()
+		return file, os.Chtimes(dir, now, now) // it is in use
 	}
 
-	// The test binaries of several packages start at once; one builds.
 	lock := flock.New(file + ".lock")
 	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
 		return "", err
@@ -94,11 +102,30 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
 	}
-	return file, os.Rename(temp, file)
+	if err := os.Rename(temp, file); err != nil {
+		return "", err
+	}
+	return file, removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
 }
 
-// cleanEnviron is the environment without what a test of larder may have set
-// for larder's sake: servers are built by the plain go command.
+// removeUnused removes the versions in folder that were last used before a time.
+func removeUnused(folder string, before time.Time) error {
+	versions, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if info, err := v.Info(); err == nil && info.ModTime().Before(before) {
+			if err := os.RemoveAll(filepath.Join(folder, v.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// cleanEnviron returns the environment without what a test of larder may have set for
+// larder: the go command builds servers without larder.
 func cleanEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
@@ -106,8 +133,8 @@ func cleanEnviron() []string {
 	})
 }
 
-// modulesDir finds the servers' module from the working directory, which
-// under go test is the folder of the package that is tested.
+// modulesDir returns the folder of the servers' module. It looks for it above the working
+// directory, which under go test is the folder of the package that is tested.
 func modulesDir() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

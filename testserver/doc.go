@@ -1,15 +1,15 @@
-// Package testserver starts the real servers that tests run against, on
-// loopback, one per call, gone when the test ends: [S3] (versitygw over a
-// directory), [S3WithIAM] (the same with users who may not do everything), [GCS]
-// (fake-gcs-server in memory), and between larder and any of them a [Proxy] that
-// is slow, silent or broken on demand.
+// Package testserver starts the real servers that tests run against: [S3] (versitygw over
+// a directory), [S3WithIAM] (the same with users who may not do everything) and [GCS]
+// (fake-gcs-server in memory). Each call starts a server of its own, on loopback, which
+// ends with the test. Between larder and any of them a [Proxy] may stand, which is slow,
+// silent or broken on demand.
 //
-// The servers are pinned in a module of their own (modules/go.mod), so that
-// their dependencies stay out of larder's, and are built from it on first
-// use; the binaries are kept in the user's cache directory, in a folder named
-// after that module's go.sum. A new server is one line in its tool directive
-// and one small file here.
+// A module of its own (modules/go.mod) pins the servers, so that their dependencies stay
+// out of larder's. A server is built at its first use. The user's cache directory keeps
+// the binaries, in a folder named after that module's go.sum and the version of Go;
+// folders that were not used for a month go when another is made. A new server is one
+// line in the module's tool directive and one small file here.
 //
-// Where a server cannot be built or started the test is skipped, except where
-// CI is set: there it fails, so that nothing goes untested unnoticed.
+// If a server cannot be built or started, the test is skipped. Where CI is set it fails
+// instead, so that nothing goes untested unnoticed.
 package testserver
