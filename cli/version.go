@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 )
 
 // build is the result of larder version.
@@ -25,12 +25,12 @@ func (b build) String() string {
 	return text
 }
 
-func (p *program) versionCommand() *cli.Command {
-	return &cli.Command{
+func (p *program) versionCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:  "version",
 		Usage: "print the version",
-		Flags: []cli.Flag{jsonFlag()},
-		Action: func(_ context.Context, cmd *cli.Command) error {
+		Flags: []urfave.Flag{jsonFlag()},
+		Action: func(_ context.Context, cmd *urfave.Command) error {
 			if err := wantNoArguments(cmd); err != nil {
 				return err
 			}
