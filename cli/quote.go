@@ -18,5 +18,5 @@ func quoteField(text string) (string, error) {
 	case !strings.Contains(text, `"`):
 		return `"` + text + `"`, nil
 	}
-	return "", fmt.Errorf("the go command has no way to write %q, which has both kinds of quotes", text)
+	return "", fmt.Errorf("can't quote %q, which has both kinds of quotes", text)
 }
