@@ -136,7 +136,7 @@ func options() []option {
 	}, {
 		flag:  "close-timeout",
 		value: "60s",
-		usage: "how long wait waits; then it leaves the rest to the background",
+		usage: "how long wait waits for uploads; those that are left then go on in the background",
 		set:   func(g *givenSettings, v string) error { return parseDuration(&g.closeTimeout, v) },
 	}, {
 		flag:  "linger",
