@@ -175,8 +175,8 @@ func TestResults(t *testing.T) {
 		{&saved{Used: 5, New: 2, Published: true, BytesOut: 1024}, "saved 2 of the 5 entries that the build used, 1.0 KiB"},
 		{removed{Files: 1, Bytes: 1024}, "removed 1 files, 1.0 KiB; 0 B left"},
 		{removed{BytesLeft: 1024, InUse: true}, "removed 0 files, 0 B; 1.0 KiB left for sessions under way"},
-		{build{Version: "v1", Go: "go1", Platform: "a/b"}, "larder v1 go1 a/b"},
-		{build{Version: "v1", Go: "go1", Platform: "a/b", Revision: "c0ffee"}, "larder v1 go1 a/b c0ffee"},
+		{versionInfo{Version: "v1", Go: "go1", Platform: "a/b"}, "larder v1 go1 a/b"},
+		{versionInfo{Version: "v1", Go: "go1", Platform: "a/b", Revision: "c0ffee"}, "larder v1 go1 a/b c0ffee"},
 	} {
 		if got := test.result.String(); got != test.want {
 			t.Errorf("%+v: %q, want %q", test.result, got, test.want)

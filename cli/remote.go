@@ -9,8 +9,6 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/open"
-	"github.com/larderbuild/larder/cache"
-	"github.com/larderbuild/larder/localdisk"
 )
 
 const (
@@ -20,30 +18,6 @@ const (
 	faultsToBreak   = 5
 	breakerCooldown = 5 * time.Second
 )
-
-// parts are what the commands that use the engine put together.
-type parts struct {
-	settings
-	local *localdisk.Dir
-	stats *cache.Stats
-	log   *slog.Logger
-}
-
-// newParts returns the parts with the local tier of s.
-func (p *program) newParts(s settings) (parts, error) {
-	local, err := openLocal(s.dir)
-	return parts{s, local, new(cache.Stats), newLog(p.stderr, s.logLevel)}, err
-}
-
-// config returns what every function of the engine has to know.
-func (p parts) config() cache.Config {
-	return cache.Config{Local: p.local, Policy: p.policy, MaxObject: p.maxObject, Stats: p.stats, Log: p.log}
-}
-
-// store returns the store at url, and counts its requests.
-func (p parts) store(url string) backend.Store {
-	return openRemote(url, p.settings, &p.stats.Remote, p.log)
-}
 
 // openRemote returns the store at url, in the decorators that every store gets. It
 // opens nothing: the first use does. The caller has checked the URL.
