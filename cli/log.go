@@ -13,14 +13,14 @@ import (
 // newLog returns a logger whose lines appear in the output of a build. A line has
 // larder's name, the message, and the attributes in brackets.
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(&lineHandler{w: w, level: level})
+	return slog.New(&lineHandler{level: level, mu: new(sync.Mutex), w: w})
 }
 
 type lineHandler struct {
 	level slog.Level
 	attrs []slog.Attr
 
-	mu sync.Mutex
+	mu *sync.Mutex // of all handlers of w: one line is written at a time
 	w  io.Writer
 }
 
@@ -64,7 +64,7 @@ func printable(line string) string {
 }
 
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &lineHandler{w: h.w, level: h.level, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return &lineHandler{h.level, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...), h.mu, h.w}
 }
 
 // WithGroup returns h: in lines this short, attributes need no longer names.
