@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/dir"
@@ -27,36 +27,40 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// benchLatency is how far away the remote of larder bench is where it is a
-// directory and nothing else is asked for.
+// benchLatency is the delay of each request where the remote of larder bench is a
+// directory and nobody asked for another delay.
 const benchLatency = 20 * time.Millisecond
 
-func (p *program) benchCommand() *cli.Command {
-	return &cli.Command{
+func (p *program) benchCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:      "bench",
 		Usage:     "measure what larder gives to a build",
 		ArgsUsage: "-- go build ./...",
-		Description: "Runs the command in turn without a cache, with the go command's own, and with larder on a\n" +
-			"machine that has nothing but the remote, and compares the times. The remote is a directory\n" +
-			"in which each request takes 20 ms, or what --remote names: there everything is written below\n" +
-			"a prefix of its own. Nothing is left behind, there and in the folder for temporary files\n" +
-			"(TMPDIR), which takes about ten times what the build's cache does.",
-		Flags: []cli.Flag{
+		Description: "Runs the command without a cache, with the go command's own, and with larder on a machine\n" +
+			"that has nothing but the remote, and compares the times. The remote is a directory in which\n" +
+			"each request takes 20 ms, or the store that --remote names, where larder bench writes below\n" +
+			"a prefix of its own. It removes everything at the end. The folder for temporary files\n" +
+			"(TMPDIR) needs about ten times the space of the build's cache.",
+		Flags: []urfave.Flag{
 			jsonFlag(),
-			&cli.IntFlag{Name: "n", Value: 3, Usage: "how often each scenario is run"},
-			&cli.StringFlag{Name: "edit", Usage: "`FILE` of Go source; measure, too, how the build goes after a change to it. The file itself is not touched"},
-			&cli.StringFlag{Name: "latency", Usage: "by how much each request to the remote is delayed", DefaultText: "20ms without --remote, else 0"},
-			&cli.StringFlag{Name: "bandwidth", Usage: "bytes a second that go to the remote and come from it, such as 10MiB", DefaultText: "no limit"},
-			&cli.StringFlag{Name: "plot", Usage: "write a bar chart to `FILE`, as SVG"},
+			&urfave.IntFlag{Name: "n", Value: 3, Usage: "how often each scenario is run"},
+			&urfave.StringFlag{Name: "edit", Usage: "`FILE` of Go source; also measure the build after a change to it. The file itself does not change"},
+			&urfave.StringFlag{Name: "latency", Usage: "by how much each request to the remote is delayed", DefaultText: "20ms without --remote, else 0"},
+			&urfave.StringFlag{Name: "bandwidth", Usage: "bytes a second that go to the remote and come from it, such as 10MiB", DefaultText: "no limit"},
+			&urfave.StringFlag{Name: "plot", Usage: "write a bar chart to `FILE`, as SVG"},
 		},
 		Action: p.configured(p.bench),
 	}
 }
 
-func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err error) {
+func (p *program) bench(ctx context.Context, cmd *urfave.Command, s settings) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	edit, err := checkBench(cmd, &s)
+	s, err = benchSettings(cmd, s)
+	var edit string
+	if err == nil {
+		edit, err = checkFiles(cmd)
+	}
 	if err != nil {
 		return &usageError{err, "for example: larder bench -- go build ./..."}
 	}
@@ -65,19 +69,19 @@ func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err 
 		return err
 	}
 	remote, shown := "", "a directory"
-	if s.remote != "" {
-		shown = open.Redact(s.remote)
-		if remote, err = below(s.remote, "bench-"+strings.ToLower(rand.Text())); err != nil {
+	if s.target.Remote != "" {
+		shown = open.Redact(s.target.Remote)
+		if remote, err = withPrefix(s.target.Remote, "bench-"+strings.ToLower(rand.Text())); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, removeIfDir(remote)) }()
 	}
 	cfg := p.benchConfig(cmd, s)
 	cfg.Helper, cfg.Remote, cfg.Edit = helper, remote, edit
-	bar := p.progress("")
+	bar := p.newBar("")
 	cfg.Begin = func(what string, done, total int) {
 		bar.ChangeMax(total) // first: a bar of 0 steps is one that has ended
-		_ = bar.Set(done)    // a bar that can't be drawn is no harm
+		_ = bar.Set(done)
 		bar.Describe(what)
 	}
 	results, err := bench.Run(ctx, cfg)
@@ -104,24 +108,24 @@ func (p *program) bench(ctx context.Context, cmd *cli.Command, s settings) (err 
 	return nil
 }
 
-// benchConfig returns how s has cmd's arguments measured.
-func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
+// benchConfig returns what bench.Run has to know to measure cmd's arguments.
+func (p *program) benchConfig(cmd *urfave.Command, s settings) bench.Config {
 	log := newLog(p.stderr, slog.LevelWarn)
 	return bench.Config{
 		Command: cmd.Args().Slice(),
-		Environ: slices.Concat(p.environ, environ(cmd), []string{
+		Environ: slices.Concat(p.environ, givenVariables(cmd), []string{
 			"LARDER_BENCH_LATENCY=" + s.latency.String(),
 			fmt.Sprintf("LARDER_BENCH_BANDWIDTH=%d", s.bandwidth),
-			"LARDER_TRUST=", // what is measured is its own
+			"LARDER_TRUST=", // only the benchmark writes to the remote
 		}),
 		Repeat: cmd.Int("n"),
 		Open: func(url string, counters *backend.Counters) backend.Store {
 			return openRemote(url, s, counters, log)
 		},
 		Restore: func(ctx context.Context, dir, url string, store backend.Store) error {
-			s.remote = url
-			cfg := s.engine(localdisk.New(dir), new(cache.Stats), log)
-			restored, err := cache.Restore(ctx, cfg, store, s.target())
+			with := parts{s, localdisk.New(dir), new(cache.Stats), log}
+			with.target.Remote = url
+			restored, err := cache.Restore(ctx, with.config(), store, with.target)
 			if err == nil && restored.Entries == 0 {
 				err = errors.New("the build before it has left nothing in the remote")
 			}
@@ -131,35 +135,42 @@ func (p *program) benchConfig(cmd *cli.Command, s settings) bench.Config {
 	}
 }
 
-// checkBench checks what is to be measured, completes s, and returns the
-// absolute path of the file to edit.
-func checkBench(cmd *cli.Command, s *settings) (edit string, err error) {
+// benchSettings returns s as larder bench changes it: the remote is written, all that
+// is in it is trusted, and requests may be delayed. It also checks the command that
+// is to be measured.
+func benchSettings(cmd *urfave.Command, s settings) (settings, error) {
 	if err := checkGoCommand(cmd.Args().Slice()); err != nil {
-		return "", err
+		return s, err
 	}
 	if n := cmd.Int("n"); n < 1 {
-		return "", fmt.Errorf("-n is %d: want 1 or more", n)
+		return s, fmt.Errorf("-n is %d: want 1 or more", n)
 	}
-	if s.readOnly && s.remote != "" {
-		return "", errors.New("LARDER_READONLY (or --readonly) is true, but larder bench has to write to the remote")
+	if s.readOnly && s.target.Remote != "" {
+		return s, errors.New("LARDER_READONLY (or --readonly) is true, but larder bench has to write to the remote")
 	}
 	s.readOnly, s.policy.Trust = false, nil
-	if s.remote == "" {
+	if s.target.Remote == "" {
 		s.latency = benchLatency
 	}
 	if v := cmd.String("latency"); v != "" {
 		if err := parseDuration(&s.latency, v); err != nil {
-			return "", fmt.Errorf("--latency is %q: %w", v, err)
+			return s, fmt.Errorf("--latency is %q: %w", v, err)
 		}
 	}
 	if v := cmd.String("bandwidth"); v != "" {
 		if err := parseSize(&s.bandwidth, v); err != nil {
-			return "", fmt.Errorf("--bandwidth is %q: %w", v, err)
+			return s, fmt.Errorf("--bandwidth is %q: %w", v, err)
 		}
 	}
-	if s.profileHere() == (session.Profile{}) {
-		return "", errors.New("there is no go.mod here, nor in a folder above")
+	if s.target.Profile == (session.Profile{}) {
+		return s, errors.New("there is no go.mod here, nor in a folder above")
 	}
+	return s, nil
+}
+
+// checkFiles checks --plot and --edit, and returns the absolute path of the file to
+// edit, or "".
+func checkFiles(cmd *urfave.Command) (edit string, err error) {
 	if path := cmd.String("plot"); path != "" {
 		if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 			return "", fmt.Errorf("--plot is %q: there is no folder %s", path, filepath.Dir(path))
@@ -180,8 +191,8 @@ func checkBench(cmd *cli.Command, s *settings) (edit string, err error) {
 	return filepath.Abs(file)
 }
 
-// checkGoCommand reports whether a command is one of the go command that can be
-// repeated and uses the build cache.
+// checkGoCommand returns an error unless command runs the go command, can be
+// repeated, and uses the build cache.
 func checkGoCommand(command []string) error {
 	if len(command) == 0 {
 		return errors.New("what is to be measured? a go command must follow --")
@@ -203,8 +214,8 @@ func checkGoCommand(command []string) error {
 	return nil
 }
 
-// environ returns the options that are given to cmd, as variables.
-func environ(cmd *cli.Command) (variables []string) {
+// givenVariables returns the options that are set for cmd, as variables.
+func givenVariables(cmd *urfave.Command) (variables []string) {
 	for _, o := range options() {
 		if v := cmd.String(o.flag); v != "" {
 			variables = append(variables, o.variable()+"="+v)
@@ -213,8 +224,8 @@ func environ(cmd *cli.Command) (variables []string) {
 	return variables
 }
 
-// below returns the URL of the part of a store below a further prefix.
-func below(rawURL, prefix string) (string, error) {
+// withPrefix returns the URL of the part of a store that has a further prefix.
+func withPrefix(rawURL, prefix string) (string, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		return "", err
@@ -222,7 +233,8 @@ func below(rawURL, prefix string) (string, error) {
 	return u.JoinPath(prefix).String(), nil
 }
 
-// removeIfDir removes what is left of an emptied store that is a directory.
+// removeIfDir removes the folders of a store that is a directory, once its objects
+// are gone.
 func removeIfDir(rawURL string) error {
 	if cfg, err := dir.ParseConfig(rawURL); err == nil && strings.HasPrefix(rawURL, "file:") {
 		return os.RemoveAll(cfg.Dir)

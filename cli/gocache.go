@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
@@ -19,55 +19,47 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// What larder restore and larder save share: both work on a GOCACHE, as steps
-// of a CI job that must not fail because of a cache.
+// larder restore and larder save are steps of a CI job. Both work on the go command's
+// own cache, and must not make the job fail because of the remote.
 
-// stepHelp ends their descriptions.
+// stepHelp is the end of the descriptions of both.
 const stepHelp = "\n\nMeant as a step of a CI job: where the remote can't be used, it says so in one line and\n" +
-	"exits with 0, unless --strict makes that a failure. Wrong options exit with 2 in any case."
+	"exits with 0, or with 1 if there is --strict. It exits with 2 for wrong options in any case."
 
-func stepFlags() []cli.Flag {
-	return []cli.Flag{
+func stepFlags() []urfave.Flag {
+	return []urfave.Flag{
 		jsonFlag(),
-		&cli.StringFlag{Name: "cache", Usage: "`FOLDER` of the go command's cache (default: what go env GOCACHE says)"},
-		&cli.DurationFlag{Name: "max-time", Value: 5 * time.Minute, Usage: "how long it may take; 0: as long as it does"},
-		&cli.BoolFlag{Name: "strict", Usage: "exit with 1 where the remote can't be used"},
+		&urfave.StringFlag{Name: "cache", Usage: "`FOLDER` of the go command's cache (default: what go env GOCACHE says)"},
+		&urfave.DurationFlag{Name: "max-time", Value: 5 * time.Minute, Usage: "how long it may take; 0: no limit"},
+		&urfave.BoolFlag{Name: "strict", Usage: "exit with 1 where the remote can't be used"},
 	}
 }
 
 var (
 	errNoRemote  = errors.New("no remote is set (LARDER_REMOTE)")
-	errNoProfile = errors.New("no go.mod here or above: what is kept is kept for a module")
+	errNoProfile = errors.New("no go.mod here or above: a profile belongs to a module")
 	errTimeIsUp  = errors.New("the time of --max-time is up")
 )
 
-// step is one run of larder restore or larder save.
-type step struct {
-	local  *localdisk.Dir
-	target session.Target
-	store  backend.Store
-	stats  *cache.Stats
-	log    *slog.Logger
-}
-
-// step has run fill result, prints it, and decides what an error of the remote
-// means for the job.
-func (p *program) step(ctx context.Context, cmd *cli.Command, s settings, result fmt.Stringer, run func(context.Context, step) error) error {
-	log := newLog(p.stderr, s.log)
+// step calls run with the go command's cache as the local tier, and with the remote.
+// run fills result, which step then prints. An error of the remote is one of the
+// command only with --strict.
+func (p *program) step(ctx context.Context, cmd *urfave.Command, s settings, result fmt.Stringer, run func(context.Context, parts, backend.Store) error) error {
+	log := newLog(p.stderr, s.logLevel)
 	dir, err := goCache(ctx, cmd, log)
 	if err != nil {
 		return err
 	}
-	st := step{local: localdisk.New(dir), target: s.target(), stats: new(cache.Stats), log: log}
-	if st.target.Profile == (session.Profile{}) {
+	if s.target.Profile == (session.Profile{}) {
 		return &usageError{errNoProfile, "run it in the module's folder"}
 	}
-	if s.remote == "" {
+	if s.target.Remote == "" {
 		err = errNoRemote
 	} else {
-		st.store = openRemote(s.remote, s, &st.stats.Remote, log)
-		err = inTime(ctx, cmd, func(ctx context.Context) error { return run(ctx, st) })
-		err = errors.Join(err, st.store.Close())
+		with := parts{s, localdisk.New(dir), new(cache.Stats), log}
+		store := with.store(s.target.Remote)
+		err = withinMaxTime(ctx, cmd, func(ctx context.Context) error { return run(ctx, with, store) })
+		err = errors.Join(err, store.Close())
 	}
 	if err == nil || cmd.Bool("json") || errors.Is(err, errTimeIsUp) {
 		if err := p.print(cmd, result); err != nil {
@@ -81,8 +73,8 @@ func (p *program) step(ctx context.Context, cmd *cli.Command, s settings, result
 	return nil
 }
 
-// inTime runs run, within --max-time.
-func inTime(ctx context.Context, cmd *cli.Command, run func(context.Context) error) error {
+// withinMaxTime calls run with a context that ends after --max-time.
+func withinMaxTime(ctx context.Context, cmd *urfave.Command, run func(context.Context) error) error {
 	if limit := cmd.Duration("max-time"); limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTimeIsUp)
@@ -91,9 +83,9 @@ func inTime(ctx context.Context, cmd *cli.Command, run func(context.Context) err
 	return run(ctx)
 }
 
-// goCache returns the folder of the go command's cache: the one of --cache, or
-// what the go command here says.
-func goCache(ctx context.Context, cmd *cli.Command, log *slog.Logger) (string, error) {
+// goCache returns the folder of the go command's cache: that of --cache, or the one
+// that the go command names.
+func goCache(ctx context.Context, cmd *urfave.Command, log *slog.Logger) (string, error) {
 	if dir := cmd.String("cache"); dir != "" {
 		return filepath.Abs(dir)
 	}

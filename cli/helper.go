@@ -14,24 +14,23 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// helper serves one session of the go command. Where wrong says what is wrong
-// with the settings, it goes on with the local tier alone.
-func (p *program) helper(s settings, wrong error) error {
-	// Whoever interrupts the build interrupts the go command, which then
-	// ends the input, or goes on: a quit is for the tests that it runs. And
-	// a go command that is gone must not take the uploads with it.
+// helper serves one session of the go command. Where a setting is wrong, it says so
+// in one line and goes on with the local tier alone.
+func (p *program) helper(given givenSettings) error {
+	// A person who interrupts the build interrupts the go command, which then
+	// ends the helper's input or goes on: a quit is for the tests that it runs.
+	// Where the go command is gone, the uploads still have to be done.
 	signal.Ignore(os.Interrupt, syscall.SIGQUIT, syscall.SIGPIPE)
 
 	in := &input{p.stdin}
-	conn, err := protocol.Start(in, p.stdout)
+	conn, err := protocol.Start(in, p.stdout) // before any file is touched
 	if err != nil {
 		return err
 	}
-	log := newLog(p.stderr, s.log)
-	// Also where something is wrong already: what is secret is noted in any case.
-	if wrong = errors.Join(wrong, s.resolve(p.environ)); wrong != nil {
+	log := newLog(p.stderr, given.logLevel)
+	s, wrong := given.resolve(p.surroundings())
+	if wrong != nil {
 		log.Error(fmt.Sprintf("%v; going on with the local tier alone", wrong))
-		s.remote = ""
 	}
 	if s.record != "" {
 		record, err := os.OpenFile(s.record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -42,53 +41,58 @@ func (p *program) helper(s settings, wrong error) error {
 			in.Reader = io.TeeReader(p.stdin, &recorder{record, log})
 		}
 	}
-
 	local, err := localOrTemporary(s.dir, log)
 	if err != nil {
 		return err
 	}
-	stats := new(cache.Stats)
-	cfg := cache.SessionConfig{
-		Config: s.engine(local, stats, log),
-		Target: s.target(),
-		Upload: s.writes(),
-		Linger: s.close == closeLinger,
-		Budget: s.budget,
-	}
-	if s.remote != "" {
-		cfg.Store = openRemote(s.remote, s, &stats.Remote, log)
-	}
-	p.onDemand(&cfg, s)
-	c := cache.New(cfg)
-	switch err := conn.Serve(context.Background(), c); {
-	case errors.Is(err, syscall.EPIPE):
-		log.Info("the go command is gone", "err", err)
-	case err != nil:
-		log.Error(fmt.Sprintf("the session ends early: %v", err))
-	}
-
-	wait := s.closeTimeout
-	if s.close == closeLinger {
-		wait = 0
-	}
-	left := c.Close(wait)
-	p.printStats(s, stats)
+	with := parts{s, local, new(cache.Stats), log}
+	left := p.serve(conn, with)
+	p.printStats(with)
 	if wrong == nil {
-		p.linger(s, local, left, log)
+		p.linger(with, left)
 	}
 	return nil
 }
 
-// input is the session's input; where it is recorded too is known only after
-// the handshake.
+// serve answers the go command until the session ends. It reports whether work for
+// the background is left.
+func (p *program) serve(conn *protocol.Conn, with parts) (left bool) {
+	cfg := cache.SessionConfig{
+		Config: with.config(),
+		Target: with.target,
+		Upload: with.writes(),
+		Linger: with.close == closeLinger,
+		Budget: with.budget,
+	}
+	if with.target.Remote != "" {
+		cfg.Store = with.store(with.target.Remote)
+		p.allowLazy(&cfg, with.bytes)
+	}
+	c := cache.New(cfg)
+	switch err := conn.Serve(context.Background(), c); {
+	case errors.Is(err, syscall.EPIPE):
+		with.log.Info("the go command is gone", "err", err)
+	case err != nil:
+		with.log.Error(fmt.Sprintf("the session ends early: %v", err))
+	}
+	if with.close == closeLinger {
+		return c.Close(0)
+	}
+	return c.Close(with.closeTimeout)
+}
+
+// input is the session's input. Whether it is recorded, too, is known only after the
+// handshake.
 type input struct{ io.Reader }
 
-// recorder writes what it can: a disk that is full must not end the session.
+// recorder writes to a file until a write fails: a full disk must not end the
+// session.
 type recorder struct {
 	file *os.File // nil once a write has failed
 	log  *slog.Logger
 }
 
+// Write returns no error.
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.file == nil {
 		return len(b), nil
@@ -100,11 +104,11 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (p *program) printStats(s settings, stats *cache.Stats) {
-	switch s.stats {
+func (p *program) printStats(with parts) {
+	switch with.statsFormat {
 	case statsText:
-		_, _ = fmt.Fprintf(p.stderr, "larder: %s\n", stats.Summary())
+		_, _ = fmt.Fprintf(p.stderr, "larder: %s\n", with.stats.Summary())
 	case statsJSON:
-		_ = writeJSON(p.stderr, stats.Summary())
+		_ = writeJSON(p.stderr, with.stats.Summary())
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 
 	"github.com/larderbuild/larder/sign"
 )
@@ -26,23 +26,23 @@ func (g generated) String() string {
 	return fmt.Sprintf("%s signs: for LARDER_SIGN_KEY, and to be kept secret\n%s checks: for LARDER_TRUST, here %s", g.Key, g.Public, g.Trust)
 }
 
-func (p *program) keygenCommand() *cli.Command {
-	return &cli.Command{
+func (p *program) keygenCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:      "keygen",
 		Usage:     "make a key pair with which entries are signed and checked",
 		ArgsUsage: "FILE",
 		Description: "Writes an Ed25519 key to FILE, which only its owner can read, and the public key to\n" +
-			"FILE.pub. Nothing that is there is overwritten. Who writes to the remote signs with the\n" +
-			"one (LARDER_SIGN_KEY); everybody else trusts the other (LARDER_TRUST).",
-		Flags: []cli.Flag{
+			"FILE.pub. It overwrites no file. Machines that write to the remote sign with the key in FILE\n" +
+			"(LARDER_SIGN_KEY); all others trust the one in FILE.pub (LARDER_TRUST).",
+		Flags: []urfave.Flag{
 			jsonFlag(),
-			&cli.BoolFlag{Name: "hmac", Usage: "make one shared key instead, which is faster and weaker: whoever can check with it can sign with it"},
+			&urfave.BoolFlag{Name: "hmac", Usage: "make one shared key instead, which is faster and weaker: who can check with it can sign with it"},
 		},
 		Action: p.configured(p.keygen),
 	}
 }
 
-func (p *program) keygen(_ context.Context, cmd *cli.Command, _ settings) error {
+func (p *program) keygen(_ context.Context, cmd *urfave.Command, _ settings) error {
 	if n := cmd.Args().Len(); n != 1 {
 		return &usageError{fmt.Errorf("larder keygen takes the name of one file, but got %d", n), "for example: larder keygen larder.key"}
 	}
@@ -57,7 +57,7 @@ func (p *program) keygen(_ context.Context, cmd *cli.Command, _ settings) error 
 	}
 	if public, ok := key.Public(); ok {
 		g.Public, g.Trust = g.Key+".pub", public
-		// First: without the other it is of no use, nor of any harm.
+		// The public key comes first: alone it is useless, but harmless.
 		if err := createFile(g.Public, public, 0o644); err != nil {
 			return err
 		}

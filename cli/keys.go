@@ -3,84 +3,78 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/larderbuild/larder/secrets"
 	"github.com/larderbuild/larder/sign"
 )
 
-// resolve completes s with what takes a look at files: the scopes and the keys.
-func (s *settings) resolve(environ []string) error {
-	if s.scope == "" {
-		s.scope = here().scope()
-	}
-	if len(s.readScopes) == 0 {
-		s.readScopes = []string{s.scope}
-		if s.scope != mainScope {
-			s.readScopes = append(s.readScopes, mainScope)
+// readKeys returns the key that signs and the keys that are trusted, each nil
+// where it is not set. signKey is a key or the path of its file, and trusted a
+// list of both. Without trusted, the key that signs is the only one trusted.
+func readKeys(signKey, trusted string) (key *sign.Key, trust *sign.Trust, err error) {
+	if signKey != "" {
+		text, err := keyText(signKey)
+		if err == nil {
+			key, err = sign.ParseKey(text)
 		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("LARDER_SIGN_KEY (or --sign-key): %w", err)
+		}
+		trust = sign.Only(key)
 	}
-	s.policy.Secrets = secrets.New(environ)
-	return s.resolveKeys()
+	if trusted == "" {
+		return key, trust, nil
+	}
+	if trust, err = readTrust(trusted); err != nil {
+		return nil, nil, fmt.Errorf("LARDER_TRUST (or --trust): %w", err)
+	}
+	if key != nil && !trust.Has(key.ID()) {
+		return nil, nil, errors.New("LARDER_TRUST (or --trust) lacks the key that belongs to LARDER_SIGN_KEY: what is written here could not be read here")
+	}
+	return key, trust, nil
 }
 
-func (s *settings) resolveKeys() (err error) {
-	if s.signKey != "" {
-		text, err := keyText(s.signKey)
-		if err == nil {
-			s.policy.Key, err = sign.ParseKey(text)
-		}
-		if err != nil {
-			return fmt.Errorf("LARDER_SIGN_KEY (or --sign-key): %w", err)
-		}
-		s.policy.Trust = sign.Only(s.policy.Key)
-	}
-	if s.trust == "" {
-		return nil
-	}
+func readTrust(list string) (*sign.Trust, error) {
 	var keys []string
-	for _, item := range splitList(s.trust) {
+	for _, item := range splitList(list) {
 		text, err := keyText(item)
 		if err == nil {
-			_, err = sign.ParseTrust(text)
+			_, err = sign.ParseTrust(text) // each file has to hold a key
 		}
 		if err != nil {
-			return fmt.Errorf("LARDER_TRUST (or --trust): %w", err)
+			return nil, err
 		}
 		keys = append(keys, text)
 	}
-	if s.policy.Trust, err = sign.ParseTrust(strings.Join(keys, "\n")); err != nil {
-		return fmt.Errorf("LARDER_TRUST (or --trust): %w", err)
-	}
-	if key := s.policy.Key; key != nil && !s.policy.Trust.Has(key.ID()) {
-		return errors.New("LARDER_TRUST (or --trust) lacks the key that belongs to LARDER_SIGN_KEY: what is written here could not be read here")
-	}
-	return nil
+	return sign.ParseTrust(strings.Join(keys, "\n"))
 }
 
-// keyText returns a key, or what stands in the file that is named in its place.
+// maxKeyFile is the size in bytes of the largest file of keys that is read.
+const maxKeyFile = 64 << 10
+
+// keyText returns value where it is a key, and otherwise the contents of the file
+// that it names. It takes no relative path, since the process in the background
+// works in another folder. Its errors repeat value only where it names a file:
+// otherwise it may be a mistyped key.
 func keyText(value string) (string, error) {
 	if sign.IsKey(value) {
 		return value, nil
 	}
-	const limit = 64 << 10
 	info, err := os.Stat(value)
+	var failed *fs.PathError
 	switch {
-	case !filepath.IsAbs(value), errors.Is(err, os.ErrNotExist): // whoever uploads in the background does it elsewhere
+	case !filepath.IsAbs(value), errors.Is(err, fs.ErrNotExist):
 		return "", errors.New("it is neither a key, as larder keygen writes them, nor the absolute path of a file")
+	case errors.As(err, &failed):
+		return "", failed.Err
 	case err != nil:
 		return "", err
-	case !info.Mode().IsRegular() || info.Size() > limit:
+	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
 		return "", fmt.Errorf("%s is no file of keys", value)
 	}
 	text, err := os.ReadFile(value)
 	return string(text), err
-}
-
-// writes reports whether anything may be written to the remote. Who believes only
-// signed entries and can't sign would write what nobody like him reads.
-func (s settings) writes() bool {
-	return !s.readOnly && (s.policy.Trust == nil || s.policy.Key != nil)
 }

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
@@ -18,35 +17,35 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// maxLog is the size in bytes at which the background's log is begun anew.
+// maxLog is the size in bytes of the longest log of the background that goes on.
 const maxLog = 1 << 20
 
-// linger leaves what is still to be done after a session to a process of its
-// own, which shares nothing with the caller: the go command returns, and so
-// does whoever reads its output through a pipe. Nothing but the journal goes
-// from the one to the other.
-func (p *program) linger(s settings, local *localdisk.Dir, left bool, log *slog.Logger) {
-	due, err := local.TrimDue()
+// linger starts a process in the background if the session has left work to do. That
+// process shares nothing with the caller: the go command returns, and so does a
+// program that reads its output through a pipe. The journal tells the process what
+// to do.
+func (p *program) linger(with parts, left bool) {
+	trimDue, err := with.local.TrimDue()
 	if err != nil {
-		log.Info("trim the local tier", "err", err)
+		with.log.Info("trim the local tier", "err", err)
 	}
-	if !left && !due && !abandoned(s, local, log) {
+	if !left && !trimDue && !abandoned(with) {
 		return
 	}
-	if err := p.startLingering(local, due); err != nil {
-		log.Warn(fmt.Sprintf("start the background process: %v; larder flush does its work", err))
+	if err := p.startLingering(with.local, trimDue); err != nil {
+		with.log.Warn(fmt.Sprintf("start the background process: %v; larder flush does its work", err))
 	}
 }
 
-// abandoned reports whether a session that was killed has left something to do
-// for a process that works with these settings.
-func abandoned(s settings, local *localdisk.Dir, log *slog.Logger) bool {
-	if s.remote == "" || !s.writes() {
+// abandoned reports whether a session that was killed has left work to do for a
+// process with these settings.
+func abandoned(with parts) bool {
+	if with.target.Remote == "" || !with.writes() {
 		return false
 	}
-	found, err := session.Abandoned(local.Path(), s.target())
+	found, err := session.Abandoned(with.local.Path(), with.target)
 	if err != nil {
-		log.Info("look for abandoned sessions", "err", err)
+		with.log.Info("look for abandoned sessions", "err", err)
 	}
 	return found
 }
@@ -75,6 +74,8 @@ func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
 	return cmd.Process.Release()
 }
 
+// openLog opens the log of the background for appending. A log longer than maxLog
+// begins anew.
 func openLog(path string) (*os.File, error) {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_APPEND
 	if info, err := os.Stat(path); err == nil && info.Size() > maxLog {
@@ -83,24 +84,23 @@ func openLog(path string) (*os.File, error) {
 	return os.OpenFile(path, flags, 0o600)
 }
 
-// lingerCommand is what startLingering runs.
-func (p *program) lingerCommand() *cli.Command {
-	return &cli.Command{
+// lingerCommand returns the command that startLingering runs.
+func (p *program) lingerCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:   "linger",
 		Usage:  "finish what a session left to do, in the background",
 		Hidden: true,
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "trim", Usage: "trim the local tier, too"}},
-		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
+		Flags:  []urfave.Flag{&urfave.BoolFlag{Name: "trim", Usage: "trim the local tier, too"}},
+		Action: p.action(func(ctx context.Context, cmd *urfave.Command, s settings) error {
 			ctx, cancel := context.WithTimeoutCause(ctx, s.linger, errors.New("LARDER_LINGER is over"))
 			defer cancel()
-			local, err := openLocal(s.dir)
+			with, err := p.newParts(s)
 			if err != nil {
 				return err
 			}
-			log := newLog(p.stderr, s.log)
-			err = p.lingerUploads(ctx, s, local, log)
+			err = lingerUploads(ctx, with)
 			if cmd.Bool("trim") {
-				_, _, errTrim := trim(s, local)
+				_, _, errTrim := trim(s, with.local)
 				err = errors.Join(err, errTrim)
 			}
 			return err
@@ -108,18 +108,16 @@ func (p *program) lingerCommand() *cli.Command {
 	}
 }
 
-func (p *program) lingerUploads(ctx context.Context, s settings, local *localdisk.Dir, log *slog.Logger) error {
-	if s.remote == "" {
+// lingerUploads does what is left for the remote and scope of these settings.
+func lingerUploads(ctx context.Context, with parts) error {
+	if with.target.Remote == "" {
 		return nil
 	}
-	stats, only := new(cache.Stats), s.target()
 	return cache.Flush(ctx, cache.FlushConfig{
-		Config: s.engine(local, stats, log),
-		Open: func(t session.Target) (backend.Store, error) {
-			return openRemote(t.Remote, s, &stats.Remote, log), nil
-		},
-		Only:     &only,
-		ReadOnly: !s.writes(),
+		Config:   with.config(),
+		Open:     func(t session.Target) (backend.Store, error) { return with.store(t.Remote), nil },
+		Only:     &with.target,
+		ReadOnly: !with.writes(),
 		Bring:    true,
 	})
 }

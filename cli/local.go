@@ -8,8 +8,8 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 )
 
-// openLocal returns the local tier in dir, where there may be none. It refuses one
-// in which somebody else could change what is built from it.
+// openLocal returns the local tier in dir, which need not exist. It refuses a folder
+// that other people can write to: they could change what is built from it.
 func openLocal(dir string) (*localdisk.Dir, error) {
 	if err := localdisk.CheckPrivate(dir); err != nil {
 		return nil, fmt.Errorf("LARDER_DIR: %w", err)
@@ -17,10 +17,11 @@ func openLocal(dir string) (*localdisk.Dir, error) {
 	return localdisk.New(dir), nil
 }
 
-// localOrTemporary is openLocal for a session, which needs a place for what the go
-// command puts: one that it makes, or a private one for itself.
+// localOrTemporary returns the local tier in dir for a session, which needs one to
+// store what the go command puts. It makes the folder. Where that fails, or where
+// other people can write to it, the session gets a temporary folder.
 func localOrTemporary(dir string, log *slog.Logger) (*localdisk.Dir, error) {
-	err := os.MkdirAll(dir, 0o700) // before the look at it: others may be quicker
+	err := os.MkdirAll(dir, 0o700) // before the check: another process may make it in between
 	if err == nil {
 		err = localdisk.CheckPrivate(dir)
 	}

@@ -10,17 +10,17 @@ import (
 	"unicode"
 )
 
-// newLog returns a logger whose lines stand among a build's output: a name, a
-// message, and attributes in brackets.
+// newLog returns a logger whose lines appear in the output of a build. A line has
+// larder's name, the message, and the attributes in brackets.
 func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(&lineHandler{w: w, level: level})
+	return slog.New(&lineHandler{level: level, mu: new(sync.Mutex), w: w})
 }
 
 type lineHandler struct {
 	level slog.Level
 	attrs []slog.Attr
 
-	mu sync.Mutex
+	mu *sync.Mutex // of all handlers of w: one line is written at a time
 	w  io.Writer
 }
 
@@ -49,8 +49,8 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 // maxLine is the length in bytes of the longest line that is logged.
 const maxLine = 2000
 
-// printable returns line as it may stand on a terminal: some of what it says comes
-// from servers, which may say anything.
+// printable returns line without anything that could control a terminal: parts of
+// the line come from servers, which may send anything.
 func printable(line string) string {
 	if len(line) > maxLine {
 		line = line[:maxLine] + "…"
@@ -64,8 +64,8 @@ func printable(line string) string {
 }
 
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &lineHandler{w: h.w, level: h.level, attrs: append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...)}
+	return &lineHandler{h.level, append(h.attrs[:len(h.attrs):len(h.attrs)], attrs...), h.mu, h.w}
 }
 
-// WithGroup is not needed for lines this short: attributes keep their names.
+// WithGroup returns h: in lines this short, attributes need no longer names.
 func (h *lineHandler) WithGroup(string) slog.Handler { return h }

@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"strings"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 	"golang.org/x/term"
 )
 
@@ -44,8 +44,17 @@ func Main(args []string, stdin *os.File, stdout, stderr *os.File) int {
 // program is one run of larder.
 type program struct {
 	stdin, stdout, stderr *os.File
-	args                  []string // without the program's name
-	environ               []string // as it was given, without what promoteCredentials adds
+	args                  []string    // without the program's name
+	environ               environment // as larder got it, without what promoteCredentials adds
+}
+
+// surroundings asks for the working directory, which touches files.
+func (p *program) surroundings() surroundings {
+	folder, err := os.Getwd()
+	if err != nil {
+		folder = ""
+	}
+	return surroundings{p.environ, folder}
 }
 
 // usageError is a mistake in how larder was called.
@@ -67,8 +76,8 @@ func (p *program) complain(err error, hint string) {
 	}
 }
 
-func (p *program) command() *cli.Command {
-	root := &cli.Command{
+func (p *program) command() *urfave.Command {
+	root := &urfave.Command{
 		Name:  "larder",
 		Usage: "a shared build cache for the go command",
 		UsageText: "GOCACHEPROG=larder go build ./...\n" +
@@ -81,9 +90,9 @@ func (p *program) command() *cli.Command {
 		Reader:          p.stdin,
 		Writer:          p.stdout,
 		ErrWriter:       p.stderr,
-		ExitErrHandler:  func(context.Context, *cli.Command, error) {},
+		ExitErrHandler:  func(context.Context, *urfave.Command, error) {},
 		Action:          p.root,
-		Commands: []*cli.Command{
+		Commands: []*urfave.Command{
 			p.restoreCommand(),
 			p.saveCommand(),
 			p.flushCommand(),
@@ -95,19 +104,21 @@ func (p *program) command() *cli.Command {
 			p.lingerCommand(),
 		},
 	}
-	root.OnUsageError = func(ctx context.Context, cmd *cli.Command, err error, sub bool) error {
+	root.OnUsageError = func(ctx context.Context, cmd *urfave.Command, err error, sub bool) error {
 		err = &usageError{err, "larder --help lists the options"}
 		if sub || !p.calledByGo(root) {
 			return err
 		}
+		// The go command gives up without its helper.
 		for _, f := range root.Flags {
 			err = errors.Join(err, f.PostParse()) // reads the variables
 		}
-		s, wrong := configure(root)
-		return p.helper(s, errors.Join(err, wrong))
+		given := configure(root, p.environ)
+		given.wrong = append([]error{err}, given.wrong...)
+		return p.helper(given)
 	}
 	for _, cmd := range root.Commands {
-		cmd.OnUsageError = func(_ context.Context, cmd *cli.Command, err error, _ bool) error {
+		cmd.OnUsageError = func(_ context.Context, cmd *urfave.Command, err error, _ bool) error {
 			return &usageError{err, "larder " + cmd.Name + " --help lists its options"}
 		}
 	}
@@ -115,35 +126,40 @@ func (p *program) command() *cli.Command {
 }
 
 // calledByGo reports whether larder runs as the go command's helper: without a
-// command, and with something other than a person on stdin.
-func (p *program) calledByGo(root *cli.Command) bool {
-	value := false // the argument is the value of the option before it
-	for _, arg := range p.args {
+// command, and with something other than a terminal as its input.
+func (p *program) calledByGo(root *urfave.Command) bool {
+	return !namesCommand(root, p.args) && !term.IsTerminal(int(p.stdin.Fd()))
+}
+
+// namesCommand reports whether one of args is the name of a command, rather than
+// the value of the option before it.
+func namesCommand(root *urfave.Command, args []string) bool {
+	value := false // whether arg is the value of an option
+	for _, arg := range args {
 		option := strings.HasPrefix(arg, "-")
 		if !option && !value && root.Command(arg) != nil {
-			return false
+			return true
 		}
 		value = option && !strings.Contains(arg, "=")
 	}
-	return !term.IsTerminal(int(p.stdin.Fd()))
+	return false
 }
 
-func (p *program) root(ctx context.Context, cmd *cli.Command) error {
+// root runs larder without a command.
+func (p *program) root(_ context.Context, cmd *urfave.Command) error {
 	if name := cmd.Args().First(); name != "" {
 		return &usageError{fmt.Errorf("unknown command %q", name), "larder --help lists the commands"}
 	}
 	if !p.calledByGo(cmd) {
-		return cli.ShowRootCommandHelp(cmd)
+		return urfave.ShowRootCommandHelp(cmd)
 	}
-	s, err := configure(cmd)
-	return p.helper(s, err)
+	return p.helper(configure(cmd, p.environ))
 }
 
-// action makes the Action of a subcommand, which takes no arguments: it ends
-// with the first interrupt, and a wrong setting is an error.
-func (p *program) action(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
+// action makes the Action of a command that takes no arguments, from run.
+func (p *program) action(run func(context.Context, *urfave.Command, settings) error) urfave.ActionFunc {
 	configured := p.configured(run)
-	return func(ctx context.Context, cmd *cli.Command) error {
+	return func(ctx context.Context, cmd *urfave.Command) error {
 		if err := wantNoArguments(cmd); err != nil {
 			return err
 		}
@@ -151,13 +167,12 @@ func (p *program) action(run func(context.Context, *cli.Command, settings) error
 	}
 }
 
-// configured is action for a command that has arguments.
-func (p *program) configured(run func(context.Context, *cli.Command, settings) error) cli.ActionFunc {
-	return func(ctx context.Context, cmd *cli.Command) error {
-		s, err := configure(cmd)
-		if err == nil {
-			err = s.resolve(p.environ)
-		}
+// configured makes the Action of a command from run, which gets the settings, and a
+// context that ends with the first interrupt. Where a setting is wrong, run is not
+// called.
+func (p *program) configured(run func(context.Context, *urfave.Command, settings) error) urfave.ActionFunc {
+	return func(ctx context.Context, cmd *urfave.Command) error {
+		s, err := configure(cmd, p.environ).resolve(p.surroundings())
 		if err != nil {
 			return &usageError{err, "larder --help lists the options"}
 		}
@@ -167,7 +182,7 @@ func (p *program) configured(run func(context.Context, *cli.Command, settings) e
 	}
 }
 
-func wantNoArguments(cmd *cli.Command) error {
+func wantNoArguments(cmd *urfave.Command) error {
 	if !cmd.Args().Present() {
 		return nil
 	}
@@ -177,13 +192,13 @@ func wantNoArguments(cmd *cli.Command) error {
 	}
 }
 
-// jsonFlag is what every command that prints a result takes.
-func jsonFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "print the result as a JSON object"}
+// jsonFlag returns the flag of every command that prints a result.
+func jsonFlag() urfave.Flag {
+	return &urfave.BoolFlag{Name: "json", Usage: "print the result as a JSON object"}
 }
 
-// print writes a command's result, as JSON where that is asked for.
-func (p *program) print(cmd *cli.Command, result fmt.Stringer) error {
+// print writes a command's result for people, or as JSON with --json.
+func (p *program) print(cmd *urfave.Command, result fmt.Stringer) error {
 	if cmd.Bool("json") {
 		return writeJSON(p.stdout, result)
 	}

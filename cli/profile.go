@@ -7,27 +7,12 @@ import (
 	"runtime"
 
 	"golang.org/x/mod/modfile"
-
-	"github.com/larderbuild/larder/session"
 )
 
-// profile returns the profile of what is built in the working directory. There
-// is none outside a module.
-func (s settings) profileHere() session.Profile {
-	dir, err := os.Getwd()
-	if err != nil {
-		return session.Profile{}
-	}
-	module := mainModule(dir)
-	if module == "" {
-		return session.Profile{}
-	}
-	return session.Profile{Module: module, Name: s.profile}
-}
-
-// mainModule returns the path of the module that dir lies in, or "".
-func mainModule(dir string) string {
-	for {
+// mainModule returns the path of the module that folder lies in, as the nearest
+// go.mod says it, or "". An empty folder lies in none.
+func mainModule(folder string) string {
+	for dir := folder; dir != ""; {
 		if content, err := os.ReadFile(filepath.Join(dir, "go.mod")); err == nil {
 			return modfile.ModulePath(content)
 		}
@@ -37,12 +22,12 @@ func mainModule(dir string) string {
 		}
 		dir = parent
 	}
+	return ""
 }
 
-// defaultProfile names the platform that is built for, and the job where the
-// environment tells.
-func defaultProfile() (string, error) {
-	name := cmp.Or(os.Getenv("GOOS"), runtime.GOOS) + "-" + cmp.Or(os.Getenv("GOARCH"), runtime.GOARCH)
+// defaultProfile names the platform that is built for and, in CI, the job.
+func defaultProfile(environ environment) (string, error) {
+	name := cmp.Or(environ.get("GOOS"), runtime.GOOS) + "-" + cmp.Or(environ.get("GOARCH"), runtime.GOARCH)
 	for _, variables := range [][]string{
 		{"GITHUB_WORKFLOW", "GITHUB_JOB"},
 		{"CI_JOB_NAME"}, // GitLab
@@ -50,11 +35,11 @@ func defaultProfile() (string, error) {
 		{"BUILDKITE_STEP_KEY"},
 		{"JOB_NAME"}, // Jenkins
 	} {
-		if os.Getenv(variables[0]) == "" {
+		if environ.get(variables[0]) == "" {
 			continue
 		}
 		for _, v := range variables {
-			name += " " + os.Getenv(v)
+			name += " " + environ.get(v)
 		}
 		break
 	}

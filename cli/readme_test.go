@@ -6,50 +6,71 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/larderbuild/larder/cache"
 )
 
-var update = flag.Bool("update", false, "write the configuration table to README.md")
+var update = flag.Bool("update", false, "write the tables to README.md")
 
-// TestReadme compares README.md with the configuration table. With -update it
-// writes the table there.
+// TestReadme compares the tables in README.md with what the code says. With -update
+// it writes them there.
 func TestReadme(t *testing.T) {
-	const path, begin, end = "../README.md", "<!-- options -->\n", "<!-- /options -->\n"
+	const path = "../README.md"
 	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(string(data), "\r\n", "\n")
-	before, rest, found := strings.Cut(text, begin)
-	got, after, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		t.Fatalf("%s has no section between %q and %q", path, begin, end)
-	}
-	want := markdown(options())
-	switch {
-	case got == want:
-	case *update:
-		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
-			t.Fatal(err)
+	for _, block := range []struct{ name, want string }{
+		{"options", optionsTable(options())},
+		{"stats", statsTable(cache.SummaryStats())},
+	} {
+		begin, end := "<!-- "+block.name+" -->\n", "<!-- /"+block.name+" -->\n"
+		before, rest, found := strings.Cut(text, begin)
+		got, after, ended := strings.Cut(rest, end)
+		switch {
+		case !found || !ended:
+			t.Errorf("%s has no section between %q and %q", path, begin, end)
+		case got == block.want:
+		case *update:
+			text = before + begin + block.want + end + after
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Errorf("%s has\n%s\nwant (go test ./cli -run TestReadme -update)\n%s", path, got, block.want)
 		}
-	default:
-		t.Errorf("%s has\n%s\nwant (go test ./cli -run TestReadme -update)\n%s", path, got, want)
 	}
 }
 
-// markdown returns the configuration table as one of Markdown.
-func markdown(options []option) string {
+// optionsTable returns the configuration table in Markdown.
+func optionsTable(options []option) string {
 	var b strings.Builder
 	b.WriteString("\n| Variable | Default | |\n|---|---|---|\n")
 	for _, o := range options {
 		if o.hidden {
 			continue
 		}
-		def := o.def()
-		if def != "" && o.fallback == nil {
-			def = "`" + def + "`"
+		def := o.shown
+		if def == "" && o.value != "" {
+			def = "`" + o.value + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", o.variable(), def, strings.ReplaceAll(o.usage, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", o.variable(), def, cell(o.usage))
 	}
 	b.WriteString("\n")
 	return b.String()
 }
+
+// statsTable returns the numbers of LARDER_STATS=json as a table in Markdown.
+func statsTable(stats []cache.Stat) string {
+	var b strings.Builder
+	b.WriteString("\n| Key | Meaning |\n|---|---|\n")
+	for _, s := range stats {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", s.Name, cell(s.Help))
+	}
+	b.WriteString("\n")
+	return b.String()
+}
+
+// cell returns text as it may stand in a cell of a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }

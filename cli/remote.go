@@ -9,9 +9,6 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/open"
-	"github.com/larderbuild/larder/cache"
-	"github.com/larderbuild/larder/localdisk"
-	"github.com/larderbuild/larder/session"
 )
 
 const (
@@ -22,22 +19,8 @@ const (
 	breakerCooldown = 5 * time.Second
 )
 
-// target returns where this session's work goes, as it stands in the journals.
-func (s settings) target() session.Target {
-	target := session.Target{Remote: s.remote, Scope: s.scope, Read: s.readScopes}
-	if s.prefetch {
-		target.Profile = s.profileHere()
-	}
-	return target
-}
-
-// engine returns what every command tells the engine.
-func (s settings) engine(local *localdisk.Dir, stats *cache.Stats, log *slog.Logger) cache.Config {
-	return cache.Config{Local: local, Policy: s.policy, MaxObject: s.maxObject, Stats: stats, Log: log}
-}
-
-// openRemote returns the store at url, which was checked, with all that every
-// store shares. Nothing is opened before its first use.
+// openRemote returns the store at url, in the decorators that every store gets. It
+// opens nothing: the first use does. The caller has checked the URL.
 func openRemote(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
 	store := backend.Lazy(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
 	if s.latency > 0 {
@@ -62,9 +45,9 @@ func openRemote(url string, s settings, counters *backend.Counters, log *slog.Lo
 	return store
 }
 
-// promoteCredentials lets LARDER_AWS_X stand for AWS_X, and likewise for
-// Google's, in this process alone: a test that the go command runs beside it
-// does not inherit what larder may do.
+// promoteCredentials sets AWS_X to the value of each LARDER_AWS_X, and does the same
+// for Google's variable. It changes this process alone: a test that the go command
+// runs does not inherit larder's credentials.
 func promoteCredentials() {
 	for _, pair := range os.Environ() {
 		name, value, _ := strings.Cut(pair, "=")

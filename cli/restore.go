@@ -6,8 +6,9 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/schollz/progressbar/v3"
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
 )
 
@@ -32,29 +33,28 @@ func (r *restored) String() string {
 	return text
 }
 
-func (p *program) restoreCommand() *cli.Command {
-	return &cli.Command{
+func (p *program) restoreCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:  "restore",
 		Usage: "fill the go command's own cache with what this module's last builds used",
 		Description: "For builds without GOCACHEPROG: larder restore, then go build and go test as ever, then\n" +
-			"larder save. What is there already stays. Restored entries look unused for two hours, so\n" +
-			"that the go command leaves a trace on those that it uses." + stepHelp,
-		Flags: stepFlags(),
-		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
-			result := new(restored)
-			return p.step(ctx, cmd, s, result, func(ctx context.Context, st step) error {
-				bar := p.progress("restoring", progressbar.OptionShowBytes(true))
-				cfg := s.engine(st.local, st.stats, st.log)
-				cfg.Progress = cache.Progress{
-					Planned: func(_ int, bytes int64) { bar.ChangeMax64(bytes) },
-					Done:    func(bytes int64) { _ = bar.Add64(bytes) }, // a bar that can't be drawn is no harm
-				}
-				counts, err := cache.Restore(ctx, cfg, st.store, st.target)
-				_ = bar.Clear()
-				remote := st.stats.Summary()
-				*result = restored{counts.Entries, counts.Bytes, counts.Present, counts.Failed, remote.RemoteRequests, remote.RemoteBytesIn}
-				return err
-			})
-		}),
+			"larder save. Entries that the cache already has stay. Restored entries look unused for two\n" +
+			"hours, so that the go command marks those that it uses." + stepHelp,
+		Flags:  stepFlags(),
+		Action: p.action(p.restore),
 	}
+}
+
+func (p *program) restore(ctx context.Context, cmd *urfave.Command, s settings) error {
+	result := new(restored)
+	return p.step(ctx, cmd, s, result, func(ctx context.Context, with parts, store backend.Store) error {
+		bar := p.newBar("restoring", progressbar.OptionShowBytes(true))
+		cfg := with.config()
+		cfg.Progress = countBytes(bar)
+		counts, err := cache.Restore(ctx, cfg, store, with.target)
+		_ = bar.Clear()
+		sum := with.stats.Summary()
+		*result = restored{counts.Entries, counts.Bytes, counts.Present, counts.Failed, sum.RemoteRequests, sum.RemoteBytesIn}
+		return err
+	})
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
 )
 
@@ -29,32 +30,32 @@ func (r *saved) String() string {
 
 var errReadOnly = errors.New("nothing is saved, since the remote is read-only here (LARDER_READONLY, or LARDER_TRUST without LARDER_SIGN_KEY)")
 
-func (p *program) saveCommand() *cli.Command {
-	return &cli.Command{
+func (p *program) saveCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:  "save",
 		Usage: "publish what the builds since larder restore used and made, for the next larder restore",
-		Description: "Uploads what is new in the go command's own cache as one pack, and the list of what was\n" +
-			"used. Where nothing is new, nothing is uploaded. Without a larder restore before it, what\n" +
-			"was used within the last hour counts. Later builds with GOCACHEPROG find it, too." + stepHelp,
-		Flags: stepFlags(),
-		Action: p.action(func(ctx context.Context, cmd *cli.Command, s settings) error {
-			result := new(saved)
-			return p.step(ctx, cmd, s, result, func(ctx context.Context, st step) error {
-				if !s.writes() {
-					return errReadOnly
-				}
-				bar := p.progress("packing")
-				cfg := s.engine(st.local, st.stats, st.log)
-				cfg.Progress = cache.Progress{
-					Planned: func(entries int, _ int64) { bar.ChangeMax(bar.GetMax() + entries) },
-					Done:    func(int64) { _ = bar.Add(1) },
-				}
-				found, err := cache.Save(ctx, cfg, st.store, st.target)
-				_ = bar.Clear()
-				remote := st.stats.Summary()
-				*result = saved{found.Used, found.New, found.Published, remote.RemoteRequests, remote.RemoteBytesOut}
-				return err
-			})
-		}),
+		Description: "Uploads the new entries of the go command's own cache as one pack, and a list of the\n" +
+			"entries that were used. Where nothing is new, it uploads nothing. Without a larder restore\n" +
+			"before it, an entry counts as used if that was within the last hour. Later builds with\n" +
+			"GOCACHEPROG find these entries, too." + stepHelp,
+		Flags:  stepFlags(),
+		Action: p.action(p.save),
 	}
+}
+
+func (p *program) save(ctx context.Context, cmd *urfave.Command, s settings) error {
+	result := new(saved)
+	return p.step(ctx, cmd, s, result, func(ctx context.Context, with parts, store backend.Store) error {
+		if !with.writes() {
+			return errReadOnly
+		}
+		bar := p.newBar("packing")
+		cfg := with.config()
+		cfg.Progress = countEntries(bar)
+		counts, err := cache.Save(ctx, cfg, store, with.target)
+		_ = bar.Clear()
+		sum := with.stats.Summary()
+		*result = saved{counts.Used, counts.New, counts.Published, sum.RemoteRequests, sum.RemoteBytesOut}
+		return err
+	})
 }

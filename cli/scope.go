@@ -2,55 +2,32 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
 	"os"
 	"regexp"
-	"strings"
-
-	"github.com/larderbuild/larder/cache"
 )
 
-// mainScope is the scope of what has been reviewed, and of those who know no
-// others.
+// mainScope is the scope of what has been reviewed. Who uses no scopes writes it,
+// too.
 const mainScope = "main"
 
-func parseScopes(scopes *[]string, list string) error {
-	*scopes = splitList(list)
-	for _, scope := range *scopes {
-		if err := cache.CheckScope(scope); err != nil {
-			return fmt.Errorf("%q: %w", scope, err)
-		}
-	}
-	if list != "" && len(*scopes) == 0 {
-		return errors.New("want at least one scope")
-	}
-	return nil
-}
-
-// splitList returns what stands between the commas and line breaks of a list.
-func splitList(list string) (items []string) {
-	for item := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' || r == '\n' }) {
-		if item = strings.TrimSpace(item); item != "" {
-			items = append(items, item)
-		}
-	}
-	return items
-}
-
-// job is what a CI job's environment says of what started it.
-type job struct {
+// ciJob tells from the environment of a CI job what started the job.
+type ciJob struct {
 	getenv   func(string) string
 	readFile func(string) ([]byte, error)
 }
 
-// scope returns the scope that the job may write, if the one who wrote the
-// environment is to be believed; what the store lets it write is for the store to
-// say. Main is for what got into the repository by its rules: a branch that is
-// protected, or is the default one, and tags. A pull request has its own. What is
-// started by others' deeds, though it may run with the rights of the default
-// branch, is not main's.
-func (j job) scope() string {
+// currentJob returns the job that this process runs in. Its environment may be that
+// of no job.
+func currentJob(environ environment) ciJob { return ciJob{environ.get, os.ReadFile} }
+
+// scope returns the scope that the job should write. It believes the environment.
+// Whether the job may write that scope is for the store to decide.
+//
+// A job writes main for what got into the repository by its rules: the default
+// branch, a protected branch, a tag. A pull request has a scope of its own. Some
+// events run with the rights of the default branch, but other people cause them:
+// such a job does not write main.
+func (j ciJob) scope() string {
 	switch {
 	case j.getenv("GITHUB_ACTIONS") == "true":
 		return j.gitHub()
@@ -62,7 +39,7 @@ func (j job) scope() string {
 
 var pullRef = regexp.MustCompile(`^refs/pull/([0-9]+)/`)
 
-func (j job) gitHub() string {
+func (j ciJob) gitHub() string {
 	event, ref := j.getenv("GITHUB_EVENT_NAME"), j.getenv("GITHUB_REF_NAME")
 	if pull := pullRef.FindStringSubmatch(j.getenv("GITHUB_REF")); pull != nil {
 		return "pr-" + pull[1]
@@ -70,20 +47,20 @@ func (j job) gitHub() string {
 	switch event {
 	case "push", "schedule", "workflow_dispatch", "repository_dispatch", "release":
 	default: // pull_request_target, workflow_run, issue_comment, merge_group and the like
-		return partScope("event", event)
+		return namedScope("event", event)
 	}
 	isTag := j.getenv("GITHUB_REF_TYPE") == "tag"
 	switch {
 	case j.getenv("GITHUB_REF_PROTECTED") == "true", isTag && event == "push", !isTag && ref != "" && ref == j.gitHubDefault():
 		return mainScope
 	case isTag:
-		return partScope("tag", ref)
+		return namedScope("tag", ref)
 	}
-	return partScope("branch", ref)
+	return namedScope("branch", ref)
 }
 
 // gitHubDefault returns the name of the repository's default branch, or "".
-func (j job) gitHubDefault() string {
+func (j ciJob) gitHubDefault() string {
 	var event struct {
 		Repository struct {
 			DefaultBranch string `json:"default_branch"`
@@ -96,28 +73,25 @@ func (j job) gitHubDefault() string {
 	return event.Repository.DefaultBranch
 }
 
-func (j job) gitLab() string {
+func (j ciJob) gitLab() string {
 	branch := j.getenv("CI_COMMIT_BRANCH")
 	for _, number := range []string{"CI_MERGE_REQUEST_IID", "CI_EXTERNAL_PULL_REQUEST_IID"} {
 		if n := j.getenv(number); n != "" {
-			return partScope("pr", n)
+			return namedScope("pr", n)
 		}
 	}
 	switch {
 	case j.getenv("CI_COMMIT_REF_PROTECTED") == "true", j.getenv("CI_COMMIT_TAG") != "", branch != "" && branch == j.getenv("CI_DEFAULT_BRANCH"):
 		return mainScope
 	}
-	return partScope("branch", j.getenv("CI_COMMIT_REF_NAME"))
+	return namedScope("branch", j.getenv("CI_COMMIT_REF_NAME"))
 }
 
 var notInScope = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// partScope returns the scope of something that has a name of its own, as a branch
-// has: main's it never is.
-func partScope(kind, name string) string {
+// namedScope returns the scope of something that has a name, such as a branch. The
+// scope begins with the kind, so that no name makes it main.
+func namedScope(kind, name string) string {
 	scope := kind + "-" + notInScope.ReplaceAllString(name, "-")
 	return scope[:min(len(scope), 100)]
 }
-
-// here is the job that this process runs in, if it runs in one.
-func here() job { return job{os.Getenv, os.ReadFile} }

@@ -55,7 +55,7 @@ func TestJobScope(t *testing.T) {
 		{"GitLab, nothing known", environ{"GITLAB_CI": "true"}, "branch-"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			j := job{
+			j := ciJob{
 				getenv: func(name string) string { return test.environ[name] },
 				readFile: func(path string) ([]byte, error) {
 					if path != "/event" {
@@ -75,11 +75,11 @@ func TestJobScope(t *testing.T) {
 	}
 }
 
-// No name makes a part's scope another's, or none.
-func TestPartScope(t *testing.T) {
+// TestNamedScope: whatever the name, the scope is valid and begins with the kind.
+func TestNamedScope(t *testing.T) {
 	long := make([]byte, 500)
 	for _, name := range []string{"", "ä", "../../main", "\x00", string(long)} {
-		if scope := partScope("branch", name); cache.CheckScope(scope) != nil || scope[:7] != "branch-" {
+		if scope := namedScope("branch", name); cache.CheckScope(scope) != nil || scope[:7] != "branch-" {
 			t.Errorf("of %q: %q", name, scope)
 		}
 	}

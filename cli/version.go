@@ -6,35 +6,35 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/urfave/cli/v3"
+	urfave "github.com/urfave/cli/v3"
 )
 
-// build is the result of larder version.
-type build struct {
+// versionInfo is the result of larder version.
+type versionInfo struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"` // of the source, where it was built in a checkout
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 }
 
-func (b build) String() string {
-	text := fmt.Sprintf("larder %s %s %s", b.Version, b.Go, b.Platform)
-	if b.Revision != "" {
-		text += " " + b.Revision
+func (v versionInfo) String() string {
+	text := fmt.Sprintf("larder %s %s %s", v.Version, v.Go, v.Platform)
+	if v.Revision != "" {
+		text += " " + v.Revision
 	}
 	return text
 }
 
-func (p *program) versionCommand() *cli.Command {
-	return &cli.Command{
+func (p *program) versionCommand() *urfave.Command {
+	return &urfave.Command{
 		Name:  "version",
 		Usage: "print the version",
-		Flags: []cli.Flag{jsonFlag()},
-		Action: func(_ context.Context, cmd *cli.Command) error {
+		Flags: []urfave.Flag{jsonFlag()},
+		Action: func(_ context.Context, cmd *urfave.Command) error {
 			if err := wantNoArguments(cmd); err != nil {
 				return err
 			}
-			b := build{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+			b := versionInfo{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 			if info, ok := debug.ReadBuildInfo(); ok {
 				b.Version = info.Main.Version
 				for _, setting := range info.Settings {

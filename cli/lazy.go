@@ -12,10 +12,11 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 )
 
-// onDemand has the session do without the bytes of archives that are not read,
-// where that is known to be safe.
-func (p *program) onDemand(cfg *cache.SessionConfig, s settings) {
-	if s.bytes == bytesEager || s.remote == "" {
+// allowLazy lets the session answer with archives whose bytes are not here yet. With
+// LARDER_BYTES=auto it does so only where gocmd knows that the go command does not
+// read them.
+func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
+	if bytes == bytesEager {
 		return
 	}
 	log := cfg.Log
@@ -25,7 +26,7 @@ func (p *program) onDemand(cfg *cache.SessionConfig, s settings) {
 	}
 	if err != nil {
 		log.Info("not known to do without archives", "why", err)
-		if s.bytes == bytesAuto {
+		if bytes == bytesAuto {
 			return
 		}
 	} else {
@@ -34,16 +35,15 @@ func (p *program) onDemand(cfg *cache.SessionConfig, s settings) {
 	cfg.Lazy = &cache.Lazy{
 		Rebuild: func(ctx context.Context) error { return rebuild(ctx, command, cfg.Local) },
 		Abandon: func(reason error) {
-			// The go command takes the end of its helper's output for the
-			// helper's death, and ends, too.
+			// The go command ends when its helper's output does.
 			log.Error(fmt.Sprintf("this build relies on archives that can't be fetched: %v; run it again, or set LARDER_BYTES=eager", reason))
 			_ = p.stdout.Close()
 		},
 	}
 }
 
-// rebuild has the go command compile, into the local tier and without a remote,
-// what command compiles.
+// rebuild runs the go command without a remote. It compiles what command compiles,
+// and puts it into the local tier.
 func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) error {
 	args, err := command.Rebuild()
 	if err != nil {
@@ -53,23 +53,24 @@ func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) e
 	if err != nil {
 		return err
 	}
-	if strings.ContainsAny(self, " \t\n'\"") {
-		self = fmt.Sprintf("%q", self)
+	helper, err := quoteField(self)
+	if err != nil {
+		return fmt.Errorf("GOCACHEPROG: %w", err)
 	}
-	var said strings.Builder
+	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, command.Exe, args...)
 	cmd.Dir = command.Dir
 	cmd.Env = append(os.Environ(),
-		"GOCACHEPROG="+self,
+		"GOCACHEPROG="+helper,
 		"LARDER_DIR="+local.Path(),
 		"LARDER_REMOTE=",
 		"LARDER_STATS=0",
 		"LARDER_RECORD=",
 	)
-	cmd.Stderr = &said
+	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
-		// Without the arguments: -ldflags may hold what is not for the log.
-		return fmt.Errorf("%s %s: %w: %s", command.Exe, args[0], err, strings.TrimSpace(said.String()))
+		// The arguments stay out of the log: -ldflags may hold a secret.
+		return fmt.Errorf("%s %s: %w: %s", command.Exe, args[0], err, strings.TrimSpace(stderr.String()))
 	}
 	return nil
 }

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/localdisk"
+)
+
+func TestRecorder(t *testing.T) {
+	t.Parallel()
+	file, log := tempFile(t), new(bytes.Buffer)
+	in := io.TeeReader(strings.NewReader("what the go command says"), &recorder{file, newLog(log, slog.LevelWarn)})
+	if text, err := io.ReadAll(in); string(text) != "what the go command says" || err != nil {
+		t.Errorf("read %q, %v", text, err)
+	}
+	if got := contents(t, file); got != "what the go command says" || log.Len() > 0 {
+		t.Errorf("recorded %q, and logged %q", got, log)
+	}
+}
+
+// TestRecorderFails: the session reads on where its record can't be written, and
+// says so once.
+func TestRecorderFails(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "record")
+	writeFile(t, path, "")
+	readOnly, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer readOnly.Close()
+	log := new(bytes.Buffer)
+	parts := io.MultiReader(strings.NewReader("one "), strings.NewReader("two "), strings.NewReader("three"))
+	in := io.TeeReader(parts, &recorder{readOnly, newLog(log, slog.LevelWarn)})
+	if text, err := io.ReadAll(in); string(text) != "one two three" || err != nil {
+		t.Errorf("read %q, %v", text, err)
+	}
+	if want := regexp.MustCompile(`^larder: LARDER_RECORD: .+; the rest of the session is not recorded\n$`); !want.MatchString(log.String()) {
+		t.Errorf("logged %q", log)
+	}
+	if got := contents(t, readOnly); got != "" {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestPrintStats(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{
+		statsOff:  `^$`,
+		statsText: `^larder: 0 gets: .*\n$`,
+		statsJSON: `^\{"gets":0,.*\}\n$`,
+	} {
+		stderr := tempFile(t)
+		with := parts{stats: new(cache.Stats)}
+		with.statsFormat = format
+		(&program{stderr: stderr}).printStats(with)
+		if got := contents(t, stderr); !regexp.MustCompile(want).MatchString(got) {
+			t.Errorf("%s: %q, want %s", format, got, want)
+		}
+	}
+}
+
+func TestLocalOrTemporary(t *testing.T) {
+	// Not in parallel: it sets where temporary folders are.
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	t.Setenv("TMP", temp)
+	file := filepath.Join(t.TempDir(), "file")
+	writeFile(t, file, "")
+	missing := filepath.Join(t.TempDir(), "a", "b")
+	for _, test := range []struct {
+		name, dir string
+		temporary bool
+	}{
+		{"a folder that is missing", missing, false},
+		{"a folder", t.TempDir(), false},
+		{"a file", file, true},
+		{"below a file", filepath.Join(file, "x"), true},
+		{"none", "", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			log := new(bytes.Buffer)
+			local, err := localOrTemporary(test.dir, newLog(log, slog.LevelWarn))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := local.Path() != test.dir; got != test.temporary {
+				t.Errorf("in %q: %q", test.dir, local.Path())
+			}
+			said := strings.Contains(log.String(), "LARDER_DIR: ") && strings.Contains(log.String(), "this session uses "+local.Path()+" instead")
+			if said != test.temporary || said != (log.Len() > 0) {
+				t.Errorf("logged %q", log)
+			}
+			if info, err := os.Stat(local.Path()); err != nil || !info.IsDir() {
+				t.Errorf("%s: %v", local.Path(), err)
+			}
+		})
+	}
+}
+
+// TestAllowLazy: eager never answers with archives whose bytes are not here, and lazy
+// does whatever calls it. What auto does depends on that; gocmd has its tests.
+func TestAllowLazy(t *testing.T) {
+	t.Parallel()
+	for bytes, want := range map[string]bool{bytesEager: false, bytesLazy: true} {
+		cfg := cache.SessionConfig{Config: parts{local: localdisk.New(t.TempDir()), log: newLog(io.Discard, slog.LevelWarn)}.config()}
+		new(program).allowLazy(&cfg, bytes)
+		if got := cfg.Lazy != nil; got != want {
+			t.Errorf("%s: lazy %v, want %v", bytes, got, want)
+		}
+	}
+}
