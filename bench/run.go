@@ -16,6 +16,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/gocmd"
 	"github.com/larderbuild/larder/session"
 )
 
@@ -82,8 +83,12 @@ func (r *round) nativeBuild(ctx context.Context, dir string) (time.Duration, err
 // larder leaves to be done in the background is done afterwards: its requests
 // count, its time does not.
 func (r *round) larderBuild(ctx context.Context, dir string, settings ...string) (s sample, err error) {
+	helper, err := gocmd.QuoteField(r.Helper)
+	if err != nil {
+		return s, fmt.Errorf("GOCACHEPROG: %w", err)
+	}
 	env := slices.Concat(r.goEnv, r.edit, []string{
-		"GOCACHEPROG=" + r.helper(),
+		"GOCACHEPROG=" + helper,
 		"GOCACHE=" + beside(dir), // for the little that the go command keeps for itself
 		"LARDER_DIR=" + dir,
 		"LARDER_REMOTE=" + r.remote,
@@ -131,14 +136,6 @@ func (r *round) larderBuild(ctx context.Context, dir string, settings ...string)
 
 func (s *sample) add(requests, in, out int64) {
 	s.Counts = backend.Counts{Requests: s.Requests + requests, BytesIn: s.BytesIn + in, BytesOut: s.BytesOut + out}
-}
-
-// helper returns the helper's path as a value of GOCACHEPROG.
-func (b *bench) helper() string {
-	if strings.ContainsAny(b.Helper, " \t") {
-		return "'" + b.Helper + "'"
-	}
-	return b.Helper
 }
 
 func beside(dir string) string { return dir + "-go" }

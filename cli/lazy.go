@@ -53,7 +53,7 @@ func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) e
 	if err != nil {
 		return err
 	}
-	helper, err := quoteField(self)
+	helper, err := gocmd.QuoteField(self)
 	if err != nil {
 		return fmt.Errorf("GOCACHEPROG: %w", err)
 	}

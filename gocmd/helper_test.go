@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ import (
 const (
 	helperReport = "LARDER_GOCMD_TEST_REPORT" // the file for its reports, a line each
 	helperHeads  = "LARDER_GOCMD_TEST_HEADS"  // if set, archives are given out as heads
+
+	helperStarted = "LARDER_GOCMD_TEST_STARTED" // the file for its arguments; then it ends
 )
 
 // report is what one session came to.
@@ -39,6 +42,12 @@ type report struct {
 var whole = os.Getenv("LARDER_TEST_ALL") != ""
 
 func TestMain(m *testing.M) {
+	if file := os.Getenv(helperStarted); file != "" {
+		if err := os.WriteFile(file, []byte(strings.Join(os.Args[1:], "\n")), 0o600); err != nil {
+			panic(err)
+		}
+		os.Exit(1)
+	}
 	if file := os.Getenv(helperReport); file != "" {
 		if err := helper(file); err != nil {
 			fmt.Fprintln(os.Stderr, err)

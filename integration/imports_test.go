@@ -14,7 +14,7 @@ import (
 var mayImport = map[string][]string{
 	"":                    {"cli"},
 	"cli":                 {"bench", "cache", "gocmd", "localdisk", "protocol", "secrets", "session", "sign", "backend", "backend/dir", "backend/open"},
-	"bench":               {"cache", "backend", "session"},
+	"bench":               {"cache", "backend", "gocmd", "session"},
 	"gocmd":               {},
 	"cache":               {"localdisk", "pack", "entry", "protocol", "backend", "secrets", "session", "sign"},
 	"session":             {"protocol"},

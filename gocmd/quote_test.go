@@ -1,8 +1,10 @@
-package cli
+package gocmd_test
 
 import (
 	"strings"
 	"testing"
+
+	"github.com/larderbuild/larder/gocmd"
 )
 
 // quotings have what the file system of every Unix allows.
@@ -36,7 +38,7 @@ func TestQuoteField(t *testing.T) {
 	for _, test := range quotings {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := quoteField(test.text)
+			got, err := gocmd.QuoteField(test.text)
 			if got != test.want || (err != nil) != (test.want == "") {
 				t.Errorf("%s, %v, want %s", got, err, test.want)
 			}

@@ -1,28 +1,16 @@
 //go:build unix
 
-package cli
+package gocmd_test
 
 import (
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/larderbuild/larder/gocmd"
 )
-
-// startedEnv names a file that this program writes, instead of running tests.
-const startedEnv = "LARDER_TEST_STARTED"
-
-func TestMain(m *testing.M) {
-	if path := os.Getenv(startedEnv); path != "" {
-		if err := os.WriteFile(path, []byte(strings.Join(os.Args[1:], "\n")), 0o600); err != nil {
-			panic(err)
-		}
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
 
 // TestQuoteFieldForGo: the go command starts the program whose path was quoted, with
 // the argument that was.
@@ -32,9 +20,7 @@ func TestQuoteFieldForGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	module := t.TempDir()
-	writeFile(t, filepath.Join(module, "go.mod"), "module example.com/m\n")
-	writeFile(t, filepath.Join(module, "m.go"), "package m\n")
+	module := writeModule(t, "\n-- go.mod --\nmodule example.com/m\n-- m.go --\npackage m\n")
 	for _, test := range quotings {
 		if test.want == "" {
 			continue
@@ -49,18 +35,18 @@ func TestQuoteFieldForGo(t *testing.T) {
 			if err := os.Symlink(self, program); err != nil {
 				t.Fatal(err)
 			}
-			field, err := quoteField(program)
+			field, err := gocmd.QuoteField(program)
 			if err != nil {
 				t.Fatal(err)
 			}
-			argument, err := quoteField(test.text)
+			argument, err := gocmd.QuoteField(test.text)
 			if err != nil {
 				t.Fatal(err)
 			}
 			started := filepath.Join(dir, "started")
 			cmd := exec.CommandContext(t.Context(), "go", "build", ".")
 			cmd.Dir = module
-			cmd.Env = append(os.Environ(), startedEnv+"="+started, "GOCACHEPROG="+field+" "+argument+" last", "GOFLAGS=", "GOWORK=off", "GOENV=off")
+			cmd.Env = append(os.Environ(), helperStarted+"="+started, "GOCACHEPROG="+field+" "+argument+" last", "GOFLAGS=", "GOWORK=off", "GOENV=off")
 			out, err := cmd.CombinedOutput()
 			if exit := new(exec.ExitError); !errors.As(err, &exit) { // the program ends without a word
 				t.Fatalf("%v\n%s", err, out)
