@@ -16,27 +16,23 @@ import (
 // failed.
 var ErrUnavailable = errors.New("store unavailable")
 
-// Breaker says when WithBreaker stops asking a store.
+// Breaker says when [WithBreaker] stops asking a store.
 type Breaker struct {
-	// Faults in a row open the circuit; ErrDenied opens it at once, since it
-	// will not get better.
+	// Faults is how many faults in a row open the circuit. ErrDenied opens it at
+	// once, since that will not get better.
 	Faults int
 
-	// Cooldown is how long an open circuit refuses everything before it lets
-	// one request through; its success closes the circuit again.
+	// Cooldown is how long an open circuit refuses everything. Then it lets one
+	// request through, whose success closes the circuit again.
 	Cooldown time.Duration
-
-	// OnOpen, if not nil, is called with the error that opened a circuit
-	// that was closed. It may be called from any goroutine.
-	OnOpen func(error)
 }
 
-// WithBreaker stops asking s when it is broken: requests then fail at once,
-// with ErrUnavailable. Reading and writing are two circuits, since credentials
-// that may only read are common.
+// WithBreaker returns a store that stops asking s while s is broken: requests then fail
+// at once, with ErrUnavailable. Reading and writing have a circuit each, since
+// credentials that may only read are common.
 //
-// A fault is whatever is neither an answer, such as ErrNotFound or ErrConflict,
-// nor the end of the caller's context. A Get is judged when its body is closed.
+// A fault is an error that is neither an answer, such as ErrNotFound or ErrConflict, nor
+// the end of the caller's context. A Get is judged when its body is closed.
 func WithBreaker(s Store, b Breaker) Store {
 	return &guarded{s, newCircuit(b), newCircuit(b)}
 }
@@ -46,28 +42,23 @@ type guarded struct {
 	reads, writes *circuit
 }
 
-// circuit is a gobreaker that knows which error opened it.
+// circuit is a gobreaker that ErrDenied opens at once.
 type circuit struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
-	onOpen  func(error)
 
 	mu     sync.Mutex // held while a result is reported
 	denied bool       // the result being reported is ErrDenied
-	opened bool       // reporting it opened the circuit
 }
 
 // errGone stands for every result that says nothing about the store.
 var errGone = errors.New("caller gone")
 
 func newCircuit(b Breaker) *circuit {
-	c := &circuit{onOpen: b.OnOpen}
+	c := new(circuit)
 	c.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout: b.Cooldown,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
 			return c.denied || counts.ConsecutiveFailures >= uint32(b.Faults)
-		},
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			c.opened = c.opened || from == gobreaker.StateClosed && to == gobreaker.StateOpen
 		},
 		IsSuccessful: isAnswer,
 		IsExcluded:   func(err error) bool { return err == errGone },
@@ -75,8 +66,8 @@ func newCircuit(b Breaker) *circuit {
 	return c
 }
 
-// allow asks for leave to send a request. The caller passes its result to
-// report, once.
+// allow asks for leave to send a request. The caller calls report once, with the
+// request's result.
 func (c *circuit) allow(op, key string) (report func(context.Context, error), err error) {
 	done, err := c.breaker.Allow()
 	if err != nil {
@@ -88,13 +79,9 @@ func (c *circuit) allow(op, key string) (report func(context.Context, error), er
 			result = errGone
 		}
 		c.mu.Lock()
-		c.denied, c.opened = errors.Is(result, ErrDenied), false
+		defer c.mu.Unlock()
+		c.denied = errors.Is(result, ErrDenied)
 		done(result)
-		opened := c.opened
-		c.mu.Unlock()
-		if opened && c.onOpen != nil {
-			c.onOpen(err)
-		}
 	}, nil
 }
 

@@ -11,26 +11,25 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// broken returns a store whose fault may be changed, behind a breaker that
-// opens after three faults for a minute; what opened it is noted in opened.
-func broken(t *testing.T) (s backend.Store, fault *backendtest.Fault, opened *[]error) {
+// broken returns a store behind a breaker that opens after three faults, for a minute.
+// The test may change the store's fault.
+func broken(t *testing.T) (s backend.Store, fault *backendtest.Fault) {
 	t.Helper()
 	inner := backendtest.Memory()
 	backendtest.PutBytes(t, inner, "key", []byte("data"))
-	fault, opened = new(backendtest.Fault), new([]error)
+	fault = new(backendtest.Fault)
 	s = backendtest.Faulty(inner, func(op, key string) backendtest.Fault { return *fault })
 	return backend.WithBreaker(s, backend.Breaker{
 		Faults:   3,
 		Cooldown: time.Minute,
-		OnOpen:   func(err error) { *opened = append(*opened, err) },
-	}), fault, opened
+	}), fault
 }
 
 func TestBreakerOpensAfterFaultsInARow(t *testing.T) {
 	for name, request := range requests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, fault, opened := broken(t)
+				s, fault := broken(t)
 				for range 2 {
 					*fault = backendtest.Fault{Err: errFault}
 					for range 2 {
@@ -52,9 +51,6 @@ func TestBreakerOpensAfterFaultsInARow(t *testing.T) {
 				if err := request(t.Context(), s); !errors.Is(err, backend.ErrUnavailable) {
 					t.Errorf("open circuit: %v", err)
 				}
-				if len(*opened) != 1 || !errors.Is((*opened)[0], errFault) {
-					t.Errorf("opened by %v", *opened)
-				}
 
 				time.Sleep(time.Minute + 1)
 				for range 2 {
@@ -69,7 +65,7 @@ func TestBreakerOpensAfterFaultsInARow(t *testing.T) {
 
 func TestBreakerStaysOpenWhileNothingIsBetter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, fault, opened := broken(t)
+		s, fault := broken(t)
 		*fault = backendtest.Fault{Err: errFault}
 		for range 10 {
 			for range 4 {
@@ -80,14 +76,11 @@ func TestBreakerStaysOpenWhileNothingIsBetter(t *testing.T) {
 			}
 			time.Sleep(time.Minute + 1)
 		}
-		if len(*opened) != 1 {
-			t.Errorf("told %d times, want once", len(*opened))
-		}
 	})
 }
 
 func TestBreakerOpensAtOnceWhenDenied(t *testing.T) {
-	s, fault, opened := broken(t)
+	s, fault := broken(t)
 	*fault = backendtest.Fault{Err: backend.ErrDenied}
 	if err := put(t.Context(), s, "key", "data"); !errors.Is(err, backend.ErrDenied) {
 		t.Fatal(err)
@@ -99,14 +92,11 @@ func TestBreakerOpensAtOnceWhenDenied(t *testing.T) {
 	if _, err := get(t.Context(), s, "key"); err != nil {
 		t.Errorf("a get where only writing is denied: %v", err)
 	}
-	if len(*opened) != 1 || !errors.Is((*opened)[0], backend.ErrDenied) {
-		t.Errorf("opened by %v", *opened)
-	}
 }
 
 func TestBreakerTakesAnswersForASuccess(t *testing.T) {
 	for _, answer := range []error{backend.ErrNotFound, backend.ErrConflict, backend.ErrDigest} {
-		s, fault, _ := broken(t)
+		s, fault := broken(t)
 		*fault = backendtest.Fault{Err: answer}
 		for range 10 {
 			if _, err := get(t.Context(), s, "key"); !errors.Is(err, answer) {
@@ -117,7 +107,7 @@ func TestBreakerTakesAnswersForASuccess(t *testing.T) {
 }
 
 func TestBreakerDoesNotCountCallersThatLeave(t *testing.T) {
-	s, fault, _ := broken(t)
+	s, fault := broken(t)
 	*fault = backendtest.Fault{Err: errFault}
 	get(t.Context(), s, "key")
 	get(t.Context(), s, "key")
@@ -141,7 +131,7 @@ func TestBreakerDoesNotCountCallersThatLeave(t *testing.T) {
 
 func TestBreakerCountsBodiesThatBreak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, fault, _ := broken(t)
+		s, fault := broken(t)
 		*fault = backendtest.Fault{Break: errFault}
 		for range 3 {
 			if _, err := get(t.Context(), s, "key"); !errors.Is(err, errFault) {

@@ -23,6 +23,29 @@ func Wrap(ctx context.Context, op, key string, err error) error {
 	return fmt.Errorf("%s %s: %w", op, key, err)
 }
 
+// WrapAnswer is Wrap for an error of a client that speaks to a bucket. classify returns
+// the sentinel that the server's answer stands for, or nil for a fault.
+func WrapAnswer(ctx context.Context, op, key, bucket string, err error, classify func(error) error) error {
+	if err == nil {
+		return nil
+	}
+	if sentinel := classify(err); sentinel != nil {
+		err = fmt.Errorf("%w: bucket %s: %w", sentinel, bucket, err)
+	}
+	return Wrap(ctx, op, key, err)
+}
+
+// Header returns r as an HTTP request's Range header, or "" for a whole object.
+func (r Range) Header() string {
+	switch {
+	case r.Length > 0:
+		return fmt.Sprintf("bytes=%d-%d", r.Offset, r.Offset+r.Length-1)
+	case r.Offset > 0:
+		return fmt.Sprintf("bytes=%d-", r.Offset)
+	}
+	return ""
+}
+
 // NewBody returns r as the body of Get(ctx, key): reading it ends with ctx,
 // and its errors are wrapped like those of Get.
 func NewBody(ctx context.Context, key string, r io.ReadCloser) io.ReadCloser {

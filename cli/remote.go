@@ -22,7 +22,7 @@ const (
 // openRemote returns the store at url, in the decorators that every store gets. It
 // opens nothing: the first use does. The caller has checked the URL.
 func openRemote(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
-	store := backend.Lazy(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
+	store := backend.Deferred(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
 	if s.latency > 0 {
 		store = backend.WithLatency(store, s.latency)
 	}

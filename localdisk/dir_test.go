@@ -298,7 +298,6 @@ func TestFileInPlaceOfDirectory(t *testing.T) {
 // everyUpkeep returns a call of each method that is about the whole directory.
 func everyUpkeep(d *Dir) map[string]func() error {
 	return map[string]func() error{
-		"Usage":   func() error { _, _, err := d.Usage(); return err },
 		"Trim":    func() error { _, err := d.Trim(TrimPolicy{MaxAge: 1, MaxSize: 1}); return err },
 		"Clean":   func() error { _, err := d.Clean(time.Time{}); return err },
 		"TrimDue": func() error { _, err := d.TrimDue(); return err },

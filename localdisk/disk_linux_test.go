@@ -95,7 +95,7 @@ func TestReadOnlyDirectory(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if entries, _, err := d.Usage(); entries != 1 || err != nil {
+	if entries, _, err := usage(d); entries != 1 || err != nil {
 		t.Errorf("Usage: %d entries, %v", entries, err)
 	}
 }
@@ -139,7 +139,7 @@ func TestNoDirectoryIsRead(t *testing.T) {
 	if n := opened(); n != 0 {
 		t.Errorf("%d openings and readings of directories, want 0", n)
 	}
-	if _, _, err := d.Usage(); err != nil {
+	if _, _, err := usage(d); err != nil {
 		t.Error(err)
 	}
 	if opened() == 0 {

@@ -9,11 +9,6 @@ import (
 	"time"
 )
 
-// minIdle is how long a file must have been unused, by its modification time,
-// before Trim removes it. Since that time may be older than the last use by
-// touchInterval, a file used within the last hour always stays.
-const minIdle = 2 * touchInterval
-
 // TrimPolicy says what Trim removes.
 type TrimPolicy struct {
 	// MaxAge is how long an unused file stays, and up to an hour longer, by
@@ -47,7 +42,7 @@ type Trimmed struct {
 // It returns the first error, having done what it could.
 func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	now := d.now()
-	cutoff := earliest(now.Add(-minIdle), usedSince(policy.KeepSince))
+	cutoff := earliest(now.Add(-Idle), usedSince(policy.KeepSince))
 	aged := cutoff
 	if policy.MaxAge > 0 {
 		aged = earliest(aged, now.Add(-policy.MaxAge-touchInterval))
@@ -85,19 +80,6 @@ func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 func (d *Dir) Clean(keepSince time.Time) (Trimmed, error) {
 	trimmed, err := d.sweep(usedSince(keepSince), func(file) bool { return true })
 	return trimmed, wrap("clean", d, err)
-}
-
-// Usage counts the entries in d and the bytes of all its cache files. It looks
-// at every file.
-func (d *Dir) Usage() (entries int, bytes int64, err error) {
-	err = d.walk(func(f file) error {
-		if f.kind == actionFile {
-			entries++
-		}
-		bytes += f.size
-		return nil
-	})
-	return entries, bytes, wrap("measure", d, err)
 }
 
 // sweep removes the files that doom chooses, as long as they were not used at

@@ -11,8 +11,10 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Idle is how long ago a use is, with time to spare, after which the next one
-// is recorded again, by larder as by the go command.
+// Idle is how old a file's modification time must be for the file to count as unused.
+// That time may be older than the last use by an hour, since neither larder nor the go
+// command records uses more often. So a file that was used within the last hour never
+// counts as unused, and the next use of one that does is recorded.
 const Idle = 2 * touchInterval
 
 // SetUsed records that action, which d holds, was last used at t. That is

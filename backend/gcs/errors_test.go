@@ -1,7 +1,6 @@
 package gcs_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -37,21 +36,7 @@ func TestDenied(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			check := func(op string, err error) {
-				t.Helper()
-				if !errors.Is(err, backend.ErrDenied) || errors.Is(err, backend.ErrNotFound) {
-					t.Errorf("%s: %v, want ErrDenied", op, err)
-				}
-			}
-			_, _, err = s.Get(t.Context(), "key", backend.Range{})
-			check("get", err)
-			_, err = s.Put(t.Context(), "key", bytes.NewReader(nil), backendtest.Options(nil))
-			check("put", err)
-			check("delete", s.Delete(t.Context(), "key"))
-			err = nil
-			for _, err = range s.List(t.Context(), "") {
-			}
-			check("list", err)
+			backendtest.WantDenied(t, s)
 		})
 	}
 }
@@ -65,28 +50,13 @@ func TestFaultsOnTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	backendtest.PutBytes(t, s, "key", data)
-	for name, fault := range map[string]func(){
+	backendtest.RunFaults(t, s, map[string]func(){
 		"down": link.Down, "reset": link.Reset, "cut": func() { link.Cut(100_000) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			fault()
-			defer link.Heal()
-			body, _, err := s.Get(t.Context(), "key", backend.Range{})
-			if err == nil {
-				_, err = io.ReadAll(body)
-				body.Close()
-			}
-			if err == nil || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied) {
-				t.Errorf("got %v, want a fault", err)
-			}
-		})
-	}
+	}, link.Heal)
 }
 
-// answering returns a store whose server gives every request one answer, which
-// the server at hand cannot be made to give.
+// answering returns a store whose server gives every request one answer. No real server
+// can be made to give that answer.
 func answering(t *testing.T, code int, body string) backend.Store {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "http://127.0.0.1:1/")

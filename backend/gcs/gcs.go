@@ -80,16 +80,10 @@ type store struct {
 	exists atomic.Bool // the bucket is known to
 }
 
-// wrap is backend.Wrap for what the client says. Where key may be missing, a
-// 404 is the business of missing.
+// wrap wraps an error of the client. Where key may be missing, the caller has asked
+// missing about a 404 before.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if sentinel := classify(err); sentinel != nil {
-		err = fmt.Errorf("%w: bucket %s: %w", sentinel, s.bucket, err)
-	}
-	return backend.Wrap(ctx, op, key, err)
+	return backend.WrapAnswer(ctx, op, key, s.bucket, err, classify)
 }
 
 // classify returns the sentinel that the server's answer err stands for, or nil
@@ -132,9 +126,9 @@ func status(err error) int {
 	return 0
 }
 
-// missing says what a 404 for key means: ErrNotFound, unless it is the bucket
-// that is missing. The answers do not tell them apart, so the first 404 of a
-// store that has not answered anything else costs a second request.
+// missing says what a 404 means: ErrNotFound, or ErrDenied if the bucket is missing. The
+// answers do not tell the two apart, so the first 404 costs a second request, unless the
+// store has answered something else before.
 func (s *store) missing(ctx context.Context) error {
 	if !s.exists.Load() {
 		_, err := s.objects.List(s.bucket).MaxResults(1).Fields("nextPageToken").Context(ctx).Do()
@@ -151,12 +145,9 @@ func (s *store) missing(ctx context.Context) error {
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	asking, take := backend.ExpectObject(ctx)
 	call := s.objects.Get(s.bucket, key).Context(asking)
-	ranged := r.Length > 0 || r.Offset > 0
-	switch {
-	case r.Length > 0:
-		call.Header().Set("Range", fmt.Sprintf("bytes=%d-%d", r.Offset, r.Offset+r.Length-1))
-	case r.Offset > 0:
-		call.Header().Set("Range", fmt.Sprintf("bytes=%d-", r.Offset))
+	part := r.Header()
+	if part != "" {
+		call.Header().Set("Range", part)
 	}
 	res, err := call.Download()
 	switch status(err) {
@@ -170,7 +161,7 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 	}
 	s.exists.Store(true)
 	obj := backend.Object{Key: key, Size: res.ContentLength, Version: res.Header.Get("X-Goog-Generation")}
-	if ranged {
+	if part != "" {
 		if obj.Size, err = backend.CheckContentRange(res.Header.Get("Content-Range"), r); err != nil {
 			res.Body.Close()
 			return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)

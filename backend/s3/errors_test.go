@@ -1,7 +1,6 @@
 package s3_test
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -14,25 +13,6 @@ import (
 	"github.com/larderbuild/larder/backend/s3"
 	"github.com/larderbuild/larder/testserver"
 )
-
-// expectDenied checks that every request is refused with ErrDenied alone.
-func expectDenied(t *testing.T, s backend.Store) {
-	t.Helper()
-	_, _, err := s.Get(t.Context(), "key", backend.Range{})
-	check := func(op string, err error) {
-		t.Helper()
-		if !errors.Is(err, backend.ErrDenied) || errors.Is(err, backend.ErrNotFound) {
-			t.Errorf("%s: %v, want ErrDenied", op, err)
-		}
-	}
-	check("get", err)
-	_, err = s.Put(t.Context(), "key", bytes.NewReader(nil), backendtest.Options(nil))
-	check("put", err)
-	err = nil
-	for _, err = range s.List(t.Context(), "") {
-	}
-	check("list", err)
-}
 
 func TestDenied(t *testing.T) {
 	server := testserver.S3(t)
@@ -63,7 +43,7 @@ func TestDenied(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			expectDenied(t, s)
+			backendtest.WantDenied(t, s)
 		})
 	}
 }
@@ -78,24 +58,9 @@ func TestFaultsOnTheWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-	backendtest.PutBytes(t, s, "key", data)
-	for name, fault := range map[string]func(){
+	backendtest.RunFaults(t, s, map[string]func(){
 		"down": link.Down, "reset": link.Reset, "cut": func() { link.Cut(100_000) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			fault()
-			defer link.Heal()
-			body, _, err := s.Get(t.Context(), "key", backend.Range{})
-			if err == nil {
-				_, err = io.ReadAll(body)
-				body.Close()
-			}
-			if err == nil || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied) {
-				t.Errorf("got %v, want a fault", err)
-			}
-		})
-	}
+	}, link.Heal)
 }
 
 // recorder answers every request as S3 would a Put, and keeps its header.

@@ -113,20 +113,14 @@ type store struct {
 	plain     bool // without TLS
 }
 
-// wrap is backend.Wrap for what the SDK says.
+// wrap wraps an error of the SDK.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if sentinel := classify(err); sentinel != nil {
-		err = fmt.Errorf("%w: bucket %s: %w", sentinel, s.bucket, err)
-	}
-	return backend.Wrap(ctx, op, key, err)
+	return backend.WrapAnswer(ctx, op, key, s.bucket, err, classify)
 }
 
-// classify returns the sentinel that the server's answer err stands for, or nil
-// for a fault. Where the answer has a code, it is more precise than the status:
-// a missing bucket is 404 as a missing key is.
+// classify returns the sentinel that the server's answer err stands for, or nil for a
+// fault. The code of an answer is more precise than its status: a missing bucket and a
+// missing key are both 404.
 func classify(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -167,11 +161,8 @@ func status(err error) int {
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}
-	switch {
-	case r.Length > 0:
-		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", r.Offset, r.Offset+r.Length-1))
-	case r.Offset > 0:
-		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.Offset))
+	if part := r.Header(); part != "" {
+		in.Range = &part
 	}
 	asking, take := backend.ExpectObject(ctx)
 	out, err := s.client.GetObject(asking, in)

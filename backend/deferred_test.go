@@ -19,16 +19,16 @@ type closeCounter struct {
 func (c *closeCounter) Delete(context.Context, string) error { return nil }
 func (c *closeCounter) Close() error                         { c.closed++; return nil }
 
-func TestLazyOpensOnceAndOnlyWhenUsed(t *testing.T) {
+func TestDeferredOpensOnceAndOnlyWhenUsed(t *testing.T) {
 	opens, inner := 0, &closeCounter{}
 	open := func(context.Context) (backend.Store, error) { opens++; return inner, nil }
 
-	unused := backend.Lazy(open)
+	unused := backend.Deferred(open)
 	if err := unused.Close(); err != nil || opens != 0 {
 		t.Fatalf("closing an unused store: %v, %d opens", err, opens)
 	}
 
-	used := backend.Lazy(open)
+	used := backend.Deferred(open)
 	var users sync.WaitGroup
 	for range 20 {
 		users.Go(func() {
@@ -43,9 +43,9 @@ func TestLazyOpensOnceAndOnlyWhenUsed(t *testing.T) {
 	}
 }
 
-func TestLazyOpenFails(t *testing.T) {
+func TestDeferredOpenFails(t *testing.T) {
 	refused := errors.New("refused")
-	s := backend.Lazy(func(context.Context) (backend.Store, error) { return nil, refused })
+	s := backend.Deferred(func(context.Context) (backend.Store, error) { return nil, refused })
 	defer s.Close()
 	for range 2 {
 		if _, _, err := s.Get(t.Context(), "key", backend.Range{}); !errors.Is(err, refused) {
@@ -54,9 +54,9 @@ func TestLazyOpenFails(t *testing.T) {
 	}
 }
 
-func TestLazyWaitsNoLongerThanItsCaller(t *testing.T) {
+func TestDeferredWaitsNoLongerThanItsCaller(t *testing.T) {
 	release := make(chan struct{})
-	s := backend.Lazy(func(context.Context) (backend.Store, error) {
+	s := backend.Deferred(func(context.Context) (backend.Store, error) {
 		<-release
 		return nil, io.ErrUnexpectedEOF
 	})
