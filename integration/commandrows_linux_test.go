@@ -289,13 +289,6 @@ func replace(file, old, new string) func(string) error {
 	}
 }
 
-func write(file, text string) func(string) error {
-	return func(dir string) error {
-		path := filepath.Join(dir, file)
-		return errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(text), 0o666))
-	}
-}
-
 func remove(path string) func(string) error {
 	return func(dir string) error { return os.RemoveAll(filepath.Join(dir, path)) }
 }
