@@ -45,7 +45,8 @@ func stocked(t testing.TB) string {
 }
 
 // lend has tier hold what stocks hold. The bodies are hard links, so whoever
-// damages one must replace the file instead of writing to it. The action files are
+// damages one must replace the file instead of writing to it; a body that is a folder
+// has a program in it. The action files are
 // copies: the go command writes to such files, and larder reads from their times
 // what a build has used.
 func lend(tier string, stocks ...string) error {
@@ -60,7 +61,7 @@ func lend(tier string, stocks ...string) error {
 				return os.MkdirAll(lent, 0o777)
 			case exists(lent):
 				return nil
-			case strings.HasSuffix(path, "-d"):
+			case strings.HasSuffix(path, "-d") || strings.HasSuffix(filepath.Dir(path), "-d"):
 				return os.Link(path, lent)
 			}
 			data, err := os.ReadFile(path)
@@ -152,13 +153,16 @@ func makeWideStock(version, flag string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch flag {
-	case "":
-		return dir, compileStock(dir, work, version, "build ./...", "vet ./...", "test -cover ./...")
-	case "-race": // is given to tests of little
-		return dir, compileStock(dir, work, version, "test -race ./all")
+	commands := []string{"build ./...", "vet ./...", "test ./..."}
+	switch {
+	case flag == "-race": // no other command has it
+		commands = []string{"test -race ./all"}
+	case flag != "":
+		commands = []string{"build " + flag + " ./all ./program"}
+	case version == "": // other versions measure no coverage
+		commands[2] = "test -cover ./..."
 	}
-	return dir, compileStock(dir, work, version, "build "+flag+" ./all ./program")
+	return dir, compileStock(dir, work, version, commands...)
 }
 
 // standardImports returns the packages of the standard library that the modules in
