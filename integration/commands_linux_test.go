@@ -13,6 +13,7 @@ import (
 // writes. However larder brings the bytes of archives, nobody meets a hole in
 // their place, and none stays.
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	t.Run("standard", func(t *testing.T) { commands().tried().test(t, "") })
 	t.Run("other", func(t *testing.T) { recompilations().tried().test(t, "") })
 }
@@ -27,6 +28,7 @@ func (tb table) shortened() table {
 // TestCommandsOfVersions is a part of the table for the oldest go command that
 // has helpers and, where whole is set, for the newest.
 func TestCommandsOfVersions(t *testing.T) {
+	t.Parallel()
 	some := commands().shortened()
 	for _, version := range otherVersions() {
 		t.Run(version, func(t *testing.T) { some.test(t, version) })

@@ -13,6 +13,7 @@ import (
 // One remote brings the standard library, too: as it is compiled for most goals,
 // and for each goal where whole is set. The others bring the module alone.
 func TestMatrix(t *testing.T) {
+	t.Parallel()
 	s3, gcs := testserver.S3(t), testserver.GCS(t)
 	s3.Bucket(t, "bucket")
 	gcs.Bucket(t, "bucket")
@@ -58,6 +59,7 @@ func otherVersions() []string {
 // TestVersions is a part of the matrix for go commands other than the one that
 // runs the tests.
 func TestVersions(t *testing.T) {
+	t.Parallel()
 	for _, version := range otherVersions() {
 		t.Run(version, func(t *testing.T) {
 			p, remote := newPantry(t), directory(t)

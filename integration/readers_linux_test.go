@@ -14,6 +14,7 @@ import (
 // What all of them load packages with stands for them where whole is not set: gopls
 // takes a minute to build.
 func TestReaders(t *testing.T) {
+	t.Parallel()
 	b := newBakery(t, "", []string{"go build ./...", "go list -compiled ./...", export})
 	programs := []string{"."}
 	if whole {
