@@ -10,6 +10,7 @@ import (
 // TestBarrierOnAFullDisk has no room for the bytes that are needed. The build is
 // right, or fails with a reason.
 func TestBarrierOnAFullDisk(t *testing.T) {
+	t.Parallel()
 	c := newChangedChain(t, 16)
 	for _, size := range []string{"size=64k", "size=256k", "size=1m", "size=4m", "size=8m", "size=64m,nr_inodes=60"} {
 		t.Run(size, func(t *testing.T) {

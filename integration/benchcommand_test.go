@@ -110,6 +110,7 @@ func (b *benched) checkClean(t *testing.T, before []string) {
 // TestBench runs all scenarios once, in a module and with a remote of which
 // nothing may change.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	b := newBenched(t)
 	before := b.state(t)
 	chart := filepath.Join(t.TempDir(), "chart.svg")
@@ -182,6 +183,7 @@ func TestBenchServer(t *testing.T) {
 }
 
 func TestBenchUsage(t *testing.T) {
+	t.Parallel()
 	b := newBenched(t)
 	before := b.state(t)
 	for _, test := range []struct {

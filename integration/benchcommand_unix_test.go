@@ -16,6 +16,7 @@ import (
 // the first and the edited one. A terminal tells the whole group of processes, a
 // supervisor only the one it started.
 func TestBenchInterrupted(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		until string // a path exists in the temporary folder
@@ -27,6 +28,7 @@ func TestBenchInterrupted(t *testing.T) {
 		{"edited/supervisor", "1/edit/overlay.json", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			b := newBenched(t)
 			before := b.state(t)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

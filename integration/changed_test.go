@@ -14,14 +14,26 @@ import (
 type changedChain struct {
 	*chained
 	store
-	filled string // what the store holds, as a folder
+	filled  string // what the store holds, as a folder
+	stocked bool   // the machines have the standard library, the store has not
 }
 
+// newChangedChain returns one whose store holds the standard library, too.
 func newChangedChain(t *testing.T, packages int) changedChain {
 	t.Helper()
-	c := changedChain{newChained(t, packages), s3Store(t), filepath.Join(t.TempDir(), "filled")}
-	// With an empty disk, so that the standard library is there, too.
-	c.build(newMachine(t, c.dir, c.url(c.endpoint), c.env...))
+	return makeChangedChain(t, packages, false)
+}
+
+// newStockedChangedChain returns one whose machines have the standard library.
+func newStockedChangedChain(t *testing.T, packages int) changedChain {
+	t.Helper()
+	return makeChangedChain(t, packages, true)
+}
+
+func makeChangedChain(t *testing.T, packages int, stocked bool) changedChain {
+	t.Helper()
+	c := changedChain{newChained(t, packages), s3Store(t), filepath.Join(t.TempDir(), "filled"), stocked}
+	c.build(c.disk(t, c.endpoint, c.env...))
 	if err := os.Rename(c.folder, c.filled); err != nil {
 		t.Fatal(err)
 	}
@@ -33,8 +45,16 @@ func newChangedChain(t *testing.T, packages int) changedChain {
 	return c
 }
 
-// machine returns a machine with an empty disk that reaches the server, which is
-// as it was filled, at endpoint.
+// disk returns a machine that has built nothing and reaches the server at endpoint.
+func (c changedChain) disk(t *testing.T, endpoint string, settings ...string) *machine {
+	t.Helper()
+	if c.stocked {
+		return c.newStocked(t, c.url(endpoint), settings...)
+	}
+	return newMachine(t, c.dir, c.url(endpoint), settings...)
+}
+
+// machine is disk, with the server as it was filled.
 func (c changedChain) machine(t *testing.T, endpoint string, settings ...string) *machine {
 	t.Helper()
 	if err := os.RemoveAll(c.folder); err != nil {
@@ -43,7 +63,7 @@ func (c changedChain) machine(t *testing.T, endpoint string, settings ...string)
 	if err := link(c.filled, c.folder); err != nil {
 		t.Fatal(err)
 	}
-	return newMachine(t, c.dir, c.url(endpoint), append(c.env[:len(c.env):len(c.env)], settings...)...)
+	return c.disk(t, endpoint, append(c.env[:len(c.env):len(c.env)], settings...)...)
 }
 
 // link makes to a copy of from that shares the files, none of which is ever

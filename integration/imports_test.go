@@ -1,41 +1,20 @@
 package integration
 
 import (
+	"bufio"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// mayImport says which packages of ours each package may import, by their
-// paths below the module's. Imports run one way: a driver can be taken out, and
-// the wire and the stores can be read without the rest. No line has backendtest
-// or testserver, which are for tests.
-var mayImport = map[string][]string{
-	"":                    {"cli"},
-	"cli":                 {"bench", "cache", "gocmd", "localdisk", "protocol", "secrets", "session", "sign", "backend", "backend/dir", "backend/open"},
-	"bench":               {"cache", "backend", "gocmd", "session"},
-	"gocmd":               {},
-	"cache":               {"localdisk", "pack", "entry", "protocol", "backend", "secrets", "session", "sign"},
-	"session":             {"protocol"},
-	"localdisk":           {"protocol"},
-	"pack":                {"entry", "protocol", "sign"},
-	"entry":               {"protocol", "sign"},
-	"sign":                {},
-	"secrets":             {},
-	"protocol":            {},
-	"backend":             {},
-	"backend/open":        {"backend", "backend/s3", "backend/gcs", "backend/dir"},
-	"backend/s3":          {"backend"},
-	"backend/gcs":         {"backend"},
-	"backend/dir":         {"backend"},
-	"backend/backendtest": {"backend"},
-	"testserver":          {},
-	"integration":         {},
-}
-
+// TestImports holds the imports to the table of ARCHITECTURE.md. They run one way: a
+// driver can be taken out, and the wire and the stores can be read without the
+// rest. What tests import does not count.
 func TestImports(t *testing.T) {
 	const module = "github.com/larderbuild/larder"
+	mayImport := importTable(t, "../ARCHITECTURE.md")
 	below := func(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }
 	for _, os := range []string{"linux", "darwin", "windows"} {
 		t.Run(os, func(t *testing.T) {
@@ -56,7 +35,7 @@ func TestImports(t *testing.T) {
 				}
 				for _, path := range paths[1:] {
 					ours := path == module || strings.HasPrefix(path, module+"/")
-					if ours && !slices.Contains(allowed, below(path)) {
+					if ours && !slices.Contains(allowed, "everything") && !slices.Contains(allowed, below(path)) {
 						t.Errorf("%s imports %s", paths[0], path)
 					}
 				}
@@ -68,4 +47,42 @@ func TestImports(t *testing.T) {
 			}
 		})
 	}
+}
+
+// importTable reads the table in file whose first column is "folder" and whose last
+// one is "what it may import of ours". It returns the last column by the first:
+// paths of packages below the module's, or "everything".
+func importTable(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	page, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	var table map[string][]string
+	for lines := bufio.NewScanner(page); lines.Scan(); {
+		cells := strings.Split(strings.Trim(lines.Text(), "| "), "|")
+		first, last := strings.TrimSpace(cells[0]), strings.TrimSpace(cells[len(cells)-1])
+		switch {
+		case table == nil && first == "folder" && last == "what it may import of ours":
+			table = make(map[string][]string)
+		case table == nil || strings.HasPrefix(first, "---"):
+		case !strings.HasPrefix(lines.Text(), "|"):
+			return table
+		default:
+			pkg := strings.TrimSuffix(strings.Trim(first, "`"), "/")
+			if pkg == "main.go" {
+				pkg = ""
+			}
+			if _, twice := table[pkg]; twice {
+				t.Errorf("%s has two lines for %q", file, pkg)
+			}
+			table[pkg] = nil
+			if last != "nothing" {
+				table[pkg] = strings.Split(strings.ReplaceAll(last, "`", ""), ", ")
+			}
+		}
+	}
+	t.Fatalf("%s has no table of what each folder may import, or ends with it", file)
+	return nil
 }

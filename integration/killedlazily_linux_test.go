@@ -17,9 +17,9 @@ import (
 // in which misses come after hits. What is in the local tier is whole at every
 // time, the next build is right, and nothing half done stays.
 func TestKilledAtRandom(t *testing.T) {
-	kills := 100
-	if testing.Short() || raceEnabled {
-		kills = 15
+	kills := 15
+	if whole {
+		kills = 100
 	}
 	c := newChangedChain(t, 24)
 	near := testserver.Proxy(t, c.endpoint)

@@ -253,7 +253,7 @@ func (m *machine) counted(cmd *exec.Cmd) (r result) {
 			r.stderr += line
 			continue
 		}
-		r.stats = add(r.stats, s)
+		r.stats = r.stats.Plus(s)
 	}
 	return r
 }
