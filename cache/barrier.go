@@ -26,7 +26,7 @@ func (c *Cache) passBarrier(ctx context.Context) {
 		return
 	}
 	lazy := c.promised.lazy
-	given := lazy.end()
+	given := lazy.becomeEager()
 	lazy.filling.Do(func() { lazy.err = c.fill(ctx, given) })
 	if err := lazy.err; err != nil && ctx.Err() == nil {
 		lazy.abandoning.Do(func() { lazy.Abandon(err) })
@@ -37,6 +37,7 @@ func (c *Cache) passBarrier(ctx context.Context) {
 // fill makes the lazy files of given whole: first with what the prefetch brings, then
 // with what can be fetched one by one, at last with what the go command builds again.
 func (c *Cache) fill(ctx context.Context, given []*pack.Entry) error {
+	// The prefetch fetches several at once; here each only waits for it.
 	lacking, _ := c.fillEach(given, 1, func(e *pack.Entry) error {
 		return c.lookups.ask(ctx, entryKey(c.lookups.scope, e.Action), func(ctx context.Context) (saved time.Duration, err error) {
 			return e.Cost, c.promised.wait(ctx, e)
@@ -83,19 +84,21 @@ func (c *Cache) fillEach(entries []*pack.Entry, limit int, bring func(*pack.Entr
 // fetchAlone brings the body of e to the local tier by a request of its own: out of
 // its pack, or out of its entry object in one of the scopes.
 func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
-	from := c.promised.found.Packs[e.Pack]
+	from := c.promised.merged.Packs[e.Pack]
 	err := c.retrieve(ctx, e, from.Scope, packKey(from), backend.Range{Offset: e.Offset, Length: e.Length})
+	if err == nil {
+		return nil
+	}
 	for _, scope := range c.lookups.read {
-		if err == nil {
+		if c.retrieve(ctx, e, scope, entryKey(scope, e.Action), backend.Range{}) == nil {
 			return nil
 		}
-		err = c.retrieve(ctx, e, scope, entryKey(scope, e.Action), backend.Range{})
 	}
 	return err
 }
 
-// retrieve brings the body of e from the entry object in part of the object at key,
-// which is of scope.
+// retrieve brings the body of e to the local tier. It reads the entry object in the given
+// part of the object at key, which lies in scope.
 func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, part backend.Range) error {
 	return c.lookups.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
 		object, _, err := c.lookups.store.Get(ctx, key, part)
@@ -103,9 +106,7 @@ func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, 
 			return 0, err
 		}
 		defer object.Close()
-		w := c.lookups.want(e.Action)
-		w.Scope = scope
-		body, err := openPromised(object, e, w)
+		body, err := openPromised(object, e, c.lookups.want(scope, e.Action))
 		if err != nil {
 			return 0, err
 		}

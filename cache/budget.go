@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// errBudget is the cause by which lookups end once the budget is spent.
+// errBudget is the cause with which waiting for the remote ends once the budget is spent.
 var errBudget = errors.New("the remote takes longer than it saves")
 
 // budget bounds the time that a session may lose by waiting for its remote.
 //
-// Time counts as lost while at least one lookup is waiting, however many are: the build
-// can't have been held up for longer. A hit gives back the time that its entry took to
-// build, divided by the number of lookups that waited with it. So a session goes on
-// asking a remote that is slow but worth it. A hit never gives back more than was lost,
-// so a remote that stops answering after a thousand hits costs no more than one that
-// never answered. Once the loss reaches the limit, every waiting lookup ends and none
-// starts again. Methods may be called at the same time.
+// Time counts as lost while at least one get waits for the remote, however many do: the
+// build can't have been held up for longer. A hit gives back the time that its entry took
+// to build, divided by the number of gets that waited with it. So a session goes on asking
+// a remote that is slow but worth it. A hit never gives back more than was lost, so a
+// remote that stops answering after a thousand hits costs no more than one that never
+// answered. Once the loss reaches the limit, all waiting ends and none begins again.
+// Methods may be called at the same time.
 type budget struct {
 	ctx    context.Context // done, with errBudget as its cause, once spent
 	cancel context.CancelCauseFunc
@@ -46,7 +46,7 @@ func newBudget(ctx context.Context, limit time.Duration) *budget {
 // spent reports whether the loss has reached the limit.
 func (b *budget) spent() bool { return b.ctx.Err() != nil }
 
-// begin notes that a lookup waits for the remote from now on.
+// begin notes that a get waits for the remote from now on.
 func (b *budget) begin() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -55,7 +55,7 @@ func (b *budget) begin() {
 	b.arm()
 }
 
-// end notes that a lookup has its answer, which saved the build that much work.
+// end notes that a get waits no longer, and how much building its answer saved.
 func (b *budget) end(saved time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,7 +82,7 @@ func (b *budget) count() {
 	b.since = now
 }
 
-// arm sets the timer to the moment at which the limit will be reached if no lookup ends
+// arm sets the timer to the moment at which the limit will be reached if no get ends
 // before.
 func (b *budget) arm() {
 	b.timer.Stop()

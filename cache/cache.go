@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +31,8 @@ type Cache struct {
 	running    sync.WaitGroup
 }
 
-// New starts a session. The caller ends it with Close.
+// New starts a session. It tells Log what does not work, and goes on without it. The
+// caller calls Close once, after the last Get has replied.
 func New(cfg SessionConfig) *Cache {
 	c := &Cache{Config: cfg.Config, target: cfg.Target, now: time.Now, withheld: newWithheld(cfg.Config)}
 	c.background, c.stop = context.WithCancel(context.Background())
@@ -74,11 +74,12 @@ type hit struct {
 	cost   time.Duration // to build the entry; 0: unknown
 }
 
-// Get answers from the local tier at once, and otherwise from the remote, from
-// another goroutine.
+// Get replies once: from the local tier before it returns, otherwise from another
+// goroutine. Its only error is a miss.
 func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(protocol.Entry, error)) {
 	c.Stats.count(func(s *Summary) { s.Gets++ })
 	found, err := c.findLocal(action)
+	// The barrier may take long, so a miss passes it on another goroutine.
 	if err == nil || c.lookups == nil || c.lookups.budget.spent() && !c.gaveLazily() {
 		c.answer(ctx, action, found, err, reply)
 		return
@@ -92,8 +93,8 @@ func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(pr
 	})
 }
 
-// answer counts what was found for action, or that nothing was, and replies. It is
-// the only place where a get is answered.
+// answer replies to a get; nothing else does. It lets a miss pass the barrier first, and
+// counts.
 func (c *Cache) answer(ctx context.Context, action protocol.ActionID, found hit, err error, reply func(protocol.Entry, error)) {
 	if err != nil {
 		c.passBarrier(ctx)
@@ -111,18 +112,23 @@ func (c *Cache) findLocal(action protocol.ActionID) (hit, error) {
 	if err != nil {
 		return hit{}, err
 	}
-	found := hit{Entry: protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}}
+	found := hit{Entry: located(e, path)}
 	if c.promised == nil {
 		return found, nil
 	}
-	if e, brought := c.promised.hit(action); e != nil {
-		c.lookups.cold.hit(e)
+	if e, byPrefetch := c.promised.named(action); e != nil {
+		c.lookups.cold.noteHit(e)
 		found.cost = e.Cost
-		if brought {
+		if byPrefetch {
 			found.source = fromPrefetch
 		}
 	}
 	return found, nil
+}
+
+// located returns e, whose body is the file at path, as the go command is told it.
+func located(e localdisk.Entry, path string) protocol.Entry {
+	return protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}
 }
 
 // findRemote finds what the local tier does not have: what a manifest promises, once
@@ -140,7 +146,7 @@ func (c *Cache) findRemote(ctx context.Context, action protocol.ActionID) (hit, 
 		return hit{}, errCold
 	}
 	if c.gaveLazily() {
-		c.promised.lazy.end() // most likely something has changed: be ahead of the miss
+		c.promised.lazy.becomeEager() // most likely something has changed: be ahead of the miss
 	}
 	found, err := c.lookups.lookup(ctx, action)
 	return hit{found.Entry, fromLookup, found.cost}, err
@@ -159,8 +165,8 @@ func (c *Cache) findPromised(ctx context.Context, action protocol.ActionID) (fou
 			return 0, errNotPromised
 		}
 		if path, ok := c.promised.give(e); ok {
-			c.lookups.cold.hit(e)
-			found = hit{protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}, fromPrefetch, e.Cost}
+			c.lookups.cold.noteHit(e)
+			found = hit{located(localEntry(e), path), fromPrefetch, e.Cost}
 			return e.Cost, nil
 		}
 		if err := c.promised.wait(ctx, e); err != nil {
@@ -204,7 +210,8 @@ func (c *Cache) countMiss(action protocol.ActionID) {
 	}
 }
 
-// Put stores put in the local tier. Then it queues the upload, in the background.
+// Put stores a body and its entry in the local tier. If a secret is in the body it marks
+// the entry, otherwise it queues the upload. The error is that of the local tier.
 func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	c.Stats.count(func(s *Summary) { s.Puts++ })
 	if c.promised != nil {
@@ -221,43 +228,36 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		c.Log.Info("put", "action", put.ActionID, "err", err)
 		return "", err
 	}
-	// Also where nothing is uploaded: a later session may do so.
+	// The mark is made even if this session uploads nothing: a later one may.
 	secret := c.withheld.check(scan, put.ActionID, put.OutputID)
-	if secret == nil && c.publishing != nil && put.Size <= c.MaxObject {
-		c.offer(put, index.found())
+	if c.publishing == nil {
+		return path, nil
+	}
+	cost := c.publishing.costs.take(put.ActionID, c.now())
+	isIndex := index.found()
+	if !isIndex {
+		c.publishing.made.Store(true)
+	}
+	if secret == nil && put.Size <= c.MaxObject {
+		c.offer(put, isIndex, cost)
 	}
 	return path, nil
 }
 
-// offer has what was put go to the remote.
-func (c *Cache) offer(put protocol.Put, isIndex bool) {
+// offer notes put as a use, and queues its upload.
+func (c *Cache) offer(put protocol.Put, isIndex bool, cost time.Duration) {
 	p := c.publishing
-	cost := p.costs.since(put.ActionID, c.now())
 	if c.promised != nil {
 		p.history.put(session.Use{Action: put.ActionID, Output: put.OutputID, Cost: cost, Kind: session.Made})
 	}
 	if isIndex {
-		return // made anew for every checkout: nobody would look for this one
+		return // see isModuleIndex
 	}
-	p.made.Store(true)
-	// After each link the go command puts what the manifest has already.
-	if c.promised != nil && c.promised.holds(put.ActionID, put.OutputID) {
+	// A command that links puts again, after each link, what the manifest names already.
+	if c.promised != nil && c.promised.names(put.ActionID, put.OutputID) {
 		return
 	}
 	if err := p.uploads.add(session.Upload{Action: put.ActionID, Cost: cost}); err != nil {
 		c.Log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
 }
-
-// prefix is written a body, and tells whether that begins with want.
-type prefix struct {
-	want []byte
-	seen []byte
-}
-
-func (p *prefix) Write(b []byte) (int, error) {
-	p.seen = append(p.seen, b[:min(len(b), len(p.want)-len(p.seen))]...)
-	return len(b), nil
-}
-
-func (p *prefix) found() bool { return bytes.Equal(p.seen, p.want) }

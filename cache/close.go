@@ -10,9 +10,9 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// Close ends the session, after the build's last request. It spends at most
-// wait on finishing the uploads and on publishing what the session used, and
-// reports whether something is left to [Flush].
+// Close ends the session, after the build's last request. It spends at most wait on
+// finishing the uploads and on publishing what the session used, and a little more until
+// the requests under way have ended. It reports whether something is left to [Flush].
 func (c *Cache) Close(wait time.Duration) (left bool) {
 	if c.lookups != nil {
 		c.lookups.end()
@@ -50,7 +50,7 @@ func (c *Cache) finish(wait time.Duration, news session.Record) session.Record {
 	return news
 }
 
-// leave leaves to Flush what is still to be done, by way of the journal.
+// leave notes in the journal what is still to be done, for Flush.
 func (c *Cache) leave(news session.Record) (left bool) {
 	bring := c.promised != nil && c.promised.bringLater()
 	var journal *session.Journal
@@ -115,16 +115,17 @@ func (c *Cache) vouched(uses []session.Use) []session.Use {
 		return uses
 	}
 	return slices.DeleteFunc(uses, func(u session.Use) bool {
-		return u.Kind == session.Found && !c.promised.holds(u.Action, u.Output)
+		return u.Kind == session.Found && !c.promised.names(u.Action, u.Output)
 	})
 }
 
+// publish publishes news.
 func (c *Cache) publish(ctx context.Context, news session.Record) error {
 	var found *holdings
 	if known := c.promised.known(); known != nil {
 		found = &known.holdings
 	} else {
-		fetched, err := c.promised.library.loadToPublish(ctx, (*manifests).fetch)
+		fetched, err := c.promised.library.loadToPublish(ctx, true)
 		if err != nil {
 			return err
 		}
@@ -137,6 +138,7 @@ func (c *Cache) publish(ctx context.Context, news session.Record) error {
 	return err
 }
 
+// publisher returns a publisher over the manifests that hold found.
 func (c *Cache) publisher(found *holdings) *publisher {
 	return newPublisher(c.promised.library, found, c.withheld, c.session, c.now())
 }

@@ -18,7 +18,7 @@ import (
 type Config struct {
 	Local     *localdisk.Dir
 	Policy    Policy
-	MaxObject int64 // larger bodies are neither uploaded nor brought, in bytes
+	MaxObject int64 // in bytes; larger bodies are neither uploaded nor brought
 	Stats     *Stats
 	Log       *slog.Logger // its warnings are for the person who builds
 	Progress  Progress
@@ -26,9 +26,9 @@ type Config struct {
 
 // Policy says what leaves this machine, and what is let in.
 type Policy struct {
-	Key     *sign.Key       // signs what is written; nil: nothing is signed
-	Trust   *sign.Trust     // the keys whose signatures are believed; nil: everything is
-	Secrets *secrets.Filter // finds what is not written; nil: by its shape alone
+	Key     *sign.Key       // signs what is written; nil: it stays unsigned
+	Trust   *sign.Trust     // whose signatures are believed; nil: everybody's, and none at all
+	Secrets *secrets.Filter // finds secrets; nil: well-known shapes alone
 }
 
 // Progress shows a person how far a command has come. Its functions may be nil, and
@@ -61,14 +61,13 @@ type SessionConfig struct {
 	Store  backend.Store  // nil: there is no remote. The Cache closes it.
 	Target session.Target // where Store is, for the journal; and the scopes and the profile
 	Upload bool           // whether puts go to the remote
-	Linger bool           // a process in the background follows: uploads leave the build alone, and wait for Close or Flush
+	Linger bool           // a process in the background does what is left, so no upload begins before Close
 	Budget time.Duration  // what waiting for the remote may cost the build
 	Lazy   *Lazy          // nil: archives are brought whether they are read or not
 
-	// Command is the digest of the command line, by which the manifest knows a
-	// command that reads archives where nothing has changed, as one that links
-	// does; zero where it is not known. Links says that each miss which no put
-	// follows is a link.
+	// Command is the SHA-256 of the command line, or zero if that is unknown. By
+	// it the manifest remembers eager commands. Links says that a miss which no put
+	// follows is always a link.
 	Command [sha256.Size]byte
 	Links   bool
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// costs remembers when actions were missed. At the put of an action that tells how
-// long it took to build. Its methods may be called at the same time.
+// costs remembers when actions were missed. The put of an action then tells how long it
+// took to build. Its methods may be called at the same time.
 type costs struct {
 	mu    sync.Mutex
 	times map[protocol.ActionID]time.Time // of misses that no put has followed yet
@@ -32,9 +32,9 @@ func (c *costs) unanswered() bool {
 	return len(c.times) > 0
 }
 
-// since returns the time since action was missed, at most entry.MaxCost, or 0 if it
-// was not missed.
-func (c *costs) since(action protocol.ActionID, now time.Time) time.Duration {
+// take returns the time since action was missed, at most entry.MaxCost, or 0 if it was
+// not missed. It forgets the miss.
+func (c *costs) take(action protocol.ActionID, now time.Time) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	missed, ok := c.times[action]

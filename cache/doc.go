@@ -23,7 +23,7 @@
 // the go command fail: the remote has lost the bodies of archives that were given out
 // by their heads, and the go command can't compile them again.
 //
-// The package owns the keys under the user's prefix
+// The package owns the keys under the user's prefix:
 //
 //	v1/<scope>/a/<xx>/<action id>     entry object
 //	v1/<scope>/p/<xx>/<pack id>       pack
@@ -31,7 +31,7 @@
 //	v1/<scope>/m/<module>/@latest     name of the profile that was published last
 //
 // and two folders in the local tier's directory: larder/manifests, with copies of
-// manifests, the locks under which they are prefetched, and what [Restore] notes for
-// [Save]; and larder/withheld, with the marks of entries that stay local. Package
+// manifests, the locks that let one process at a time fetch what they promise, and what
+// [Restore] notes for [Save]; and larder/withheld, with the marks of entries that stay local. Package
 // session owns a third one.
 package cache

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// expiry is after how many days without a use an entry leaves the
+	// expiry is the number of days without a use after which an entry leaves the
 	// manifest.
 	expiry = 7
 
@@ -30,7 +30,8 @@ type draft struct {
 
 	inlined int64 // bytes of bodies that stand in next
 
-	used, news int // entries of the uses, and those of them that were added
+	used  int // uses of which next has an entry, or another scope
+	added int // of these, the ones that old lacks
 }
 
 // draft merges r into old. First stands what was used, in the order of its use, then
@@ -42,7 +43,7 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 	named := byAction(old.Manifest)
 	var indexes []pack.Entry
 	for _, u := range r.Uses {
-		v, e := p.judge(u, named[u.Action], old.isLent())
+		v, e := p.judge(u, named[u.Action], old.packsAreLent())
 		switch v {
 		case kept, renewed:
 			e = *named[u.Action]
@@ -61,7 +62,7 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 		}
 		d.needed = d.needed || v.isNews()
 	}
-	if d.news > 0 {
+	if d.added > 0 {
 		for _, e := range indexes {
 			d.add(e)
 		}
@@ -69,9 +70,10 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 	for i := range old.Entries {
 		e := &old.Entries[i]
 		switch {
-		case named[e.Action] == nil || e.Used+expiry < p.today:
-		case p.marked[e.Action] && p.withheld.holds(e.Action, e.Output):
-			d.needed = true // to take it out
+		case named[e.Action] == nil: // used, so it stands in next already
+		case p.mustLeave(e):
+			d.needed = true
+		case e.Used+expiry < p.today:
 		default:
 			d.keep(*e)
 		}
@@ -85,7 +87,7 @@ func (d *draft) keep(e pack.Entry) {
 	d.inlined += int64(len(e.Inline))
 	if e.InPack() {
 		from := d.old.Packs[e.Pack]
-		from.Own = from.Own && !d.old.isLent()
+		from.Own = from.Own && !d.old.packsAreLent()
 		e.Pack = d.packIndex(from)
 	}
 	d.next.Entries = append(d.next.Entries, e)
@@ -93,7 +95,7 @@ func (d *draft) keep(e pack.Entry) {
 
 // add takes in an entry that the old manifest lacks.
 func (d *draft) add(e pack.Entry) {
-	d.news++
+	d.added++
 	if at, ok := d.packed[e.Action]; ok && at.output == e.Output {
 		e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
 	} else {
@@ -116,9 +118,9 @@ func (d *draft) packIndex(from pack.Pack) int {
 // keepEager keeps the eager commands that were used within the last week, and adds
 // command, if that is one.
 func (d *draft) keepEager(command [sha256.Size]byte) {
-	for _, l := range d.old.Eager {
-		if l.Command != command && l.Used+expiry >= d.today {
-			d.next.Eager = append(d.next.Eager, l)
+	for _, e := range d.old.Eager {
+		if e.Command != command && e.Used+expiry >= d.today {
+			d.next.Eager = append(d.next.Eager, e)
 		}
 	}
 	if command != [sha256.Size]byte{} {

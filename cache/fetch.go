@@ -17,7 +17,7 @@ import (
 func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
 	fetched, err := p.fetchOnce(ctx, c)
 	if err != nil && fetched > 0 && fetched < len(c.Entries) && ctx.Err() == nil {
-		first := &p.found.Entries[c.Entries[fetched]]
+		first := &p.merged.Entries[c.Entries[fetched]]
 		c.Length += c.Offset - first.Offset
 		c.Offset, c.Entries = first.Offset, c.Entries[fetched:]
 		fetched, err = p.fetchOnce(ctx, c)
@@ -27,17 +27,17 @@ func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
 	}
 }
 
-// fetchOnce brings the entries of c by one request. It returns how many of them it
-// has dealt with, and why not with all.
+// fetchOnce brings the entries of c by one request. It returns how many entries, from the
+// first on, need no further request, and the error that stopped it.
 func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, err error) {
-	body, _, err := p.remote.store.Get(ctx, packKey(p.found.Packs[c.Pack]), backend.Range{Offset: c.Offset, Length: c.Length})
+	body, _, err := p.remote.store.Get(ctx, packKey(p.merged.Packs[c.Pack]), backend.Range{Offset: c.Offset, Length: c.Length})
 	if err != nil {
 		return 0, err
 	}
 	defer body.Close()
 	at := c.Offset
 	for n, i := range c.Entries {
-		e := &p.found.Entries[i]
+		e := &p.merged.Entries[i]
 		if _, err := io.CopyN(io.Discard, body, e.Offset-at); err != nil {
 			return n, err
 		}
@@ -59,8 +59,8 @@ func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, er
 	return len(c.Entries), nil
 }
 
-// witness keeps the error that its reader met, an early end included. An entry that
-// can't be installed for another reason says nothing about the rest of its chunk.
+// witness keeps the last error of its reader. So fetchOnce can tell a broken connection,
+// which ends the chunk, from an entry that is no good, which does not.
 type witness struct {
 	io.Reader
 	err error
@@ -76,9 +76,7 @@ func (w *witness) Read(b []byte) (int, error) {
 
 // unpack puts the entry object of e into the local tier.
 func (p *prefetch) unpack(e *pack.Entry, object io.Reader) error {
-	w := p.remote.want(e.Action)
-	w.Scope = p.found.Packs[e.Pack].Scope
-	body, err := openPromised(object, e, w)
+	body, err := openPromised(object, e, p.remote.want(p.merged.Packs[e.Pack].Scope, e.Action))
 	if err != nil {
 		return err
 	}
@@ -101,13 +99,14 @@ func openPromised(object io.Reader, e *pack.Entry, w entry.Want) (*entry.Reader,
 	return body, nil
 }
 
+// localEntry returns e as an entry of the local tier.
 func localEntry(e *pack.Entry) localdisk.Entry {
 	return localdisk.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time}
 }
 
 // forfeit gives up the entries of c from the n-th on, because of err.
 func (p *prefetch) forfeit(c pack.Chunk, n int, err error) {
-	p.remote.complain("fetch a pack", packKey(p.found.Packs[c.Pack]), err)
+	p.remote.complain("fetch a pack", packKey(p.merged.Packs[c.Pack]), err)
 	for _, i := range c.Entries[n:] {
 		if p.states.happen(claimed, i) {
 			p.settle(i, err)
@@ -115,7 +114,7 @@ func (p *prefetch) forfeit(c pack.Chunk, n int, err error) {
 	}
 }
 
-// finish settles entry i, which was claimed, after an attempt to install it.
+// finish settles entry i, which this goroutine has claimed, after an attempt to install it.
 func (p *prefetch) finish(i int, err error) {
 	if err != nil && !refused(err) {
 		p.remote.warn(fmt.Sprintf("keep what was fetched: %v", err))
@@ -123,14 +122,12 @@ func (p *prefetch) finish(i int, err error) {
 	p.settle(i, err)
 }
 
-// settle notes what became of entry i, which was claimed.
+// settle notes what became of entry i, which this goroutine has claimed.
 func (p *prefetch) settle(i int, err error) {
-	e := &p.found.Entries[i]
-	if refused(err) {
-		if e.InPack() { // an inline entry is believed with its manifest
-			p.Stats.countRefusal(err)
-			p.remote.complain("unpack", packKey(p.found.Packs[e.Pack]), err)
-		}
+	e := &p.merged.Entries[i]
+	if refused(err) { // out of a pack: an inline body is believed with its manifest
+		p.Stats.countRefusal(err)
+		p.remote.complain("unpack", packKey(p.merged.Packs[e.Pack]), err)
 		p.states.refuse(i)
 	}
 	p.Progress.done(e.Size)
@@ -144,17 +141,18 @@ func (p *prefetch) settle(i int, err error) {
 // installInline installs those wanted entries that came with the manifest, in
 // their order.
 func (p *prefetch) installInline(ctx context.Context, w wanted) {
-	for i := range p.found.Entries {
+	for i := range p.merged.Entries {
 		if ctx.Err() != nil {
 			return
 		}
-		e := &p.found.Entries[i]
+		e := &p.merged.Entries[i]
 		if !e.InPack() && w(e) && p.states.happen(claimed, i) {
 			p.finish(i, p.putInline(e))
 		}
 	}
 }
 
+// putInline installs e, whose body stands in the manifest.
 func (p *prefetch) putInline(e *pack.Entry) error {
 	return p.install(localEntry(e), bytes.NewReader(e.Inline))
 }

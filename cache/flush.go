@@ -12,7 +12,7 @@ import (
 )
 
 // FlushConfig says which journals Flush works off, and how. The key in its Policy
-// signs for sessions that signed. Its Progress is told of uploads.
+// signs for sessions that signed. Its Progress is told of uploads and of what is packed.
 type FlushConfig struct {
 	Config
 	Open     func(session.Target) (backend.Store, error) // Flush closes the store
@@ -47,7 +47,8 @@ func Flush(ctx context.Context, cfg FlushConfig) error {
 }
 
 // flushOnce works off the journals of all sessions that are gone and that are not
-// among tried, to which it adds them. It returns how many sessions are live.
+// among tried, to which it adds them. It returns how many sessions are live or have just
+// gone.
 func flushOnce(ctx context.Context, cfg FlushConfig, tried map[string]bool) (live int, failed []error) {
 	dirs, err := session.List(cfg.Local.Path())
 	if err != nil {
@@ -151,7 +152,7 @@ func flushRecord(ctx context.Context, l *library, s *session.Session, w *withhel
 	if len(r.Uses) == 0 {
 		return nil
 	}
-	found, err := l.loadToPublish(ctx, (*manifests).fetch)
+	found, err := l.loadToPublish(ctx, true)
 	if err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}

@@ -13,11 +13,11 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// lazyFiles are the files that a session gives out with nothing but a manifest at
-// hand. For an archive that is a file of the archive's size, which begins with its
-// head and is a hole behind that. The go command reads no more of a hit. The tools
-// that read on follow a get that misses, and no miss is answered before all archives
-// are whole. A body that stands in the manifest is whole at once.
+// lazyFiles are the files that a session gives out with nothing but a manifest at hand:
+// for an archive a file of the archive's size, which has its head with a hole behind it,
+// and for an inline body a whole file. The go command reads no more of a hit than the
+// head. The tools that read on follow a get that misses, and no miss is answered before
+// all archives are whole.
 //
 // The files lie in the session's own directory, where no other process looks for
 // bodies. One directory with a file for each body is also what file systems are
@@ -27,10 +27,9 @@ type lazyFiles struct {
 	dir   string
 	stats *Stats
 
-	// ended is closed once bytes are needed. Then no more files are given out.
-	ended chan struct{}
+	eager chan struct{} // closed once the session is eager: no more files are given out
 
-	mu    sync.Mutex                   // guards given and paths
+	mu    sync.Mutex                   // guards given and paths, which stay as they are then
 	given []*pack.Entry                // archives, in their order, each body once
 	paths map[protocol.OutputID]string // of all files
 
@@ -45,20 +44,20 @@ func newLazyFiles(l Lazy, dir string, stats *Stats) *lazyFiles {
 		Lazy:  l,
 		dir:   dir,
 		stats: stats,
-		ended: make(chan struct{}),
+		eager: make(chan struct{}),
 		paths: make(map[protocol.OutputID]string),
 	}
 }
 
 // give returns the path of a file for e. It returns none if the body of e is neither
-// an archive nor in the manifest, if bytes are needed by now, or if the disk refuses.
+// an archive nor in the manifest, if the session is eager, or if the disk refuses.
 func (l *lazyFiles) give(e *pack.Entry) (path string, ok bool) {
 	if e.Head == nil && e.InPack() {
 		return "", false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over() {
+	if l.isEager() {
 		return "", false
 	}
 	if path, ok := l.paths[e.Output]; ok {
@@ -126,20 +125,20 @@ func (l *lazyFiles) fill(e *pack.Entry, local *localdisk.Dir) error {
 	return nil
 }
 
-// end says that bytes are needed. It returns the archives that were given out.
-func (l *lazyFiles) end() []*pack.Entry {
+// becomeEager makes the session eager. It returns the archives that were given out.
+func (l *lazyFiles) becomeEager() []*pack.Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.over() {
-		close(l.ended)
+	if !l.isEager() {
+		close(l.eager)
 	}
 	return l.given
 }
 
-// over reports whether bytes are needed.
-func (l *lazyFiles) over() bool {
+// isEager reports whether the session is eager.
+func (l *lazyFiles) isEager() bool {
 	select {
-	case <-l.ended:
+	case <-l.eager:
 		return true
 	default:
 		return false
@@ -153,9 +152,9 @@ func (l *lazyFiles) any() bool {
 	return len(l.given) > 0
 }
 
-// sufficed reports whether files were given out and no bytes were needed.
+// sufficed reports whether files were given out, and the session is still lazy.
 func (l *lazyFiles) sufficed() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.paths) > 0 && !l.over()
+	return len(l.paths) > 0 && !l.isEager()
 }

@@ -27,15 +27,15 @@ func newLookups(ctx context.Context, r *remote, limit time.Duration) *lookups {
 	return &lookups{remote: r, budget: newBudget(ctx, limit)}
 }
 
-// end waits for the lookups under way, which their own contexts end, and ends the
-// budget.
+// end waits until no get waits for the remote any more, and ends the budget. The gets end
+// with the contexts of their requests.
 func (l *lookups) end() {
 	l.running.Wait()
 	l.budget.cancel(nil)
 }
 
-// ask runs f, which asks the remote about key, for no longer than the budget
-// allows. saved is how much building f has saved, where it did what it should.
+// ask runs f, which waits for the remote because of key, for no longer than the budget
+// allows. f returns how much building its answer saves; that counts if f succeeds.
 func (l *lookups) ask(ctx context.Context, key string, f func(context.Context) (saved time.Duration, err error)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -69,8 +69,8 @@ func (l *lookups) lookup(ctx context.Context, action protocol.ActionID) (found f
 	return found, nil
 }
 
-// probe asks for one in several actions whose get was answered without a lookup,
-// to find out whether the remote has what is asked for now.
+// probe asks the remote, for one in several gets that were not looked up, whether it has
+// the action.
 func (l *lookups) probe(ctx context.Context, action protocol.ActionID) {
 	if l.cold.probe() {
 		l.cold.note(l.has(ctx, action))

@@ -52,12 +52,14 @@ func newManifests(r *remote, scope string, target session.Target) *manifests {
 func (m *manifests) key() string { return key(m.scope, manifestName(m.profile)) }
 
 // load returns the profile's manifest: the local copy if a session fetched it a
-// moment ago, otherwise what the remote has. A profile without a manifest begins with
+// moment ago and it need not be fresh, otherwise what the remote has. A profile without a manifest begins with
 // the one that the module's last build published, under another profile. A module
 // without manifests has an empty one.
-func (m *manifests) load(ctx context.Context) (published, error) {
-	if found, ok := m.loadCopy(); ok {
-		return found, nil
+func (m *manifests) load(ctx context.Context, fresh bool) (published, error) {
+	if !fresh {
+		if found, ok := m.loadCopy(); ok {
+			return found, nil
+		}
 	}
 	return m.fetch(ctx)
 }
@@ -117,10 +119,12 @@ func (m *manifests) get(ctx context.Context, name string) (found published, obje
 	return published{decoded, info.Version}, object, err
 }
 
+// place returns where the object of a name lies.
 func (m *manifests) place(name string) pack.Place { return pack.Place{Scope: m.scope, Name: name} }
 
 // publish replaces old by next, and makes next the module's latest. The error wraps
-// backend.ErrConflict if another job has written since old was read.
+// backend.ErrConflict if another job has written since old was read. Another error may
+// come after the manifest was written: then the latest is still the one before.
 func (m *manifests) publish(ctx context.Context, old published, next *pack.Manifest) error {
 	name := manifestName(m.profile)
 	object, err := next.Encode(m.place(name), m.remote.Policy.Key)
@@ -136,6 +140,7 @@ func (m *manifests) publish(ctx context.Context, old published, next *pack.Manif
 	return err
 }
 
+// put writes the object of a name, on a condition.
 func (m *manifests) put(ctx context.Context, name string, object []byte, cond backend.Condition) (backend.Object, error) {
 	return m.remote.store.Put(ctx, key(m.scope, name), bytes.NewReader(object), backend.PutOptions{
 		Size: int64(len(object)),

@@ -120,25 +120,21 @@ const (
 	// be it an archive or not.
 	smallBody = 1 << 10
 
-	// maxInlined is the size in bytes up to which larger bodies stand there,
-	// all together and without archives. Most are module indexes, which a build
-	// wants first.
+	// maxInlined is the size in bytes of all inline bodies together up to which a
+	// body over smallBody stands there, too, unless it is an archive. Most such
+	// bodies are module indexes, which a build wants first.
 	maxInlined = 4 << 20
 )
 
 // inline reports whether the body of e is to stand in the manifest. A body that lies
 // in a pack stays in one.
 func (d *draft) inline(e *pack.Entry) bool {
-	switch {
-	case e.InPack() || e.Head != nil || e.Size > pack.MaxInline:
-		return false
-	default:
-		return e.Size <= smallBody || d.inlined+e.Size <= maxInlined
-	}
+	return !e.InPack() && e.Head == nil && e.Size <= pack.MaxInline &&
+		(e.Size <= smallBody || d.inlined+e.Size <= maxInlined)
 }
 
-// intact reports whether body is that of e, shows all of it to scan, and leaves it at
-// its start. The local tier may be the go command's own cache, where little is checked.
+// intact reports whether body has the size and hash of e. It shows body to scan, and then
+// rewinds it. The local tier may be the go command's own cache, where little is checked.
 func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 	sum := sha256.New()
 	_, err := io.CopyBuffer(io.MultiWriter(sum, scan), struct{ io.Reader }{body}, make([]byte, min(64<<10, e.Size+1)))

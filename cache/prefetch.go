@@ -18,8 +18,8 @@ const (
 	// far below 128 MiB however large the packs are.
 	streams = 8
 
-	// followInterval is how often a session looks for what another one is
-	// fetching on the same machine.
+	// followInterval is the pause between two looks of a session at what another
+	// one is fetching on the same machine.
 	followInterval = 5 * time.Millisecond
 )
 
@@ -55,7 +55,7 @@ func newPrefetch(r *remote, l *library) *prefetch {
 // load loads the manifests and returns what they promise. A manifest that can't be
 // loaded promises nothing.
 func (p *prefetch) load(ctx context.Context) *promises {
-	found, err := p.library.load(ctx, (*manifests).load, func(m *manifests, err error) {
+	found, err := p.library.load(ctx, false, func(m *manifests, err error) {
 		p.Stats.countRefusal(err)
 		p.remote.complain("fetch the manifest", m.key(), err)
 	})
@@ -65,7 +65,7 @@ func (p *prefetch) load(ctx context.Context) *promises {
 // begin says what is promised. It is called once.
 func (p *prefetch) begin(promised *promises) {
 	p.promises = promised
-	p.states = newStates(len(promised.found.Entries))
+	p.states = newStates(len(promised.merged.Entries))
 	close(p.loaded)
 }
 
@@ -81,6 +81,9 @@ func (p *prefetch) known() *promises {
 
 // await returns what is promised, once the manifests are loaded.
 func (p *prefetch) await(ctx context.Context) (*promises, error) {
+	if known := p.known(); known != nil {
+		return known, nil
+	}
 	select {
 	case <-p.loaded:
 		return p.promises, nil
@@ -92,10 +95,11 @@ func (p *prefetch) await(ctx context.Context) (*promises, error) {
 // wanted chooses the entries that bring brings.
 type wanted func(*pack.Entry) bool
 
+// everything wants all entries.
 func everything(*pack.Entry) bool { return true }
 
-// bring brings those entries that are wanted, until all are here or ctx is done. Of
-// several processes on one machine one fetches, and the others wait for what it
+// bring brings those entries that are wanted, until each is here or forfeited, or ctx is
+// done. Of several processes on one machine one fetches, and the others wait for what it
 // brings.
 func (p *prefetch) bring(ctx context.Context, w wanted) {
 	lock := flock.New(p.library.written.copy+".lock", flock.SetPermissions(0o600))
@@ -106,7 +110,7 @@ func (p *prefetch) bring(ctx context.Context, w wanted) {
 		return
 	}
 	if !leading {
-		if _, err := lock.TryLockContext(ctx, followInterval); err != nil {
+		if _, _ = lock.TryLockContext(ctx, followInterval); ctx.Err() != nil {
 			return
 		}
 		p.plan(w, true) // without what has come meanwhile
@@ -121,7 +125,7 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	var lacking, archives []int
 	var bytes int64
 	for i, s := range p.states.all() {
-		e := &p.found.Entries[i]
+		e := &p.merged.Entries[i]
 		if s != absent || !w(e) {
 			continue
 		}
@@ -139,7 +143,7 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	lacking = append(lacking, archives...) // in the order in which packs hold them
 	if leading {
 		p.Progress.planned(len(lacking), bytes)
-		p.queue.push(p.found.Chunks(lacking))
+		p.queue.push(p.merged.Chunks(lacking))
 	}
 	p.states.setLeading(leading)
 	return len(lacking) == 0
@@ -168,9 +172,7 @@ func (p *prefetch) lead(ctx context.Context, w wanted) {
 func (p *prefetch) wait(ctx context.Context, e *pack.Entry) error {
 	i := p.index[e.Action]
 	if !e.InPack() && p.states.happen(claimed, i) {
-		err := p.putInline(e)
-		p.finish(i, err)
-		return err
+		p.finish(i, p.putInline(e))
 	}
 	for {
 		now, changed := p.states.look(i)

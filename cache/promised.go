@@ -35,18 +35,18 @@ func newPromised(cfg SessionConfig, r *remote, s *session.Session) *promised {
 // run loads the manifests and brings what they promise, until all is here or ctx is
 // done. In a lazy session archives wait until bytes are needed.
 func (p *promised) run(ctx context.Context) {
-	found := p.load(ctx)
-	if _, reads := found.found.FindEager(p.command); reads && p.lazy != nil {
-		p.lazy.end()
+	loaded := p.load(ctx)
+	if _, reads := loaded.merged.FindEager(p.command); reads && p.lazy != nil {
+		p.lazy.becomeEager()
 	}
-	p.begin(found)
+	p.begin(loaded)
 	if p.lazy == nil {
 		p.bring(ctx, everything)
 		return
 	}
 	p.bring(ctx, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
 	select {
-	case <-p.lazy.ended:
+	case <-p.lazy.eager:
 		p.bring(ctx, everything)
 	case <-ctx.Done():
 	}
@@ -65,27 +65,27 @@ func (p *promised) give(e *pack.Entry) (path string, ok bool) {
 // lazy session becomes eager.
 func (p *promised) wait(ctx context.Context, e *pack.Entry) error {
 	if e.Head != nil && p.lazy != nil {
-		p.lazy.end()
+		p.lazy.becomeEager()
 	}
 	return p.prefetch.wait(ctx, e)
 }
 
-// hit returns what is promised for action, or nil, and whether a hit of it in the
-// local tier is owed to the prefetch.
-func (p *promised) hit(action protocol.ActionID) (e *pack.Entry, owed bool) {
+// named returns what is promised for action, or nil, and whether the local tier has it
+// from the prefetch.
+func (p *promised) named(action protocol.ActionID) (e *pack.Entry, byPrefetch bool) {
 	i, ok := p.find(action)
 	if !ok {
 		return nil, false
 	}
 	s := p.states.get(i)
-	return &p.found.Entries[i], s == brought || s == bringing // and not noted as brought yet
+	return &p.merged.Entries[i], s == brought || s == bringing // then it may be installed already
 }
 
-// holds reports whether a manifest names output for action, as far as is known
-// intact.
-func (p *promised) holds(action protocol.ActionID, output protocol.OutputID) bool {
+// names reports whether a manifest names output for action. What is forfeited does not
+// count.
+func (p *promised) names(action protocol.ActionID, output protocol.OutputID) bool {
 	i, ok := p.find(action)
-	return ok && p.found.Entries[i].Output == output && p.states.get(i) != forfeited
+	return ok && p.merged.Entries[i].Output == output && p.states.get(i) != forfeited
 }
 
 // misplaced reports whether a manifest names action but its entry could not be
@@ -95,8 +95,8 @@ func (p *promised) misplaced(action protocol.ActionID) bool {
 	return ok && p.states.get(i) == forfeited
 }
 
-// supersede says that the build has put action itself. What is promised for it must
-// not take its place.
+// supersede says that the build has put action itself. The prefetch does not bring the
+// entry any more, unless a goroutine is installing it already.
 func (p *promised) supersede(action protocol.ActionID) {
 	if i, ok := p.find(action); ok {
 		p.states.happen(superseded, i)

@@ -24,13 +24,13 @@ type promises struct {
 // newPromises returns the promises of h. complete says that all manifests could be
 // loaded, so that what is not there does not exist.
 func newPromises(h holdings, complete bool) *promises {
-	p := &promises{holdings: h, index: make(map[protocol.ActionID]int, len(h.found.Entries))}
-	for i := range h.found.Entries {
-		e := &h.found.Entries[i]
+	p := &promises{holdings: h, index: make(map[protocol.ActionID]int, len(h.merged.Entries))}
+	for i := range h.merged.Entries {
+		e := &h.merged.Entries[i]
 		p.index[e.Action] = i
 		p.indexed = p.indexed || isModuleIndex(e.Inline)
 	}
-	p.isNew = complete && h.written.version == "" && len(h.found.Entries) == 0
+	p.isNew = complete && h.written.version == "" && len(h.merged.Entries) == 0
 	return p
 }
 
@@ -40,7 +40,7 @@ func (p *promises) entry(action protocol.ActionID) *pack.Entry {
 	if !promised {
 		return nil
 	}
-	return &p.found.Entries[i]
+	return &p.merged.Entries[i]
 }
 
 // refusals returns, of the promised entries that were refused, those that the
@@ -52,7 +52,7 @@ func (p *promises) refusals(refused []int, uses []session.Use) (leaving []sessio
 		used[u.Action] = true
 	}
 	for _, i := range refused {
-		if action := p.found.Entries[i].Action; p.isOfWritten(i) && !used[action] {
+		if action := p.merged.Entries[i].Action; p.isOfWritten(i) && !used[action] {
 			leaving = append(leaving, session.Use{Action: action, Kind: session.Refused})
 		}
 	}

@@ -89,7 +89,7 @@ func (p *publisher) publish(ctx context.Context, old published, r session.Record
 // try publishes r, unless others have published since old was read.
 func (p *publisher) try(ctx context.Context, old published, r session.Record) error {
 	d := p.draft(old, r)
-	p.saved = Saved{Used: d.used, New: d.news}
+	p.saved = Saved{Used: d.used, New: d.added}
 	if !d.needed {
 		return nil
 	}

@@ -19,7 +19,7 @@ type publishing struct {
 	made    atomic.Bool // something besides module indexes was put
 }
 
-// newPublishing returns nil if nothing can be written.
+// newPublishing returns nil, and says why, if the journal can't be written.
 func (c *Cache) newPublishing(r *remote) *publishing {
 	journal, err := c.createJournal()
 	if err != nil {
@@ -29,6 +29,7 @@ func (c *Cache) newPublishing(r *remote) *publishing {
 	return &publishing{journal: journal, uploads: newUploader(r, c.session, journal, c.withheld)}
 }
 
+// createJournal makes the session's journal.
 func (c *Cache) createJournal() (*session.Journal, error) {
 	journal, err := c.session.CreateJournal(c.target, c.Policy.Key != nil)
 	if err != nil {

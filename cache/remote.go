@@ -36,9 +36,9 @@ func newRemote(cfg Config, store backend.Store, t session.Target) *remote {
 // signer signs what is written.
 func (r *remote) signer() entry.Signer { return entry.Signer{Key: r.Policy.Key, Scope: r.scope} }
 
-// want returns what an entry object of action must be. The caller adds the scope.
-func (r *remote) want(action protocol.ActionID) entry.Want {
-	return entry.Want{Action: action, MaxSize: r.MaxObject, Trust: r.Policy.Trust}
+// want returns what an entry object of action in scope must be.
+func (r *remote) want(scope string, action protocol.ActionID) entry.Want {
+	return entry.Want{Action: action, Scope: scope, MaxSize: r.MaxObject, Trust: r.Policy.Trust}
 }
 
 // complain reports a fault of the remote that was met at key.
@@ -46,9 +46,8 @@ func (r *remote) complain(op, key string, err error) {
 	r.warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
 }
 
-// warn reports what is wrong with the remote. The first report of a session is a
-// warning, as one line is enough for a tired engineer. The later ones are for those
-// who look for them.
+// warn reports what is wrong with the remote. Only a session's first report is a warning;
+// the others are for those who look for them.
 func (r *remote) warn(msg string, args ...any) {
 	if r.complained.CompareAndSwap(false, true) {
 		r.Log.Warn(msg, args...)
@@ -64,17 +63,17 @@ type fetched struct {
 }
 
 // fetch brings action's entry into the local tier, from the first of the scopes
-// that has a good one. It asks all scopes at once, and tells explain of each object
-// that can't be had or is no good. If no scope has a good one the error wraps
-// backend.ErrNotFound.
+// that has a good one. It asks all scopes at once, and tells explain of each object that it
+// could not get, or that is no good, but not of one that does not exist. If no scope has a
+// good one the error wraps backend.ErrNotFound.
 func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain func(key string, err error)) (fetched, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	answers := make([]chan answer, len(r.read))
+	answers := make([]chan scopeAnswer, len(r.read))
 	for i, scope := range r.read {
-		answers[i] = make(chan answer, 1)
+		answers[i] = make(chan scopeAnswer, 1)
 		go func() {
 			object, _, err := r.store.Get(ctx, entryKey(scope, action), backend.Range{})
-			answers[i] <- answer{object, err}
+			answers[i] <- scopeAnswer{object, err}
 		}()
 	}
 	next := 0
@@ -84,37 +83,36 @@ func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain fu
 			(<-unused).close()
 		}
 	}()
-	w := r.want(action)
 	for ; next < len(answers); next++ {
-		w.Scope = r.read[next]
+		scope := r.read[next]
 		a := <-answers[next]
-		found, err := a.install(r.Local, w)
+		found, err := a.install(r.Local, r.want(scope, action))
 		a.close()
 		if err == nil {
 			next++
 			return found, nil
 		}
 		if !errors.Is(err, backend.ErrNotFound) {
-			explain(entryKey(w.Scope, action), err)
+			explain(entryKey(scope, action), err)
 		}
 	}
 	return fetched{}, fmt.Errorf("get %s: %w", action, backend.ErrNotFound)
 }
 
-// answer is what one scope says when it is asked for an action.
-type answer struct {
+// scopeAnswer is what one scope says when it is asked for an action.
+type scopeAnswer struct {
 	object io.ReadCloser
 	err    error
 }
 
-func (a answer) close() {
+func (a scopeAnswer) close() {
 	if a.err == nil {
 		a.object.Close()
 	}
 }
 
 // install puts the entry in a's object, if it is what w wants, into the local tier.
-func (a answer) install(local *localdisk.Dir, w entry.Want) (fetched, error) {
+func (a scopeAnswer) install(local *localdisk.Dir, w entry.Want) (fetched, error) {
 	if a.err != nil {
 		return fetched{}, a.err
 	}
@@ -125,11 +123,12 @@ func (a answer) install(local *localdisk.Dir, w entry.Want) (fetched, error) {
 	defer body.Close()
 
 	h := body.Header
-	path, err := local.Put(localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}, body)
+	e := localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}
+	path, err := local.Put(e, body)
 	if err != nil {
 		return fetched{}, err
 	}
-	return fetched{protocol.Entry{OutputID: h.Output, Size: h.BodySize, Time: h.Time, DiskPath: path}, h.Cost}, nil
+	return fetched{located(e, path), h.Cost}, nil
 }
 
 // has reports whether a scope that is read has a good entry object of action, as
@@ -141,9 +140,7 @@ func (r *remote) has(ctx context.Context, action protocol.ActionID) bool {
 			return false
 		}
 		defer object.Close()
-		w := r.want(action)
-		w.Scope = scope
-		_, err = entry.ReadHeader(object, w)
+		_, err = entry.ReadHeader(object, r.want(scope, action))
 		return err == nil
 	})
 }
@@ -153,6 +150,7 @@ func (r *remote) has(ctx context.Context, action protocol.ActionID) bool {
 // could not be had.
 func refused(err error) bool { return corrupt(err) || errors.Is(err, sign.ErrUntrusted) }
 
+// corrupt reports whether err says that an object is not what it should be.
 func corrupt(err error) bool {
 	return errors.Is(err, entry.ErrCorrupt) || errors.Is(err, pack.ErrCorrupt) || errors.Is(err, localdisk.ErrContent)
 }

@@ -39,9 +39,9 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 	if err := l.written.noteRestoration(restoration{start: start}); err != nil {
 		return Restored{}, err
 	}
-	found, err := l.load(ctx, (*manifests).fetch, func(*manifests, error) {})
+	found, err := l.load(ctx, true, func(*manifests, error) {})
 	switch {
-	case err != nil && len(found.found.Entries) == 0:
+	case err != nil && len(found.merged.Entries) == 0:
 		return Restored{}, fmt.Errorf("fetch the manifest: %w", err)
 	case err != nil:
 		r.complain("fetch the manifest", l.written.key(), err)
@@ -68,10 +68,10 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 }
 
 // outcome counts what became of the manifest's entries. It returns the actions that
-// the local tier had before, and those whose entries are not as the manifest promises.
+// the local tier had before, and of those that could not be brought.
 func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) {
 	for i, s := range p.states.all() {
-		e := &p.found.Entries[i]
+		e := &p.merged.Entries[i]
 		switch s {
 		case present:
 			counts.Present++
@@ -92,7 +92,7 @@ func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) 
 // restoration is what a Restore tells the Save after it.
 type restoration struct {
 	start  time.Time           // when it began
-	failed []protocol.ActionID // those whose entries are not as the manifest promises
+	failed []protocol.ActionID // those whose entries could not be brought
 }
 
 // restorationPath returns the path of the note about the last Restore: a file beside
@@ -100,6 +100,7 @@ type restoration struct {
 // one for each action that failed.
 func (m *manifests) restorationPath() string { return m.copy + ".restored" }
 
+// noteRestoration writes the note.
 func (m *manifests) noteRestoration(r restoration) error {
 	var b strings.Builder
 	fmt.Fprintln(&b, r.start.UnixNano())

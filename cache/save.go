@@ -42,7 +42,7 @@ func Save(ctx context.Context, cfg Config, store backend.Store, target session.T
 		return Saved{}, err
 	}
 	defer s.Close()
-	found, err := l.loadToPublish(ctx, (*manifests).load)
+	found, err := l.loadToPublish(ctx, false)
 	if err != nil {
 		return Saved{}, fmt.Errorf("fetch the manifest: %w", err)
 	}
@@ -58,7 +58,7 @@ func Save(ctx context.Context, cfg Config, store backend.Store, target session.T
 
 // usesSince returns what was used in the local tier since r.
 func usesSince(cfg Config, r restoration) ([]session.Use, error) {
-	actions, err := cfg.Local.UsedSince(r.start)
+	actions, err := cfg.Local.UsedSince(r.start) // or up to an hour earlier
 	if err != nil {
 		return nil, err
 	}

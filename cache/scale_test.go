@@ -61,7 +61,7 @@ var (
 
 // heldBy returns what a library holds that has nothing but found.
 func heldBy(found published) holdings {
-	return holdings{written: found, found: found.Manifest, to: len(found.Entries)}
+	return holdings{written: found, merged: found.Manifest, to: len(found.Entries)}
 }
 
 func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*library, []byte) {
@@ -92,7 +92,7 @@ func BenchmarkStartUp(b *testing.B) {
 			var p *prefetch
 			for b.Loop() {
 				p = newPrefetch(l.written.remote, l)
-				found, err := l.loadToPublish(b.Context(), (*manifests).fetch)
+				found, err := l.loadToPublish(b.Context(), true)
 				if err != nil {
 					b.Fatal(err)
 				}

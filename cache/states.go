@@ -31,8 +31,8 @@ const (
 	failed                  // the entry can't be brought
 )
 
-// transitions says what each event makes of an entry. Where an event has no state
-// for the entry's, the event does not happen.
+// transitions says to which state an event takes an entry. In a state that an event does
+// not list, it changes nothing.
 var transitions = [...]map[state]state{
 	claimed:    {absent: bringing},
 	released:   {bringing: absent},

@@ -95,6 +95,7 @@ func (u *uploader) resume(uploads []session.Upload) {
 	}
 }
 
+// enqueue queues an upload. The caller holds u.mu.
 func (u *uploader) enqueue(up session.Upload) {
 	u.queue = append(u.queue, up)
 	u.queued[up.Action]++

@@ -16,6 +16,7 @@ import (
 type verdict uint8
 
 const (
+	// From renewed on, a verdict is a reason to write a manifest.
 	leftOut   verdict = iota // the local tier has it no longer, or it has to stay there
 	elsewhere                // a scope that is only read names it already
 	kept                     // the manifest names it, as used today
@@ -25,11 +26,12 @@ const (
 	removed                  // what the manifest names for the action leaves
 )
 
-// isNews reports whether v is worth writing a manifest for.
+// isNews reports whether v is a reason to write a manifest.
 func (v verdict) isNews() bool { return v >= renewed }
 
-// judge returns what becomes of u, where the manifest names named for its action, or
-// nothing. If u is added or joining, judge returns its entry as the local tier has it.
+// judge gives the verdict on u. named is what the manifest names for its action, or nil;
+// lent says that the packs it names are another profile's. If u is added or joining, judge
+// returns its entry as the local tier has it.
 //
 // The local tier counts as long as it has the output that the session used. If it has
 // another one, another session has put that since, and publishes it.
@@ -42,7 +44,7 @@ func (p *publisher) judge(u session.Use, named *pack.Entry, lent bool) (verdict,
 			return leftOut, pack.Entry{}
 		}
 		return removed, pack.Entry{}
-	case u.Kind == session.Misplaced: // has to be packed anew
+	case u.Kind == session.Misplaced: // is packed again, whatever the manifest names by now
 	case named != nil && named.Output == u.Output:
 		if named.Used == p.today && !lent {
 			return kept, pack.Entry{}
@@ -80,12 +82,12 @@ func (p *publisher) needed(old published, r session.Record) bool {
 	}
 	named := byAction(old.Manifest)
 	for action := range p.marked {
-		if e := named[action]; e != nil && p.withheld.holds(action, e.Output) {
+		if e := named[action]; e != nil && p.mustLeave(e) {
 			return true
 		}
 	}
 	for _, u := range r.Uses {
-		if v, _ := p.judge(u, named[u.Action], old.isLent()); v.isNews() {
+		if v, _ := p.judge(u, named[u.Action], old.packsAreLent()); v.isNews() {
 			return true
 		}
 	}
@@ -99,8 +101,13 @@ func (p *publisher) isNewEager(old published, command [sha256.Size]byte) bool {
 	return command != [sha256.Size]byte{} && (!named || known.Used != p.today)
 }
 
-// isLent reports whether the packs that the manifest names are another profile's.
-func (p published) isLent() bool { return p.version == "" }
+// mustLeave reports whether e, which the manifest names, is withheld.
+func (p *publisher) mustLeave(e *pack.Entry) bool {
+	return p.marked[e.Action] && p.withheld.keeps(e.Action, e.Output)
+}
+
+// packsAreLent reports whether the packs that the manifest names are another profile's.
+func (p published) packsAreLent() bool { return p.version == "" }
 
 // byAction returns the entries of m by their actions.
 func byAction(m *pack.Manifest) map[protocol.ActionID]*pack.Entry {
@@ -129,3 +136,16 @@ var moduleIndex = []byte("go index v")
 // main module is made anew for every checkout, so no later build asks for it. It
 // travels with other entries, and is no reason to write a pack.
 func isModuleIndex(begin []byte) bool { return bytes.HasPrefix(begin, moduleIndex) }
+
+// prefix is written a body, and tells whether that begins with want.
+type prefix struct {
+	want []byte
+	seen []byte
+}
+
+func (p *prefix) Write(b []byte) (int, error) {
+	p.seen = append(p.seen, b[:min(len(b), len(p.want)-len(p.seen))]...)
+	return len(b), nil
+}
+
+func (p *prefix) found() bool { return bytes.Equal(p.seen, p.want) }

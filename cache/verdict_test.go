@@ -61,7 +61,7 @@ func TestVerdict(t *testing.T) {
 			now := time.Now()
 			today := pack.DayOf(now)
 			old := published{Manifest: new(pack.Manifest), version: "1"}
-			found := &holdings{written: old, found: new(pack.Manifest)}
+			found := &holdings{written: old, merged: new(pack.Manifest)}
 			if test.lent {
 				old.version = ""
 			}
@@ -73,7 +73,7 @@ func TestVerdict(t *testing.T) {
 				old.Entries = append(old.Entries, e)
 			}
 			if test.elsewhere != "" {
-				found.found.Entries = []pack.Entry{{Action: action, Output: output(test.elsewhere)}}
+				found.merged.Entries = []pack.Entry{{Action: action, Output: output(test.elsewhere)}}
 			}
 			if test.local != "" {
 				put := localdisk.Entry{Action: action, Output: output(test.local), Size: int64(len(test.local)), Time: now}
@@ -94,7 +94,7 @@ func TestVerdict(t *testing.T) {
 				if kind == session.Refused {
 					u.Output = protocol.OutputID{}
 				}
-				if got, _ := p.judge(u, byAction(old.Manifest)[action], old.isLent()); got != test.want {
+				if got, _ := p.judge(u, byAction(old.Manifest)[action], old.packsAreLent()); got != test.want {
 					t.Errorf("%c: verdict %d, want %d", kind, got, test.want)
 				}
 				r := session.Record{Uses: []session.Use{u}}

@@ -50,7 +50,7 @@ func (w *withheld) path(action protocol.ActionID) string {
 // local. If it does, check marks it, and the error wraps errWithheld.
 func (w *withheld) check(scan *secrets.Scan, action protocol.ActionID, output protocol.OutputID) error {
 	rule := scan.Found()
-	marked, held := w.mark(action, output)
+	marked, held := w.readMark(action, output)
 	switch {
 	case held:
 		w.Stats.count(func(s *Summary) { s.Withheld++ })
@@ -77,8 +77,8 @@ func (w *withheld) check(scan *secrets.Scan, action protocol.ActionID, output pr
 	return fmt.Errorf("%w: %s", errWithheld, rule)
 }
 
-// mark reports whether action has a mark, and whether the mark is for output.
-func (w *withheld) mark(action protocol.ActionID, output protocol.OutputID) (marked, held bool) {
+// readMark reports whether action has a mark, and whether the mark is for output.
+func (w *withheld) readMark(action protocol.ActionID, output protocol.OutputID) (marked, held bool) {
 	line, err := os.ReadFile(w.path(action))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, false
@@ -88,9 +88,9 @@ func (w *withheld) mark(action protocol.ActionID, output protocol.OutputID) (mar
 	return true, err != nil || !whole || of == output.String()
 }
 
-// holds reports whether action's entry, with output, stays local.
-func (w *withheld) holds(action protocol.ActionID, output protocol.OutputID) bool {
-	_, held := w.mark(action, output)
+// keeps reports whether action's entry, with output, stays local.
+func (w *withheld) keeps(action protocol.ActionID, output protocol.OutputID) bool {
+	_, held := w.readMark(action, output)
 	return held
 }
 

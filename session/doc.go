@@ -1,11 +1,11 @@
-// Package session owns what sessions of larder leave on disk, so that nothing is
-// lost with a process: below the directory of a local tier,
+// Package session owns what sessions leave on disk. What is still to be done survives the
+// process. Below the directory of a local tier it keeps
 //
 //	larder/sessions/<start, Unix nanoseconds>-<process ID>/
 //	    lock      locked by the process that owns the session
 //	    journal   what the session has still to do; see below
 //	    upload-*  entry objects and packs on their way out
-//	    lazy/     archives that were given out before their bytes were here
+//	    lazy/     files that were given out by a manifest alone
 //
 // A session whose lock is free belongs to a process that is gone. Who takes the
 // lock takes the session over, and does what its journal says.

@@ -11,8 +11,8 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Journal is the file in which a session notes what it has still to do. Its methods
-// may be called at the same time.
+// Journal is the file in which a session notes what it has still to do. Its methods but
+// Close may be called at the same time.
 type Journal struct {
 	path string
 
@@ -22,12 +22,12 @@ type Journal struct {
 }
 
 const (
-	journalMagic  = "larder journal v2"
-	eagerPrefix   = "eager "
-	bringLine     = "bring"
-	signedLine    = "signed"
-	unsignedLine  = "unsigned"
-	journalHeader = 6 // lines
+	journalMagic = "larder journal v2"
+	eagerPrefix  = "eager "
+	bringLine    = "bring"
+	signedLine   = "signed"
+	unsignedLine = "unsigned"
+	headerLines  = 6
 )
 
 // Pending is what a journal says is still to do.
@@ -57,6 +57,7 @@ func (s *Session) CreateJournal(target Target, signed bool) (*Journal, error) {
 	return j, nil
 }
 
+// header returns the lines before the first thing that happens.
 func header(target Target, signed bool) string {
 	how := unsignedLine
 	if signed {
@@ -89,7 +90,10 @@ func (s *Session) OpenJournal() (*Journal, Pending, error) {
 		return nil, Pending{}, err
 	}
 	j := &Journal{path: path, file: f}
-	return j, todo, j.write("\n") // ends a line that was cut
+	if err := j.write("\n"); err != nil { // ends a line that was cut
+		return nil, Pending{}, errors.Join(err, f.Close())
+	}
+	return j, todo, nil
 }
 
 // Add notes an upload that is to be done.

@@ -123,11 +123,11 @@ func TestJournalCut(t *testing.T) {
 			t.Fatalf("cut at %d: %v", n, err)
 		}
 		lines := bytes.Count(whole[:n], []byte("\n"))
-		if want := max(0, lines-journalHeader); len(todo.Uploads) != want {
+		if want := max(0, lines-headerLines); len(todo.Uploads) != want {
 			t.Errorf("cut at %d: %d uploads, want %d", n, len(todo.Uploads), want)
 		}
 		// What is added later is not glued to the cut line.
-		if lines >= journalHeader {
+		if lines >= headerLines {
 			j.Add(three)
 			if todo, _ := readJournal(journalPath(cut.dir)); !slices.Contains(todo.Uploads, three) {
 				t.Errorf("cut at %d: a line added later is lost", n)

@@ -23,14 +23,14 @@ func readJournal(path string) (Pending, error) {
 
 	var header []string
 	var r reader
-	// Lines are short; one that is not is no line of ours.
+	// A line over 8 KiB is read in pieces, of which none is a line of ours.
 	for lines := bufio.NewReaderSize(f, 8<<10); ; {
 		line, err := lines.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			break // the end, or a line that was cut
 		}
 		text := strings.TrimSuffix(string(line), "\n")
-		if len(header) < journalHeader {
+		if len(header) < headerLines {
 			header = append(header, text)
 		} else {
 			r.line(text)
@@ -39,8 +39,8 @@ func readJournal(path string) (Pending, error) {
 	if len(header) > 0 && header[0] != journalMagic {
 		return Pending{}, fmt.Errorf("%s is not a journal of this larder: it begins with %q, want %q", path, header[0], journalMagic)
 	}
-	if len(header) < journalHeader {
-		return Pending{}, nil // cut before its first line
+	if len(header) < headerLines {
+		return Pending{}, nil // cut within its header: nothing was noted yet
 	}
 	todo := r.pending()
 	if todo.Target, todo.Signed, err = parseHeader(header); err != nil {
@@ -142,6 +142,7 @@ func parseHex(to []byte, text string) bool {
 	return true
 }
 
+// parseCost parses a build cost.
 func parseCost(to *time.Duration, text string) bool {
 	nanos, err := strconv.ParseInt(text, 10, 64)
 	*to = time.Duration(nanos)

@@ -16,8 +16,8 @@ const (
 	// known.
 	Found Kind = '='
 
-	// Fetched: this session brought the entry from the remote, verified it, and
-	// trusts who signed it.
+	// Fetched: this session brought the entry from the remote and verified it, or
+	// gave out its head as a trusted manifest promises it.
 	Fetched Kind = '<'
 
 	// Made: this session put the entry.

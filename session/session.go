@@ -13,7 +13,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Session is a directory that this process has to itself.
+// Session is a session's directory, which this process has locked. CreateTemp may be
+// called from many goroutines.
 type Session struct {
 	dir  string
 	lock *flock.Flock
@@ -22,12 +23,13 @@ type Session struct {
 // uploadPrefix begins the names of entry objects and packs on their way out.
 const uploadPrefix = "upload-"
 
-func parent(local string) string { return filepath.Join(local, "larder", "sessions") }
+// sessionsDir returns the folder of all sessions below local.
+func sessionsDir(local string) string { return filepath.Join(local, "larder", "sessions") }
 
 // New makes a session that begins now, below local, the directory of a local tier.
 // The caller ends it with Close.
 func New(local string, now time.Time) (*Session, error) {
-	dir := filepath.Join(parent(local), fmt.Sprintf("%d-%d", now.UnixNano(), os.Getpid()))
+	dir := filepath.Join(sessionsDir(local), fmt.Sprintf("%d-%d", now.UnixNano(), os.Getpid()))
 	// Until the directory is locked it looks like one that was left behind, and
 	// another process may sweep it away. Then New makes it again.
 	for range 10 {
@@ -65,9 +67,10 @@ func Take(dir string) (*Session, error) {
 	return nil, nil
 }
 
-// List returns the directories of all sessions below local, the oldest first.
+// List returns the directories of all sessions below local, the oldest first: their names
+// begin with the time, in as many digits.
 func List(local string) ([]string, error) {
-	entries, err := os.ReadDir(parent(local))
+	entries, err := os.ReadDir(sessionsDir(local))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -76,15 +79,15 @@ func List(local string) ([]string, error) {
 	}
 	var dirs []string
 	for _, e := range entries {
-		if _, ok := start(e.Name()); ok && e.IsDir() {
-			dirs = append(dirs, filepath.Join(parent(local), e.Name()))
+		if _, ok := startOf(e.Name()); ok && e.IsDir() {
+			dirs = append(dirs, filepath.Join(sessionsDir(local), e.Name()))
 		}
 	}
 	return dirs, nil
 }
 
-// start returns the time in the name of a session's directory.
-func start(dir string) (time.Time, bool) {
+// startOf returns the time in the name of a session's directory.
+func startOf(dir string) (time.Time, bool) {
 	text, _, ok := strings.Cut(filepath.Base(dir), "-")
 	nanos, err := strconv.ParseInt(text, 10, 64)
 	return time.Unix(0, nanos), ok && err == nil
@@ -101,18 +104,19 @@ func (s *Session) LazyDir() string { return filepath.Join(s.dir, "lazy") }
 // closes and removes it; what a killed process leaves goes with the session.
 func (s *Session) CreateTemp() (*os.File, error) { return os.CreateTemp(s.dir, uploadPrefix+"*") }
 
+// journalPath returns the path of the journal of the session in dir.
 func journalPath(dir string) string { return filepath.Join(dir, "journal") }
 
 // Close gives the session up. Its directory goes, unless a journal is in it.
 func (s *Session) Close() {
-	var left error
-	if _, err := os.Stat(journalPath(s.dir)); errors.Is(err, fs.ErrNotExist) {
-		left = os.RemoveAll(s.dir)
+	var err error
+	if _, missing := os.Stat(journalPath(s.dir)); errors.Is(missing, fs.ErrNotExist) {
+		err = os.RemoveAll(s.dir)
 	} else {
 		s.removeTemp()
 	}
 	s.lock.Close()
-	if left != nil {
+	if err != nil {
 		os.RemoveAll(s.dir) // where a file that is open can't be removed
 	}
 }

@@ -43,7 +43,7 @@ func LiveSince(local string) (time.Time, error) {
 			return time.Time{}, err
 		}
 		if s == nil {
-			begun, _ := start(dir)
+			begun, _ := startOf(dir)
 			return begun, nil
 		}
 		s.Close()
