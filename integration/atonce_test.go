@@ -9,7 +9,7 @@ import (
 // TestAtOnce runs go commands at once, over one local tier and one remote: some
 // find what they want in the remote, some build it, several the same.
 func TestAtOnce(t *testing.T) {
-	p, remote := newPantry(t), directory(t)
+	p, remote := newStockedPantry(t), directory(t)
 	plain := plainOutcomes(p.plain(t), someGoals())
 	p.machine(t, remote).must("go", "build", "./...")
 

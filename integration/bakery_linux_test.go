@@ -42,6 +42,9 @@ func newBakery(t *testing.T, version string, fill []string) *bakery {
 	if err := errors.Join(os.Mkdir(b.gocache, 0o777), os.Mkdir(b.remote, 0o777)); err != nil {
 		t.Fatal(err)
 	}
+	if err := lend(b.gocache, wideStock(t, version)...); err != nil {
+		t.Fatal(err)
+	}
 	b.alone = newMachine(t, b.work, fileURL(b.remote), b.settings("GOCACHEPROG=", "GOCACHE="+b.tier)...)
 	b.alone.version = version
 	b.natively(t, func() {

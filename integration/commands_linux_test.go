@@ -12,15 +12,9 @@ import (
 // disk and a warm remote as without: what it says and every file that it
 // writes. However larder brings the bytes of archives, nobody meets a hole in
 // their place, and none stays.
-//
-// The race detector has no use for it: races don't tell one command from another,
-// and TestMatrix has some.
 func TestCommands(t *testing.T) {
-	if raceEnabled {
-		return
-	}
-	t.Run("standard", func(t *testing.T) { commands().test(t, "") })
-	t.Run("other", func(t *testing.T) { recompilations().test(t, "") })
+	t.Run("standard", func(t *testing.T) { commands().tried().test(t, "") })
+	t.Run("other", func(t *testing.T) { recompilations().tried().test(t, "") })
 }
 
 // shortened returns a part of the table.
@@ -31,7 +25,7 @@ func (tb table) shortened() table {
 }
 
 // TestCommandsOfVersions is a part of the table for the oldest go command that
-// has helpers, and for the newest.
+// has helpers and, where whole is set, for the newest.
 func TestCommandsOfVersions(t *testing.T) {
 	some := commands().shortened()
 	for _, version := range otherVersions() {

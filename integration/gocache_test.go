@@ -8,7 +8,7 @@ import (
 // TestNativeCache shows that the go command's own cache is a local tier that is
 // full on the first day.
 func TestNativeCache(t *testing.T) {
-	p := newPantry(t)
+	p := newStockedPantry(t)
 	plain := plainOutcomes(p.plain(t), someGoals())
 	m := newMachine(t, p.work, "", "LARDER_DIR="+p.tier)
 	for _, g := range plain {
@@ -24,7 +24,7 @@ func TestNativeCache(t *testing.T) {
 // TestTierWithoutLarder shows that what larder brought from a remote serves the
 // go command afterwards, without a helper.
 func TestTierWithoutLarder(t *testing.T) {
-	p, remote := newPantry(t), directory(t)
+	p, remote := newStockedPantry(t), directory(t)
 	first := p.machine(t, remote)
 	for _, g := range someGoals() {
 		first.reach(g)
@@ -49,7 +49,7 @@ func TestTierWithoutLarder(t *testing.T) {
 // made: what is older than a go clean -testcache does not count, wherever it
 // comes from.
 func TestCleanTestcache(t *testing.T) {
-	p, remote := newPantry(t), directory(t)
+	p, remote := newStockedPantry(t), directory(t)
 	ran := func(m *machine) bool {
 		t.Helper()
 		out := m.must("go", "test", "./...").stdout

@@ -19,8 +19,14 @@ import (
 	"github.com/larderbuild/larder/cache"
 )
 
-// larder is the path of the program under test, which TestMain builds.
+// larder is the path of the program under test, which TestMain builds: with the race
+// detector where whole is set.
 var larder string
+
+// whole is set where LARDER_TEST_ALL is: a test then tries every row of its table,
+// every version of the go command, and so on. Without it, it tries one row for each
+// reason that the table has.
+var whole = os.Getenv("LARDER_TEST_ALL") != ""
 
 func TestMain(m *testing.M) {
 	status, err := run(m)
@@ -37,20 +43,50 @@ func run(m *testing.M) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	larder = filepath.Join(dir, "larder")
-	if runtime.GOOS == "windows" {
-		larder += ".exe"
+	larder = filepath.Join(dir, "larder"+exe)
+	var flags []string
+	if whole {
+		flags = []string{"-race"}
+		// A report goes to a file, since a process in the background has no output.
+		// Without the other setting every process would sleep for a second at its end.
+		os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race"))
 	}
-	args := []string{"build", "-o", larder}
-	if raceEnabled {
-		args = append(args, "-race")
+	if err := buildLarder(larder, flags...); err != nil {
+		return 0, err
 	}
-	build := exec.Command("go", append(args, "..")...)
+	status := m.Run()
+	reports, err := filepath.Glob(filepath.Join(dir, "race.*"))
+	for _, report := range reports {
+		text, _ := os.ReadFile(report)
+		err = errors.Join(err, fmt.Errorf("larder has a data race:\n%s", text))
+	}
+	return status, err
+}
+
+// exe ends the names of programs.
+var exe = map[string]string{"windows": ".exe"}[runtime.GOOS]
+
+func buildLarder(file string, flags ...string) error {
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", file}, flags, []string{".."})...)
 	build.Env = environ()
 	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build larder: %w\n%s", err, out)
+		return fmt.Errorf("build larder: %w\n%s", err, out)
 	}
-	return m.Run(), nil
+	return nil
+}
+
+// plainLarder returns a larder that is built without the race detector, for what
+// that would distort.
+func plainLarder(t testing.TB) string {
+	t.Helper()
+	if !whole {
+		return larder
+	}
+	file := filepath.Join(t.TempDir(), "larder"+exe)
+	if err := buildLarder(file); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // environ returns this process's environment without what would turn the go

@@ -1,56 +1,67 @@
 package integration
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/larderbuild/larder/testserver"
 )
 
-// TestMatrix reaches every goal on one machine, and then with no compile
-// action, and the go command's own outcome, on others that begin with nothing
-// but the remote. With the race detector, one remote stands for all: the drivers
-// have their suite.
+// TestMatrix reaches goals on one machine, and then with no compile action, and
+// the go command's own outcome, on others that begin with nothing but the remote.
+// One remote brings the standard library, too: as it is compiled for most goals,
+// and for each goal where whole is set. The others bring the module alone.
 func TestMatrix(t *testing.T) {
 	s3, gcs := testserver.S3(t), testserver.GCS(t)
 	s3.Bucket(t, "bucket")
 	gcs.Bucket(t, "bucket")
-	p := newPantry(t)
-	plain := plainOutcomes(p.plain(t), goals())
+	flags := []string{"-trimpath"}
+	if whole {
+		flags = append(flags, "-race")
+	}
+	stocked := newStockedPantry(t, flags...)
+	plain := plainOutcomes(stocked.plain(t), goals())
+	empty, some := stocked, plain
+	empty.stocks = nil
+	if !whole {
+		some = slices.DeleteFunc(slices.Clone(plain), func(g reached) bool { return !slices.Contains(someGoals(), g.goal) })
+	}
 	for _, remote := range []struct {
 		name, url string
 		settings  []string
+		in        pantry
+		goals     []reached
 	}{
-		{"s3", s3.URL("bucket", "/team"), s3.Environ()},
-		{"gcs", gcs.URL("bucket", ""), nil},
-		{"directory", directory(t), nil},
+		{"s3", s3.URL("bucket", "/team"), s3.Environ(), empty, some},
+		{"gcs", gcs.URL("bucket", ""), nil, stocked, plain},
+		{"directory", directory(t), nil, stocked, plain},
 	} {
-		if raceEnabled && remote.name != "s3" {
-			continue
-		}
 		t.Run(remote.name, func(t *testing.T) {
-			testMachines(t, plain, func(t *testing.T) *machine {
-				return p.machine(t, remote.url, remote.settings...)
+			testMachines(t, remote.goals, func(t *testing.T) *machine {
+				return remote.in.machine(t, remote.url, remote.settings...)
 			})
 		})
 	}
 }
 
-// otherVersions returns go commands that are not the one that runs the tests. The
-// race detector has no use for them.
+// otherVersions returns go commands that are not the one that runs the tests: the
+// oldest that has helpers and, where whole is set, the newest.
 func otherVersions() []string {
-	if raceEnabled {
-		return nil
+	versions := []string{"go1.24.13", "go1.27.2"}
+	if whole {
+		return versions
 	}
-	return []string{"go1.24.13", "go1.27.2"}
+	return versions[:1]
 }
 
 // TestVersions is a part of the matrix for go commands other than the one that
-// runs the tests: the oldest that has helpers, and the newest.
+// runs the tests.
 func TestVersions(t *testing.T) {
 	for _, version := range otherVersions() {
 		t.Run(version, func(t *testing.T) {
 			p, remote := newPantry(t), directory(t)
+			p.stocks = wideStock(t, version)
 			alone := p.plain(t)
 			alone.version = version
 			if out := alone.must("go", "version").stdout; !strings.Contains(out, version+" ") {

@@ -27,15 +27,7 @@ func TestLargeBodyInLittleMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 4 GiB")
 	}
-	program := larder
-	if raceEnabled { // its bookkeeping would be measured
-		program = filepath.Join(t.TempDir(), "larder")
-		build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "..")
-		build.Env = environ()
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build larder: %v\n%s", err, out)
-		}
-	}
+	program := plainLarder(t)
 	random := func() io.Reader { return rand.NewChaCha8([32]byte{}) }
 	for _, test := range []struct {
 		name string

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 )
@@ -78,40 +77,6 @@ func (c *chained) write(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
-
-// stocked returns a new cache directory that holds what every program needs of
-// the standard library.
-func stocked(t *testing.T) string {
-	t.Helper()
-	stock, err := stock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := filepath.Join(t.TempDir(), "stocked")
-	if err := os.CopyFS(dir, os.DirFS(stock)); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// stock makes what stocked copies, once.
-var stock = sync.OnceValues(func() (string, error) {
-	dir := filepath.Join(filepath.Dir(larder), "stock")
-	work := filepath.Join(filepath.Dir(larder), "empty")
-	if err := os.MkdirAll(work, 0o777); err != nil {
-		return "", err
-	}
-	main := filepath.Join(work, "main.go")
-	if err := os.WriteFile(main, []byte("package main\n\nfunc main() {}\n"), 0o666); err != nil {
-		return "", err
-	}
-	build := exec.Command("go", "build", "-o", filepath.Join(work, "main"), main)
-	build.Env = environ("GOCACHE=" + dir)
-	if text, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the standard library: %w\n%s", err, text)
-	}
-	return dir, nil
-})
 
 // newStocked returns a machine in c whose local tier holds the standard library.
 func (c *chained) newStocked(t *testing.T, remote string, settings ...string) *machine {

@@ -21,6 +21,8 @@ import (
 type pantry struct {
 	work string // the checkout
 	tier string // LARDER_DIR, or GOCACHE without larder
+
+	stocks []string // what each tier begins with, if anything
 }
 
 // newPantry checks the module out, long enough ago for results of its tests to
@@ -32,6 +34,15 @@ func newPantry(t *testing.T) pantry {
 	if err := errors.Join(os.CopyFS(p.work, os.DirFS("testdata/pantry")), age(p.work)); err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// newStockedPantry is newPantry with the standard library in each tier, compiled
+// without flags and with each of flags.
+func newStockedPantry(t *testing.T, flags ...string) pantry {
+	t.Helper()
+	p := newPantry(t)
+	p.stocks = wideStock(t, "", flags...)
 	return p
 }
 
@@ -47,12 +58,15 @@ func age(dir string) error {
 	})
 }
 
-// machine returns a machine with an empty local tier, in place of the machine
-// before.
+// machine returns a machine whose local tier holds p's stocks and nothing else, in
+// place of the machine before.
 func (p pantry) machine(t *testing.T, remote string, settings ...string) *machine {
 	t.Helper()
 	err := os.Rename(p.tier, filepath.Join(t.TempDir(), "tier"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if err := lend(p.tier, p.stocks...); err != nil {
 		t.Fatal(err)
 	}
 	m := newMachine(t, p.work, remote, append(settings, "LARDER_DIR="+p.tier)...)
@@ -80,19 +94,25 @@ type goal struct {
 
 const exports = "list -export -deps -test -f {{.ImportPath}}\t{{.BuildID}}\t{{.Export}} ./..."
 
+// goals returns those for which the standard library is compiled once, and once more
+// for trimpath. Where whole is set, there is the race detector, for which all is
+// compiled with other flags, too.
 func goals() []goal {
-	return []goal{
+	all := []goal{
 		{"build", "build ./..."},
 		{"build a program", "build -o OUT ./cmd/stock"},
 		{"build with cgo", "build -o OUT ./cmd/weigh"},
 		{"build with trimpath", "build -trimpath -o OUT ./cmd/stock"},
 		{"test", "test ./..."},
 		{"test with cover", "test -cover ./..."},
-		{"test with race", "test -race ./shelf"},
 		{"vet", "vet ./..."},
 		{"list", exports},
 		{"run", "run ./cmd/stock"},
 	}
+	if whole {
+		all = append(all, goal{"test with race", "test -race ./shelf"})
+	}
+	return all
 }
 
 // someGoals returns the goals that one build of the standard library is enough
