@@ -12,13 +12,15 @@ import (
 
 // TestRefusedCredentials: a key that the server does not know, and none.
 func TestRefusedCredentials(t *testing.T) {
-	c := newChained(t, 10)
-	s := s3Store(t)
+	t.Parallel()
+	c, server := usualChain(t), s3Store(t)
 	for name, env := range map[string][]string{
 		"wrong": {"AWS_ACCESS_KEY_ID=larder-test", "AWS_SECRET_ACCESS_KEY=wrong"},
 		"none":  {"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "HOME=" + t.TempDir(), "AWS_EC2_METADATA_DISABLED=true"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := server.apart(name)
 			m := s.machine(t, c, s.endpoint, append(env, "LARDER_BUDGET="+faultBudget.String(), goPath(t))...)
 			r := c.buildInTime(m, c.withoutCacheAnd(faultBudget))
 			r.wantOneLine(t)
@@ -27,13 +29,7 @@ func TestRefusedCredentials(t *testing.T) {
 				t.Errorf("%d requests to a server that refuses", r.stats.RemoteRequests)
 			}
 			m.env = append(m.env, s.env...)
-			if r := m.larder("flush"); r.status != 0 {
-				t.Errorf("flush: exit status %d\n%s", r.status, r.stderr)
-			}
-			s.wantFull(t, c)
-			if err := os.RemoveAll(s.folder); err != nil {
-				t.Fatal(err)
-			}
+			s.wantCaughtUp(t, c, m)
 		})
 	}
 }
@@ -54,7 +50,8 @@ func goPath(t *testing.T) string {
 // TestMisbehavingServer has a server that answers, but never as one should.
 // What a sound server does is shown by the real ones.
 func TestMisbehavingServer(t *testing.T) {
-	c := newChained(t, 10)
+	t.Parallel()
+	c := usualChain(t)
 	for name, handler := range map[string]http.HandlerFunc{
 		"500": status(http.StatusInternalServerError),
 		"503": status(http.StatusServiceUnavailable),
@@ -87,9 +84,11 @@ func TestMisbehavingServer(t *testing.T) {
 	} {
 		for scheme, query := range map[string]string{"s3": "&region=us-east-1&path_style=true", "gs": ""} {
 			t.Run(scheme+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				server := httptest.NewServer(handler)
-				t.Cleanup(server.Close)
-				t.Cleanup(server.CloseClientConnections)
+				// Before the clean-up of the machine, which waits for its uploads.
+				defer server.Close()
+				defer server.CloseClientConnections()
 				m := c.newStocked(t, scheme+"://bucket/?endpoint="+server.URL+query,
 					"AWS_ACCESS_KEY_ID=x", "AWS_SECRET_ACCESS_KEY=y", "LARDER_CLOSE_TIMEOUT=1s",
 					"LARDER_LINGER=1s", "LARDER_BUDGET="+faultBudget.String(), "LARDER_TIMEOUT=5s")

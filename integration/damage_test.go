@@ -11,8 +11,8 @@ import (
 // TestDamagedObjects damages every object in the store. None of it reaches the
 // build, and the build's own puts repair it.
 func TestDamagedObjects(t *testing.T) {
-	c := newChained(t, 20)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	s.fill(t, c)
 	for name, damage := range map[string]func([]byte) []byte{
 		"a byte of the header": func(b []byte) []byte { b[5] ^= 1; return b },
@@ -43,8 +43,8 @@ func TestDamagedObjects(t *testing.T) {
 
 // TestDamagingLink damages every object on its way.
 func TestDamagingLink(t *testing.T) {
-	c := newChained(t, 20)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	s.fill(t, c)
 	endpoint := newGate(t, s.endpoint, nil, func(r *http.Response) error {
 		if r.Request.Method != http.MethodGet || r.StatusCode != http.StatusOK {

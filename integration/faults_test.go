@@ -57,7 +57,8 @@ func (c *chained) buildInTime(m *machine, limit time.Duration) result {
 // build is right, says so once, and is no slower than the budget allows; once
 // the link is well again, what could not be uploaded is.
 func TestFaultyLink(t *testing.T) {
-	c := newChained(t, 20)
+	t.Parallel()
+	c := usualChain(t)
 	for name, s := range map[string]store{"s3": s3Store(t), "gcs": gcsStore(t)} {
 		s.fill(t, c)
 		for fault, cause := range map[string]func(*testserver.Link){
@@ -68,6 +69,7 @@ func TestFaultyLink(t *testing.T) {
 			"cut bodies":  func(l *testserver.Link) { l.Cut(3000) },
 		} {
 			t.Run(name+"/"+fault, func(t *testing.T) {
+				t.Parallel()
 				link := testserver.Proxy(t, s.endpoint)
 				cause(link)
 				m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger",
@@ -78,10 +80,7 @@ func TestFaultyLink(t *testing.T) {
 					t.Errorf("a remote that gives nothing gave something: %+v", r.stats)
 				}
 				link.Heal()
-				if r := m.larder("flush"); r.status != 0 {
-					t.Errorf("flush: exit status %d\n%s", r.status, r.stderr)
-				}
-				s.wantFull(t, c)
+				s.wantCaughtUp(t, c, m)
 			})
 		}
 	}
@@ -90,6 +89,7 @@ func TestFaultyLink(t *testing.T) {
 // TestSlowLink: what is slow, but worth it, is used in silence; what is not is
 // given up, with a line.
 func TestSlowLink(t *testing.T) {
+	t.Parallel()
 	c := newChained(t, 20)
 	s := s3Store(t)
 	s.fill(t, c)
@@ -114,12 +114,14 @@ func TestSlowLink(t *testing.T) {
 // TestPacksThatDoNotCome: the manifest promises what then comes by the drop, or
 // not at all. The build waits for the budget, and builds.
 func TestPacksThatDoNotCome(t *testing.T) {
+	t.Parallel()
 	c := newChained(t, 20)
 	s := s3Store(t)
 	s.fill(t, c)
 	const budget = time.Second
 	for name, interval := range map[string]time.Duration{"1 KB a second": time.Second, "nothing": time.Hour} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			endpoint := newGate(t, s.endpoint, nil, func(r *http.Response) error {
 				if strings.Contains(r.Request.URL.Path, "/p/") {
 					r.Body = &trickle{r.Body, r.Request.Context(), interval}
@@ -154,8 +156,8 @@ func (r *trickle) Read(b []byte) (int, error) {
 
 // TestHangWhileWaiting: LARDER_CLOSE=wait ends at its timeout.
 func TestHangWhileWaiting(t *testing.T) {
-	c := newChained(t, 10)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
 	link.Hang()
 	const wait = time.Second
@@ -167,17 +169,14 @@ func TestHangWhileWaiting(t *testing.T) {
 		t.Errorf("%d uploads", r.stats.Uploads)
 	}
 	link.Heal()
-	if r := m.larder("flush"); r.status != 0 {
-		t.Errorf("flush: exit status %d\n%s", r.status, r.stderr)
-	}
-	s.wantFull(t, c)
+	s.wantCaughtUp(t, c, m)
 }
 
 // TestTimeouts: lookups that end by the budget and uploads that end by their
 // timeout are one trouble, and one line.
 func TestTimeouts(t *testing.T) {
-	c := newChained(t, 10)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
 	link.Hang()
 	m := s.machine(t, c, link.Endpoint, "LARDER_BUDGET=500ms", "LARDER_TIMEOUT=300ms")
@@ -187,8 +186,5 @@ func TestTimeouts(t *testing.T) {
 		t.Errorf("no upload ended by its timeout: %+v", r.stats)
 	}
 	link.Heal()
-	if r := m.larder("flush"); r.status != 0 {
-		t.Errorf("flush: exit status %d\n%s", r.status, r.stderr)
-	}
-	s.wantFull(t, c)
+	s.wantCaughtUp(t, c, m)
 }

@@ -17,8 +17,8 @@ import (
 // TestNothingButAnswersOnStdout replays a build's requests to larder itself,
 // and reads all that it says.
 func TestNothingButAnswersOnStdout(t *testing.T) {
-	c := newChained(t, 10)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	record := filepath.Join(t.TempDir(), "record")
 	c.build(s.machine(t, c, s.endpoint, "LARDER_RECORD="+record))
 	requests := readFile(t, record)
@@ -45,6 +45,7 @@ func TestNothingButAnswersOnStdout(t *testing.T) {
 		"no JSON":          {nil, []byte("GET / HTTP/1.0\n\n")},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, test.settings...)...)
