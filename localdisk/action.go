@@ -11,8 +11,8 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Offsets of the fields of an action file; each but the last is followed by a
-// space, the last by a newline. See the package comment.
+// Offsets of the fields of an action file, in bytes. A space follows each field but the
+// last, which a newline follows. See the package comment.
 const (
 	idWidth     = 2 * len(protocol.ActionID{})
 	numberWidth = 20
@@ -26,8 +26,8 @@ const (
 
 var errMalformed = errors.New("malformed action file")
 
-// appendAction appends the contents of e's action file to dst. The size and
-// the time of e must be such as checkRange lets pass.
+// appendAction appends the contents of e's action file to dst. The caller has passed e
+// to checkRange.
 func appendAction(dst []byte, e Entry) []byte {
 	dst = append(dst, "v1 "...)
 	dst = hex.AppendEncode(dst, e.Action[:])
@@ -50,7 +50,7 @@ func appendPadded(dst []byte, n int64) []byte {
 }
 
 // parseAction reads the contents of an action file. It accepts exactly what
-// appendAction makes. Go's reader is laxer (signs, leading zeros, upper-case
+// appendAction makes. Go's reader accepts more (signs, leading zeros, upper-case
 // digits), but no go command writes such files.
 func parseAction(data []byte) (Entry, error) {
 	var e Entry
@@ -73,7 +73,8 @@ func parseAction(data []byte) (Entry, error) {
 	}
 	e.Size, e.Time = size, time.Unix(0, nanos)
 
-	// What was read loosely above must be what would be written.
+	// The parsing above was loose. So compare the file with what appendAction makes of
+	// e.
 	var canonical [actionSize]byte
 	if size < 0 || nanos < 0 || !bytes.Equal(appendAction(canonical[:0], e), data) {
 		return e, errMalformed
@@ -85,8 +86,8 @@ func parsePadded(field []byte) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimLeft(field, " ")), 10, 64)
 }
 
-// checkRange reports whether e has an action file that Go would read: neither
-// its size nor its time may be negative.
+// checkRange returns an error if Go would not read the action file of e, because the
+// size or the time is negative or the time is too late.
 func checkRange(e Entry) error {
 	if e.Size < 0 {
 		return errors.New("negative size")

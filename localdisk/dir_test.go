@@ -114,7 +114,8 @@ func TestDamageIsAMissAndRepaired(t *testing.T) {
 	}
 }
 
-// TestSameSizeDamageIsRepaired: Get does not see it, for it reads no bodies.
+// TestSameSizeDamageIsRepaired damages a body without changing its size. Get does not
+// notice, since it reads no bodies. The next Put writes the body again.
 func TestSameSizeDamageIsRepaired(t *testing.T) {
 	d := New(t.TempDir())
 	e := numberedEntry(1, []byte("body"))
@@ -169,7 +170,8 @@ func TestPutRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := New(t.TempDir())
-			// The empty body is there, so that its shortcut is tried too.
+			// The empty body exists already, so that this also tries the way on which
+			// Put writes no file for it.
 			mustPut(t, d, numberedEntry(2, nil), nil)
 			before := names(t, d)
 			e := good
@@ -295,7 +297,7 @@ func TestFileInPlaceOfDirectory(t *testing.T) {
 	}
 }
 
-// everyUpkeep returns a call of each method that is about the whole directory.
+// everyUpkeep returns a call of each method that looks at the whole directory.
 func everyUpkeep(d *Dir) map[string]func() error {
 	return map[string]func() error{
 		"Trim":    func() error { _, err := d.Trim(TrimPolicy{MaxAge: 1, MaxSize: 1}); return err },
@@ -331,8 +333,8 @@ func wantTemps(t *testing.T, d *Dir, want int) {
 	}
 }
 
-// wantWhole checks that every file with a name of the cache is whole, and
-// returns how many entries hit.
+// wantWhole checks that every file with the name of a cache file is whole. It returns
+// how many entries Get finds.
 func wantWhole(t *testing.T, d *Dir) (hits int) {
 	t.Helper()
 	mustDo(t, d.walk(func(f file) error {

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// mount mounts a file system at path for the length of the test. Where the
-// test may not mount, it is skipped; in CI, root must be able to.
+// mount mounts a file system at path until the test ends. If the test may not mount, it
+// is skipped; in CI it fails where root may not.
 func mount(t *testing.T, source, path, fstype string, flags uintptr, data string) {
 	t.Helper()
 	err := syscall.Mount(source, path, fstype, flags, data)
@@ -48,12 +48,13 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("Get of what is there: %v", err)
 	}
 	wantTemps(t, d, 0)
-	// What the failed put took is free again.
+	// The failed put has freed its space.
 	fits := bytes.Repeat([]byte("x"), 100_000)
 	mustPut(t, d, numberedEntry(3, fits), fits)
 }
 
-// TestFullDiskBeforeTheAction: the body fits, the action file does not.
+// TestFullDiskBeforeTheAction puts an entry whose body fits on the disk and whose
+// action file does not.
 func TestFullDiskBeforeTheAction(t *testing.T) {
 	root := t.TempDir()
 	// Room for the root, two folders and one file.
@@ -100,8 +101,8 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// TestBodyThatCannotBeReplaced has a mount point for a body, which a rename
-// cannot replace, as on Windows it cannot an open file.
+// TestBodyThatCannotBeReplaced mounts something over a body. Then a rename cannot
+// replace the body, as it cannot replace an open file on Windows.
 func TestBodyThatCannotBeReplaced(t *testing.T) {
 	d := New(t.TempDir())
 	first, second := numberedEntry(1, []byte("body")), numberedEntry(2, []byte("body"))
@@ -119,8 +120,8 @@ func TestBodyThatCannotBeReplaced(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// TestNoDirectoryIsRead: the cost of New, Get and Put does not grow with the
-// number of entries, because none of them lists what is there.
+// TestNoDirectoryIsRead shows that the cost of New, Get and Put does not grow with the
+// number of entries: none of them lists a directory.
 func TestNoDirectoryIsRead(t *testing.T) {
 	root := t.TempDir()
 	d := New(root)
@@ -147,8 +148,8 @@ func TestNoDirectoryIsRead(t *testing.T) {
 	}
 }
 
-// watchDirectories returns a function that counts how often the directories
-// were opened or read since it was last called.
+// watchDirectories returns a function that returns how often the directories were
+// opened or read since its last call.
 func watchDirectories(t *testing.T, paths ...string) func() int {
 	t.Helper()
 	fd, err := syscall.InotifyInit1(syscall.IN_NONBLOCK | syscall.IN_CLOEXEC)

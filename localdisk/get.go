@@ -9,13 +9,13 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// ErrNotFound says that the directory has no whole entry for an action. The
-// error around it carries the reason: one that wraps fs.ErrNotExist where a
-// file is absent, anything else where a file is damaged or cannot be read.
+// ErrNotFound says that the directory has no whole entry for an action. The error
+// around it carries the reason. The reason wraps fs.ErrNotExist if a file is absent;
+// otherwise a file is damaged or cannot be read.
 var ErrNotFound = errors.New("no local entry")
 
-// missError is the miss of one action. It is a type so that a miss, which a
-// cold build has thousands of, formats nothing until somebody reads it.
+// missError is the miss of one action. A cold build has thousands of misses, so the
+// text is made only when somebody reads it.
 type missError struct {
 	action protocol.ActionID
 	reason error
@@ -36,9 +36,9 @@ var (
 	errNotRegular  = errors.New("body is not a regular file")
 )
 
-// Get looks up action and returns its entry and the path of its body, which
-// lies under d.Path(). It records the use of both files. It checks the body's
-// size, not its hash. Every error wraps ErrNotFound.
+// Get looks up action and returns its entry and the path of its body, which lies under
+// d.Path(). It records the use of both files. It checks the size of the body, but not
+// the hash. Every error wraps ErrNotFound.
 func (d *Dir) Get(action protocol.ActionID) (Entry, string, error) {
 	e, path, err := d.get(action)
 	if err != nil {
@@ -63,7 +63,7 @@ func (d *Dir) get(action protocol.ActionID) (Entry, string, error) {
 	if info.Size() != e.Size {
 		return Entry{}, "", errBodySize
 	}
-	// A body that a trim took away after the look at it above is gone here.
+	// A trim may have removed the body since the Stat above.
 	if err := d.touch(path, info.ModTime()); errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, "", err
 	}

@@ -29,8 +29,8 @@ func newGomodule(t *testing.T) gomodule {
 	return m
 }
 
-// run runs the go command natively, with d as its cache, and returns what it
-// printed on both outputs.
+// run runs the go command without a helper and with d as its cache. It returns what the
+// go command printed on both outputs.
 func (m gomodule) run(t *testing.T, d *Dir, args ...string) (string, error) {
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = m.dir
@@ -44,7 +44,7 @@ func (m gomodule) run(t *testing.T, d *Dir, args ...string) (string, error) {
 	return string(out), err
 }
 
-// compiles builds with d as the cache, and counts the compile actions.
+// compiles builds with d as the cache, and returns the number of compile actions.
 func (m gomodule) compiles(t *testing.T, d *Dir) int {
 	t.Helper()
 	out, err := m.run(t, d, "build", "-x", "./...")
@@ -59,8 +59,9 @@ func (m gomodule) compiles(t *testing.T, d *Dir) int {
 	return n
 }
 
-// copyEntries puts every entry of from that hits into to, and returns their
-// number. What misses must be an executable, which Go keeps in a directory.
+// copyEntries puts every entry that Get finds in from into to, and returns the number
+// of entries. An entry that Get does not find must be an executable, which Go keeps in
+// a directory.
 func copyEntries(t *testing.T, to, from *Dir) (hits, executables int) {
 	t.Helper()
 	mustDo(t, from.walk(func(f file) error {
@@ -98,8 +99,8 @@ func copyEntries(t *testing.T, to, from *Dir) (hits, executables int) {
 	return hits, executables
 }
 
-// TestGoCommand shows with the real go command that the format is its own:
-// what it wrote is full of hits here, and the other way round.
+// TestGoCommand shows with the real go command that the format is Go's own: Get finds
+// what the go command wrote, and the go command uses what Put wrote.
 func TestGoCommand(t *testing.T) {
 	m := newGomodule(t)
 	native := New(t.TempDir())

@@ -16,8 +16,8 @@ the go command's own cache format. It may be deleted at any time when no build
 runs; "larder clean" and "larder prune" make it smaller.
 `
 
-// install makes the file at path appear whole or not at all: write fills a
-// temporary file beside it, which then replaces it as replace does.
+// install makes the file at path appear whole or not at all. It calls write with a
+// temporary file in the same folder, and then gives that file the name path by replace.
 func (d *Dir) install(path string, intact func() bool, write func(*os.File) error) error {
 	f, err := d.createTemp(filepath.Dir(path))
 	if err != nil {
@@ -36,9 +36,10 @@ func (d *Dir) install(path string, intact func() bool, write func(*os.File) erro
 	return err
 }
 
-// replace renames temp to path. On Windows a file cannot be replaced while
-// somebody has it open or mapped. Then what is there stays if intact, which
-// may be nil, reports that it is as good; otherwise replace tries for a while.
+// replace renames temp to path. Windows does not replace a file that somebody has open
+// or mapped. Then replace calls intact, unless that is nil. If intact reports that the
+// file at path is as good as temp, replace keeps it and removes temp. Otherwise it
+// tries the rename again for a while.
 func replace(temp, path string, intact func() bool) error {
 	if os.Rename(temp, path) == nil {
 		return nil
@@ -49,8 +50,7 @@ func replace(temp, path string, intact func() bool) error {
 	return robustio.Rename(temp, path)
 }
 
-// createTemp creates a temporary file in shard, and whatever directories it
-// needs.
+// createTemp creates a temporary file in shard. It creates missing directories, too.
 func (d *Dir) createTemp(shard string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := os.OpenFile(tempPath(shard), flags, 0o644)
@@ -75,7 +75,7 @@ func (d *Dir) makeShard(shard string) error {
 		err = os.Mkdir(shard, 0o755)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil // made by somebody else meanwhile; or a file, and the next open says so
+		return nil // somebody else has made it; if it is a file, the next open fails
 	}
 	return err
 }
@@ -85,8 +85,8 @@ const (
 	tempDigits = 16
 )
 
-// tempPath returns a new name for a temporary file in shard. Readers and Go's
-// trimming know files by other suffixes.
+// tempPath returns a new name for a temporary file in shard. Neither Go's readers nor
+// its trimming take a file with this suffix for theirs.
 func tempPath(shard string) string {
 	name := strconv.FormatUint(rand.Uint64()|1<<63, 16) // the bit keeps all digits
 	return filepath.Join(shard, name+tempSuffix)

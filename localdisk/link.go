@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// PutBody stores body as Put does, but names no action that put it.
+// PutBody stores body as Put does, but writes no action file.
 func (d *Dir) PutBody(e Entry, body io.Reader) error {
 	err := checkRange(e)
 	if err == nil {
@@ -19,9 +19,10 @@ func (d *Dir) PutBody(e Entry, body io.Reader) error {
 	return nil
 }
 
-// Link makes path, outside of the cache but on its file system, one more name of
-// e's body, in one step and in place of what path named before. It makes a copy
-// where the file system has no links. It checks the body's size, not its hash.
+// Link makes path another name of e's body, in one step. It replaces what path named
+// before. The path lies outside of the cache, on the same file system. If the file
+// system has no links, Link makes a copy. It checks the size of the body, but not the
+// hash.
 func (d *Dir) Link(e Entry, path string) error {
 	body := d.bodyPath(e.Output)
 	info, err := os.Stat(body)
@@ -45,7 +46,7 @@ func (d *Dir) Link(e Entry, path string) error {
 	return nil
 }
 
-// copyTo copies the file at body, which is e's, to a new one at path.
+// copyTo copies the file at body, which holds e's body, to a new file at path.
 func (d *Dir) copyTo(path string, e Entry, body string) error {
 	from, err := os.Open(body)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCheckPrivateByOwner gives directories away, as root can; anybody else has
-// root's own to look at.
+// TestCheckPrivateByOwner looks at directories that belong to others. Root can give its
+// directories away; other users look at directories that root has.
 func TestCheckPrivateByOwner(t *testing.T) {
 	const other, team = 12345, 54321
 	if os.Geteuid() != 0 {

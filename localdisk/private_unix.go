@@ -10,14 +10,16 @@ import (
 	"syscall"
 )
 
-// CheckPrivate reports why the directory at path must not be trusted with what
-// is compiled, linked and run: somebody other than the effective user and root
-// owns it or can write it. The error is one line, which also says what helps. A
-// directory that does not exist is fine. Of a link, it is the target that counts.
+// CheckPrivate returns an error if the directory at path must not be trusted with what
+// is compiled, linked and run: somebody other than the effective user and root owns it
+// or can write to it. The error is one line, which also says what helps. A directory
+// that does not exist is fine. If path is a symbolic link, CheckPrivate looks at its
+// target.
 //
-// It looks at the directory alone, and at its mode: neither at those above it,
-// nor at the files in it, nor at access control lists. Whoever is about to create
-// the directory does that first and asks afterwards: others may be quicker.
+// CheckPrivate looks only at the owner and the mode of that directory: not at the
+// directories above it, not at the files in it, and not at access control lists. A
+// caller that is about to create the directory creates it first and then calls
+// CheckPrivate, since somebody else may create it in between.
 func CheckPrivate(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,12 +38,12 @@ func CheckPrivate(path string) error {
 	return nil
 }
 
-// sharing says who else than user and root can change a directory of that mode,
-// owner and group, and how to end it. It is "" where nobody can.
+// sharing says who else than user and root can change a directory with that mode, owner
+// and group, and how to end that. It returns "" if nobody else can.
 //
-// A group that has the number of its user is taken for that user's alone, as
-// most systems make one for each, often with a umask that lets it write; root's
-// is taken for root's.
+// If a group has the same number as the owner or as user, sharing takes it for a group
+// of that user alone: most systems make one for each user, often with a umask that lets
+// the group write. It takes root's group for root's alone, too.
 func sharing(mode fs.FileMode, owner, group, user uint32) string {
 	const groupWrite, otherWrite = 0o020, 0o002
 	switch {

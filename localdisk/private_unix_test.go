@@ -55,8 +55,7 @@ func TestCheckPrivate(t *testing.T) {
 	}
 }
 
-// expectPrivate checks that the directory is private, or that CheckPrivate says
-// want of it.
+// expectPrivate checks that CheckPrivate returns nil, or an error that contains want.
 func expectPrivate(t *testing.T, path, want string) {
 	t.Helper()
 	err := CheckPrivate(path)
@@ -110,8 +109,8 @@ func TestSharing(t *testing.T) {
 	}
 }
 
-// TestUmask: what is made is the user's alone to write, and the tier the user's
-// alone to enter, though the umask would let everybody.
+// TestUmask shows that only the user can write what is made, and only the user can
+// enter the tier, even if the umask lets everybody.
 func TestUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)

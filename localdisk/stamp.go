@@ -20,12 +20,13 @@ const (
 
 var errNotDue = errors.New("trimmed recently")
 
-// TrimDue reports whether d was not trimmed for a day, and if so claims the
-// trim: of any number of processes, one is told true. The first day begins with
-// the first call. It is false where there is no directory, and where the claim
-// cannot be written, with the error.
+// TrimDue reports whether d was not trimmed for a day. If so, it claims the trim: of
+// all processes that ask at the same time, only one is told true. The first call begins
+// the first day and returns false. TrimDue also returns false if the directory does not
+// exist, and, with an error, if it cannot write the claim.
 //
-// Go commands that use the directory trim it too, by age, on their own stamp.
+// Go commands that use the directory trim it, too. They go by age, and keep a time
+// stamp of their own.
 func (d *Dir) TrimDue() (bool, error) {
 	folder := filepath.Join(d.root, ownFolder)
 	err := os.Mkdir(folder, 0o755)
@@ -36,7 +37,7 @@ func (d *Dir) TrimDue() (bool, error) {
 		return false, wrap("claim trim of", d, err)
 	}
 	path := filepath.Join(folder, "trim.txt")
-	// Transform would make a file that the umask alone keeps others from writing.
+	// With a umask of 0, everybody could write the file that Transform makes.
 	if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err == nil {
 		f.Close()
 	}
@@ -54,8 +55,9 @@ func (d *Dir) TrimDue() (bool, error) {
 	return err == nil && !first, wrap("claim trim of", d, err)
 }
 
-// trimmedRecently reads a stamp. What is no number or lies in the future, by
-// more than clocks differ, was not written by a trim worth waiting for.
+// trimmedRecently reports whether stamp says that a trim began within the last day. It
+// ignores a stamp that is not a number. It also ignores one that lies in the future by
+// more than clocks differ.
 func trimmedRecently(stamp []byte, now time.Time) bool {
 	seconds, err := strconv.ParseInt(strings.TrimSpace(string(stamp)), 10, 64)
 	if err != nil {

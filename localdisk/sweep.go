@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// file is one file of the cache, as a sweep meets it.
+// file is one file of the cache.
 type file struct {
 	path  string
 	kind  kind
@@ -30,10 +30,10 @@ const (
 	tempFile
 )
 
-// walk calls visit for every cache file and temporary file of d, one after
-// another. A directory that does not exist has none. What is neither, above
-// all everything that lies beside the 256 subdirectories, is passed over. It
-// goes on after an error and returns the first.
+// walk calls visit for every cache file and temporary file of d, one after the other.
+// It passes over everything else, such as what lies beside the 256 subdirectories. If d
+// does not exist, walk visits nothing. After an error it goes on; it returns the first
+// one.
 func (d *Dir) walk(visit func(file) error) error {
 	info, err := os.Stat(d.root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,8 @@ func (d *Dir) walk(visit func(file) error) error {
 
 func (d *Dir) walkShard(shard string, visit func(file) error) error {
 	dir := filepath.Join(d.root, shard)
-	// All names first: visit removes files, which may upset a reading.
+	// Read all names first: visit removes files, which may disturb the reading of a
+	// directory.
 	names, first := readNames(dir)
 	for _, name := range names {
 		k := kindOf(shard, name)
@@ -85,7 +86,7 @@ func readNames(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// kindOf tells what the file called name in shard is.
+// kindOf returns the kind of the file called name in shard.
 func kindOf(shard, name string) kind {
 	if stem, ok := strings.CutSuffix(name, tempSuffix); ok {
 		if len(stem) == tempDigits && isHex(stem) {
@@ -131,10 +132,10 @@ func look(path string, k kind) (file, error) {
 	return f, nil
 }
 
-// remove removes f, unless it has been used since cutoff or, on Windows, is
-// open. A body may be given out by another process between the look at f and
-// this moment, so it is moved aside first and looked at once more. Get, for
-// its part, misses when it cannot touch what it was about to give out.
+// remove removes f, unless f has been used since cutoff or, on Windows, is open.
+// Another process may have given out a body since the caller looked at it. So remove
+// first renames the body, and then looks at it again. Get takes an entry for a miss if
+// it cannot touch the body.
 func remove(f file, cutoff time.Time) (removed bool, err error) {
 	switch f.kind {
 	case actionFile:
@@ -157,8 +158,8 @@ func remove(f file, cutoff time.Time) (removed bool, err error) {
 	return err == nil, err
 }
 
-// putBack renames aside to path if it has been used since cutoff. A put may
-// have filled that place meanwhile, with the same bytes.
+// putBack renames aside to path if the body has been used since cutoff. A put may have
+// made a file at path meanwhile; that file has the same bytes.
 func putBack(aside, path string, cutoff time.Time) bool {
 	info, err := os.Lstat(aside)
 	if err != nil || info.ModTime().Before(cutoff) {

@@ -11,35 +11,35 @@ import (
 
 // TrimPolicy says what Trim removes.
 type TrimPolicy struct {
-	// MaxAge is how long an unused file stays, and up to an hour longer, by
-	// the imprecision of modification times. 0: for ever.
+	// MaxAge is how long an unused file stays. It may stay up to an hour longer,
+	// because modification times are that imprecise. 0: for ever.
 	MaxAge time.Duration
 
 	// MaxSize is how many bytes all files together may have. 0: any number.
 	MaxSize int64
 
-	// KeepSince protects every file that may have been used at or after it.
-	// Zero: none.
+	// KeepSince keeps every file that may have been used at that time or later. Zero:
+	// none.
 	KeepSince time.Time
 }
 
-// Trimmed says what Trim or Clean did. An entry is two files, unless it shares
-// its body with others.
+// Trimmed says what Trim or Clean did. An entry has two files; several entries may
+// share a body.
 type Trimmed struct {
 	Files     int   // removed
 	Bytes     int64 // removed
 	BytesLeft int64 // that remain in the cache
 }
 
-// Trim removes files that were not used for long and, if the rest is still too
-// large, those whose use is oldest; besides, temporary files that killed
-// processes left behind. It goes by each file's own modification time. An
-// entry's two files are touched together, so they mostly go together; where
-// one stays for a while, that is a miss or an unused body, and no harm.
+// Trim removes the files that were unused for longer than policy.MaxAge. If the others
+// are still too large, it removes those that were used longest ago. It also removes
+// temporary files that killed processes left behind. Trim goes by the modification time
+// of each file. A use touches both files of an entry, so both mostly go at the same
+// time. If one stays, that is a miss or an unused body, which does no harm.
 //
-// Files used within the last hour stay, whatever the policy. Trim reads all
-// directories, twice if the size is exceeded, and holds no list of the files.
-// It returns the first error, having done what it could.
+// Whatever policy says, a file that was used within the last hour stays. Trim reads all
+// directories, and a second time if the size is exceeded. It keeps no list of the
+// files. After an error it goes on; it returns the first one.
 func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	now := d.now()
 	cutoff := earliest(now.Add(-Idle), usedSince(policy.KeepSince))
@@ -73,17 +73,16 @@ func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	return trimmed, wrap("trim", d, err)
 }
 
-// Clean removes all entries, and temporary files, but none that may have been
-// used at or after keepSince, which may be zero. What is neither Go's cache
-// entries nor larder's stays: README, trim.txt, fuzz/, larder/. It returns
-// the first error, having done what it could.
+// Clean removes all entries and temporary files, except those that may have been used
+// at keepSince or later. A zero keepSince keeps none. Everything else in the directory
+// stays: README, trim.txt, fuzz/, larder/. After an error Clean goes on; it returns the
+// first one.
 func (d *Dir) Clean(keepSince time.Time) (Trimmed, error) {
 	trimmed, err := d.sweep(usedSince(keepSince), func(file) bool { return true })
 	return trimmed, wrap("clean", d, err)
 }
 
-// sweep removes the files that doom chooses, as long as they were not used at
-// or after cutoff.
+// sweep removes the files that doom chooses, unless they were used at cutoff or later.
 func (d *Dir) sweep(cutoff time.Time, doom func(file) bool) (Trimmed, error) {
 	var t Trimmed
 	err := d.walk(func(f file) error {
@@ -103,8 +102,8 @@ func (d *Dir) sweep(cutoff time.Time, doom func(file) bool) (Trimmed, error) {
 	return t, err
 }
 
-// usedSince returns the modification time from which on a file may have been
-// used at or after t; for the zero t, a time that no file has.
+// usedSince returns a modification time: a file with that time or a later one may have
+// been used at t or later. For the zero t it returns a time that no file has.
 func usedSince(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Unix(math.MaxInt32<<8, 0)
@@ -126,23 +125,23 @@ func wrap(op string, d *Dir, err error) error {
 	return fmt.Errorf("%s %s: %w", op, d.root, err)
 }
 
-// ages counts bytes by the minute of their last use. Minutes are finer than
-// modification times are true, and few.
+// ages counts bytes by the minute of their last use. Minutes are few, and still finer
+// than modification times are precise.
 type ages map[int64]int64
 
 func minute(f file) int64 { return f.mtime.Unix() / 60 }
 
 func (a ages) add(f file) { a[minute(f)] += f.size }
 
-// selection chooses the files that were last used before a minute, and some
-// of those of that minute.
+// selection chooses the files that were last used before a minute, and some of those
+// that were last used in that minute.
 type selection struct {
 	minute int64
 	bytes  int64 // how many of that minute's to choose yet
 }
 
-// oldest returns the selection of n bytes, or just over, of the files counted;
-// of all of them, if they are fewer.
+// oldest returns a selection of n bytes, or just over, of the files that a has counted.
+// If a has counted less, the selection is all of them.
 func (a ages) oldest(n int64) *selection {
 	for _, m := range slices.Sorted(maps.Keys(a)) {
 		if a[m] >= n {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// putAged puts an entry with a body of 1000 bytes, different for each n, and
-// makes it look last used age ago.
+// putAged puts an entry with a body of 1000 bytes, a different one for each n. It sets
+// the modification times so that the entry looks last used age ago.
 func putAged(t testing.TB, d *Dir, n int, age time.Duration) Entry {
 	t.Helper()
 	data := bytes.Repeat([]byte{byte(n)}, 1000)
@@ -91,8 +91,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimWithinAMinute: restoring installs thousands of files in one minute.
-// Of these go as many as must, not all.
+// TestTrimWithinAMinute trims thousands of files that were installed within one minute,
+// as restore does. Trim removes as many of these as it must, and not all.
 func TestTrimWithinAMinute(t *testing.T) {
 	d := New(t.TempDir())
 	for n := range 100 {
@@ -198,8 +198,8 @@ func TestCleanKeepsWhatSessionsUse(t *testing.T) {
 	}
 }
 
-// TestRemoveLooksAgain: between a sweep's look at a body and its removal,
-// another process uses it.
+// TestRemoveLooksAgain shows that remove keeps a body that another process uses after
+// the sweep has looked at it.
 func TestRemoveLooksAgain(t *testing.T) {
 	d := New(t.TempDir())
 	e := putAged(t, d, 1, 72*time.Hour)
@@ -219,7 +219,7 @@ func TestRemoveLooksAgain(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// TestTrimAgainstGet: what Get gives out while a trim runs stays.
+// TestTrimAgainstGet shows that a body that Get gives out while a trim runs stays.
 func TestTrimAgainstGet(t *testing.T) {
 	d := New(t.TempDir())
 	const entries = 300

@@ -17,17 +17,17 @@ import (
 // counts as unused, and the next use of one that does is recorded.
 const Idle = 2 * touchInterval
 
-// SetUsed records that action, which d holds, was last used at t. That is
-// said of its action file alone: other entries may share the body,
-// and whoever was given its path may still be reading.
+// SetUsed records that action, which d holds, was last used at t. It sets the
+// modification time of the action file only. Other entries may share the body, and
+// somebody who was given its path may still be reading it.
 func (d *Dir) SetUsed(action protocol.ActionID, t time.Time) error {
 	return os.Chtimes(d.actionPath(action), t, t)
 }
 
-// UsedSince returns the actions that may have been used at t or later, the
-// earliest use first: those whose use is recorded for t less an hour, or
-// later. It looks at every file. The entries may be none that Get finds:
-// executables of the go command are among them.
+// UsedSince returns the actions that may have been used at t or later, the earliest use
+// first. These are the actions whose files have a modification time of an hour before t
+// or later. UsedSince looks at every file. It also returns actions for which Get finds
+// no entry, such as those of the go command's executables.
 func (d *Dir) UsedSince(t time.Time) ([]protocol.ActionID, error) {
 	type use struct {
 		action protocol.ActionID
