@@ -1,5 +1,5 @@
-// Package gocmd knows what the go command that started this process is doing,
-// and whether that reads no more of the archives it has cached than their heads.
+// Package gocmd finds out which go command started this process, and whether that
+// command reads more than the heads of the archives that it has cached.
 //
 //	cmd, err := gocmd.Parent()
 //	if err == nil {
@@ -9,41 +9,40 @@
 //
 // # What reads an archive
 //
-// The archive of a compiled package begins with a head: a few lines that end
-// with the build ID. On a hit the go command reads that, and the size of the
-// file, to work out under which key to ask for the next package. All of an
-// archive is read by the compiler, the linker and vet only, of packages that the
-// go command has been given already. So a helper may give out archives of which
-// only the head is there, as long as it fills them before it answers a get in a
-// way that lets one of these tools run: with a miss, or with an error, which to
-// the go command is the same.
+// The archive of a compiled package begins with a head: a few lines that end with the
+// build ID. On a hit the go command reads the head and the size of the file. From these
+// it works out the key under which it asks for the next package. Only the compiler, the
+// linker and vet read a whole archive, and only archives that the go command has been
+// given before. So a helper may give out archives that have only their heads. It must
+// complete them before it answers a get in a way that lets one of these tools run: with
+// a miss, or with an error, which the go command takes for a miss.
 //
-// That holds where each run of a tool has a get of its own that misses just
-// before, and where nobody else reads archives: no action that copies one, no
-// program that is told the paths. Command.HeadsOnly says so for those verbs,
-// flags and versions for which cmd/go's sources were read, in one table. What is
-// not in the table is not known, and an error.
+// This is safe if a get that misses precedes each run of a tool, and if nobody else
+// reads archives: no action copies an archive, and no other program is told the paths.
+// Command.HeadsOnly says so for verbs, flags and versions in one table. The table has
+// those for which cmd/go's sources were read. HeadsOnly returns an error for anything
+// else.
 //
-// # What a helper has to see to
+// # What a helper has to ensure
 //
-// The go command takes some hits for misses and tells nobody. It then runs a
-// tool without another get, so a helper that gives out heads must not cause one:
+// The go command takes some hits for misses and tells nobody. It then runs a tool
+// without another get. So a helper that gives out heads must not cause that by
 //
-//   - a file that is not there, or has not the size of the answer;
-//   - an archive whose build ID it cannot read in the first 1024 bytes;
+//   - a file that does not exist, or whose size differs from the answer;
+//   - an archive whose build ID is not in the first 1024 bytes;
 //   - an OutputID that is too short, or an answer without a path.
 //
-// What was given out stays in use until the end, even if a later answer names
-// another file for the same OutputID: it has to be filled where it is. And it
-// must not be written to again once that is done, since the linker maps it.
+// The go command keeps using a file that it was given, even if a later answer names
+// another file for the same OutputID. So the helper has to complete that very file.
+// Afterwards the helper must not write to it again, because the linker maps it.
 //
-// A miss need not mean that archives are read. Each vet of a main package asks
-// for an archive that it then does without, and that is never put.
+// A miss need not mean that archives are read. Each vet of a main package asks for an
+// archive, goes on without it, and never puts it.
 //
 // # Commands that start commands
 //
 // A shell, make, or a program under go run may stand between a person and the go
-// command; the parent is always the go command that wants the cache, as it
-// starts the helper itself. Where it does not (a wrapper around the helper, say)
+// command. The parent is always the go command that wants the cache, since that starts
+// the helper itself. If something else has started the helper, such as a wrapper,
 // Parent returns an error.
 package gocmd

@@ -13,8 +13,8 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// environ returns this process's environment, without what would turn the go
-// command, and with extra.
+// environ returns the environment of this process, without the variables that change
+// what the go command does, and with extra.
 func environ(extra ...string) []string {
 	turns := regexp.MustCompile(`^(GOFLAGS|GOENV|GOCACHEPROG|GOTOOLCHAIN|GODEBUG|GOWORK|GO111MODULE)=`)
 	return slices.Concat(slices.DeleteFunc(os.Environ(), turns.MatchString), []string{
@@ -23,8 +23,8 @@ func environ(extra ...string) []string {
 	}, extra)
 }
 
-// helped returns variables that make the test binary the go command's helper,
-// which reports to a file.
+// helped returns variables that make the go command use the test binary as its helper,
+// which writes its reports to the file reports.
 func helped(t *testing.T, reports string) []string {
 	t.Helper()
 	self, err := os.Executable()

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// HeadsOnly returns nil if the command is known to read no more of archives that
-// it is given as hits than their heads, provided that every other answer to a
-// get waits until all archives given out before are whole. Otherwise the error
-// names what is at fault, and why, for people to read.
+// HeadsOnly returns nil if the command is known to read no more than the heads of
+// archives that it gets as hits. That holds only if the helper answers nothing but hits
+// until all archives that it has given out are whole. Otherwise the error says, for
+// people, what is at fault and why.
 func (c Command) HeadsOnly() error {
 	l, err := c.parse()
 	if err != nil {
 		return err
 	}
-	v := l.line()
+	v := l.row()
 	switch {
 	case !version.IsValid(c.Version) || strings.Contains(c.Version, "-"):
 		return fmt.Errorf("go version %q is no release", c.Version)
@@ -28,12 +28,12 @@ func (c Command) HeadsOnly() error {
 	return nil
 }
 
-// line returns the table's line for l.
-func (l line) line() verb {
+// row returns the row of the table of verbs for l.
+func (l line) row() verbRow {
 	verbs := knownVerbs()
-	i := slices.IndexFunc(verbs, func(v verb) bool {
+	i := slices.IndexFunc(verbs, func(v verbRow) bool {
 		name, value, _ := strings.Cut(v.with, "=")
-		return v.is == l.verb && (v.with == "" || l.value(name) == value)
+		return v.verb == l.verb && (v.with == "" || l.value(name) == value)
 	})
 	return verbs[i]
 }
@@ -42,26 +42,26 @@ func lookupVerb(name string) (verbs, error) {
 	for _, v := range knownVerbs() {
 		switch {
 		case v.name != name:
-		case v.is == nowhere:
-			return nowhere, fmt.Errorf("go %s: %s", name, v.why)
+		case v.verb == none:
+			return none, fmt.Errorf("go %s: %s", name, v.why)
 		default:
-			return v.is, nil
+			return v.verb, nil
 		}
 	}
-	return nowhere, fmt.Errorf("go %s: not known", name)
+	return none, fmt.Errorf("go %s: not known", name)
 }
 
-// lookupFlag finds the table's line for a flag as it was typed, without dashes,
-// and its name there, for -test.run is -run.
+// lookupFlag returns the row of the table for a flag, and the name of the flag there:
+// -test.run is -run. The flag is as it was typed, without dashes.
 func lookupFlag(typed string, verb verbs) (flag, string, error) {
 	name, passed := strings.CutPrefix(typed, "test.")
 	why := "not known here"
 	for _, f := range knownFlags() {
 		switch {
 		case !slices.Contains(strings.Fields(f.names), name):
-		case f.of&verb != 0 && (f.passed || !passed):
+		case f.harmless&verb != 0 && (f.passed || !passed):
 			return f, name, nil
-		case f.of == nowhere:
+		case f.harmless == none:
 			why = f.why
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// command returns a command line as it is typed in a shell without quotes; '
-// around a word stands for an argument with spaces or with none in it.
+// command returns the command that is typed. It splits typed at spaces. A pair of '
+// stands around an argument that is empty or has spaces.
 func command(typed, goflags, version string) gocmd.Command {
 	var args []string
 	for i, part := range strings.Split(typed, "'") {
@@ -258,8 +258,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// FuzzHeadsOnly holds the reading of a go build to that of the flag package,
-// which is the go command's.
+// FuzzHeadsOnly compares how Rebuild reads a go build with how the flag package does.
+// The go command uses the flag package.
 func FuzzHeadsOnly(f *testing.F) {
 	f.Add("build -o x ./...", "-v")
 	f.Add("build -race -tags -o -ldflags='-s -w' -- -x", "-tags=a")

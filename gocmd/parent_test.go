@@ -58,13 +58,13 @@ exit $?
 	if err := os.Chmod(filepath.Join(module, "wrapper"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	here := run(t, module, environ(), "go", "env", "GOVERSION")
+	goVersion := run(t, module, environ(), "go", "env", "GOVERSION")
 	sub := filepath.Join(module, "sub")
 	for _, tt := range []struct {
 		name  string
 		env   []string
 		shell string
-		want  gocmd.Command // the last session's
+		want  gocmd.Command // in the report of the last session
 		err   string        // in its error
 	}{
 		{"plain", nil, `go build .`, gocmd.Command{Args: []string{"build", "."}}, ""},
@@ -113,7 +113,7 @@ exit $?
 				want.Dir = module
 			}
 			if want.Version == "" {
-				want.Version = here
+				want.Version = goVersion
 			}
 			if filepath.Base(got.Exe) != "go" || !filepath.IsAbs(got.Exe) {
 				t.Errorf("executable %q", got.Exe)

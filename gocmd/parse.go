@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// line is a command line as the go command understands it. It is the same for
-// all versions in the table.
+// line is a command line as the go command understands it. All versions in the table
+// understand it in the same way.
 type line struct {
 	verb     verbs
-	settings []setting // those of GOFLAGS first, as the last one wins
+	settings []setting // the settings of GOFLAGS come first, since the last one wins
 	packages []string
 }
 
@@ -19,7 +19,7 @@ type line struct {
 type setting struct {
 	flag
 	name      string // without dashes
-	value     string // "true" where none was given
+	value     string // "true" if none was given
 	inherited bool   // from GOFLAGS
 }
 
@@ -35,7 +35,7 @@ func (l line) value(name string) string {
 	return ""
 }
 
-// parse reads the command line. Its errors are HeadsOnly's.
+// parse reads the command line. Its errors are those of HeadsOnly.
 func (c Command) parse() (line, error) {
 	args := withoutChdir(c.Args)
 	if len(args) == 0 {
@@ -55,8 +55,8 @@ func (c Command) parse() (line, error) {
 	return l, nil
 }
 
-// withoutChdir returns args without -C, which may be the first flag only, before
-// the verb or behind it: the go command takes it out before anything else.
+// withoutChdir returns args without -C. Only the first flag may be -C, before the verb
+// or after it; the go command removes it before anything else.
 func withoutChdir(args []string) []string {
 	at := 0
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -74,12 +74,13 @@ func withoutChdir(args []string) []string {
 	case at+1 < len(args):
 		return slices.Concat(args[:at], args[at+2:])
 	}
-	return args // the go command complains
+	return args // the go command reports the error
 }
 
-// inherit reads GOFLAGS: flags that take a value have it behind "=". The go
-// command passes over flags that its verb does not have; here they are errors.
-// So are quotes, which it takes off around a whole flag.
+// inherit reads GOFLAGS. A flag there that takes a value has it after "=". The go
+// command ignores flags that the verb does not have; inherit returns an error for them.
+// It also returns an error for quotes, which the go command removes from around a whole
+// flag.
 func (l *line) inherit(goflags string) error {
 	if strings.ContainsAny(goflags, `"'`) {
 		return errors.New("quotes are not read")
@@ -95,9 +96,9 @@ func (l *line) inherit(goflags string) error {
 	return nil
 }
 
-// read reads what follows the verb. Flags of build and vet end at the first
-// argument that is none. Flags of test may follow the packages; when they have,
-// a further argument and all behind it are for the test binary.
+// read reads the arguments after the verb. The flags of build and vet end at the first
+// argument that is not a flag. Those of test may also follow the packages; then the
+// next argument that is not a flag begins those of the test binary.
 func (l *line) read(args []string) error {
 	const (
 		before = iota // no package yet
@@ -134,8 +135,8 @@ func (l *line) read(args []string) error {
 	return nil
 }
 
-// set notes one flag, with its value from rest where that is the next argument,
-// and returns what is left of rest.
+// set adds a flag to the settings. If the value of the flag is the next argument, set
+// takes it from rest. It returns the remaining arguments.
 func (l *line) set(arg string, rest []string, inherited bool) ([]string, error) {
 	typed, value, joined := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 	f, name, err := lookupFlag(typed, l.verb)

@@ -7,7 +7,7 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// quotings have what the file system of every Unix allows.
+// quotings have characters that every Unix file system allows.
 var quotings = []struct {
 	name, text string
 	want       string // "": there is no quoting

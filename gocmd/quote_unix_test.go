@@ -12,8 +12,8 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// TestQuoteFieldForGo: the go command starts the program whose path was quoted, with
-// the argument that was.
+// TestQuoteFieldForGo shows that the go command starts the program whose path was
+// quoted, with the argument that was quoted.
 func TestQuoteFieldForGo(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// many is a module with a bit of everything that gets into action IDs.
+// many is a module with a little of everything that is part of an action ID.
 const many = `
 -- go.mod --
 module example.com/many
@@ -96,9 +96,9 @@ package main
 this is not compiled
 `
 
-// TestRebuildCompilesTheSame runs what Rebuild makes of a go command, and then
-// the command, which finds everything compiled; and, as build compiles no less,
-// the two the other way around.
+// TestRebuildCompilesTheSame runs the go command that Rebuild returns, and then the
+// command itself, which finds everything compiled. For build, which compiles no less,
+// it also runs the two in the other order.
 func TestRebuildCompilesTheSame(t *testing.T) {
 	usual := []string{ // one for each verb, and a folder
 		"build ./plain ./above ./one ./two",
@@ -136,8 +136,8 @@ func TestRebuildCompilesTheSame(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// fresh returns what runs the two, over a copy of the module that
-				// nothing has compiled yet.
+				// fresh returns functions that run the two, in a copy of the module
+				// that nobody has compiled yet.
 				fresh := func() (command, rebuilds func() []string) {
 					module := writeModule(t, many)
 					run(t, module, env, "git", "init", "-q")
