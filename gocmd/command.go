@@ -67,7 +67,7 @@ func (c Command) Rebuild() ([]string, error) {
 		stamps, _ := strconv.ParseBool(l.value("buildvcs"))
 		args = append(args, fmt.Sprintf("-buildvcs=%t", stamps))
 	}
-	if l.verb != test { // go test knows no --, and its packages begin with no dash
+	if l.verb != test { // the packages of go test never begin with a dash
 		args = append(args, "--")
 	}
 	return append(args, l.packages...), nil
