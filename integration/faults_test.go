@@ -186,5 +186,6 @@ func TestTimeouts(t *testing.T) {
 		t.Errorf("no upload ended by its timeout: %+v", r.stats)
 	}
 	link.Heal()
+	m.env = append(m.env, "LARDER_TIMEOUT=1m") // for a machine that is busy
 	s.wantCaughtUp(t, c, m)
 }
