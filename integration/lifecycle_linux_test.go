@@ -221,7 +221,7 @@ func TestLingeringProcess(t *testing.T) {
 	link := testserver.Proxy(t, s.endpoint)
 	link.Hang()
 	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger", "LARDER_BUDGET=0",
-		"LARDER_LINGER=3s", "LARDER_TIMEOUT="+hopeless.String())
+		"LARDER_LINGER=5s", "LARDER_TIMEOUT="+hopeless.String())
 	// What somebody else waits for may come from far, as a descriptor that
 	// every process on the way has passed on.
 	read, write, err := os.Pipe()
