@@ -75,7 +75,7 @@ func newReaders(t *testing.T) readers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return readers{newPantry(t), s3Store(t), key}
+	return readers{newStockedPantry(t), s3Store(t), key}
 }
 
 func (r readers) modes() []readerMode {
@@ -110,9 +110,6 @@ func wantReader(t *testing.T, m *machine, seen *asked) {
 // TestReadOnly: who may not write has all that others have, and sends nothing that
 // writes.
 func TestReadOnly(t *testing.T) {
-	if raceEnabled {
-		return // TestReadOnlyWithAJournal stands for it
-	}
 	r := newReaders(t)
 	plain := make(map[string]outcome)
 	writer := r.pantry.machine(t, r.url(r.endpoint), slices.Concat(r.env, []string{
@@ -146,9 +143,6 @@ func TestReadOnly(t *testing.T) {
 // TestReadOnlyAlone: who may not write, and finds nothing, builds all and keeps it
 // to himself.
 func TestReadOnlyAlone(t *testing.T) {
-	if raceEnabled {
-		return // likewise
-	}
 	r := newReaders(t)
 	for i, mode := range r.modes() {
 		t.Run(mode.name, func(t *testing.T) {

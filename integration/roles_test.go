@@ -212,7 +212,7 @@ func TestRoleOfAnotherScope(t *testing.T) {
 				}
 				return nil
 			})
-			m := newMachine(t, c.dir, both.pr.url(endpoint), append(both.pr.env, "LARDER_SCOPE=main", "LARDER_CLOSE="+mode)...)
+			m := c.newStocked(t, both.pr.url(endpoint), append(both.pr.env, "LARDER_SCOPE=main", "LARDER_CLOSE="+mode)...)
 			r := c.build(m)
 			if mode == "wait" {
 				r.wantOneLine(t)
@@ -239,11 +239,11 @@ func TestRoleOfAnotherScope(t *testing.T) {
 	}
 }
 
-// buildWith builds c on a machine with an empty disk that has s's role, and checks
-// that it is right and in silence.
+// buildWith builds c on a machine that has s's role, and the standard library alone. It
+// checks that the program is right and that larder says nothing.
 func (c *chained) buildWith(t *testing.T, s store, scope string) result {
 	t.Helper()
-	m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env[:len(s.env):len(s.env)], "LARDER_SCOPE="+scope)...)
+	m := c.newStocked(t, s.url(s.endpoint), append(s.env[:len(s.env):len(s.env)], "LARDER_SCOPE="+scope)...)
 	args, program := c.goal(t)
 	r := m.must("go", slices.Insert(args, 1, "-x")...)
 	c.check(t, program)
