@@ -17,15 +17,15 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// attacker may write to the bucket, whose objects are files.
+// attacker can write to the bucket, whose objects are files.
 type attacker struct {
 	*poisoned
 	t   *testing.T
-	key *sign.Key // that nobody trusts
+	key *sign.Key // nobody trusts it
 }
 
-// trusted is the key that others trust, and that the attacker has not. What is signed
-// with it here stands for what somebody else has signed.
+// trusted returns the key that victims trust. The attacker does not have it: an attack
+// that signs with it stands for one that copies what somebody else has signed.
 func (a *attacker) trusted() *sign.Key { return a.poisoned.key }
 
 // Keys in the bucket.
@@ -40,16 +40,16 @@ func packKey(scope string, id pack.ID) string {
 	return "v1/" + scope + "/p/" + name[:2] + "/" + name
 }
 
-// manifestPlace is where the manifest of a profile lies.
+// manifestPlace returns the place of the manifest of a profile.
 func manifestPlace(scope, module, profile string) pack.Place {
 	return pack.Place{Scope: scope, Name: "m/" + url.QueryEscape(module) + "/" + url.QueryEscape(profile)}
 }
 
-// mine is where the manifest lies that victims read.
-func mine() pack.Place { return manifestPlace("main", chainedModule, victimProfile) }
+// victimManifest returns the place of the manifest that victims read.
+func victimManifest() pack.Place { return manifestPlace("main", chainedModule, victimProfile) }
 
-// keyOf returns the key of what lies in a place.
-func keyOf(at pack.Place) string { return "v1/" + at.Scope + "/" + at.Name }
+// objectKey returns the key of the object at a place.
+func objectKey(place pack.Place) string { return "v1/" + place.Scope + "/" + place.Name }
 
 func (a *attacker) file(key string) string { return filepath.Join(a.folder, filepath.FromSlash(key)) }
 
@@ -65,7 +65,7 @@ func (a *attacker) remove(key string) {
 	}
 }
 
-// write replaces an object. The file is a new one: others share the old one.
+// write replaces an object by a new file: other folders have hard links to the old one.
 func (a *attacker) write(key string, object []byte) {
 	a.t.Helper()
 	a.remove(key)
@@ -78,17 +78,17 @@ func (a *attacker) write(key string, object []byte) {
 	}
 }
 
-// manifest returns what the victims' manifest says.
+// manifest returns the victims' manifest, as it was filled.
 func (a *attacker) manifest() *pack.Manifest {
 	a.t.Helper()
-	m, err := pack.Decode(readFile(a.t, filepath.Join(a.filled, keyOf(mine()))), mine(), nil)
+	m, err := pack.Decode(readFile(a.t, filepath.Join(a.filled, objectKey(victimManifest()))), victimManifest(), nil)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	return m
 }
 
-// find returns the entry in m of the archive with an output.
+// find returns the entry of m that has an output.
 func (a *attacker) find(m *pack.Manifest, output protocol.OutputID) *pack.Entry {
 	a.t.Helper()
 	for i := range m.Entries {
@@ -100,16 +100,16 @@ func (a *attacker) find(m *pack.Manifest, output protocol.OutputID) *pack.Entry 
 	return nil
 }
 
-// preyed returns the entry in m of the prey.
+// preyed returns the prey's entry in m.
 func (a *attacker) preyed(m *pack.Manifest) *pack.Entry { return a.find(m, a.clean.prey.output) }
 
-// beside returns the entry in m of the package beside it.
+// beside returns the entry in m of the package before the prey.
 func (a *attacker) beside(m *pack.Manifest) *pack.Entry { return a.find(m, a.clean.beside.output) }
 
-// preyKey is the key of the prey's entry object.
+// preyKey returns the key of the prey's entry object.
 func (a *attacker) preyKey() string { return entryKey("main", a.preyed(a.manifest()).Action) }
 
-// header returns that of a body under the prey's action, as of now.
+// header returns the header of an entry with the prey's action, with body and made now.
 func (a *attacker) header(body []byte) entry.Header {
 	return entry.Header{
 		Action:   a.preyed(a.manifest()).Action,
@@ -139,7 +139,7 @@ func (a *attacker) evilObject(by entry.Signer) []byte {
 	return a.encode(a.header(a.evil.prey.body), a.evil.prey.body, by)
 }
 
-// relabel returns an entry object with another header, and as well signed as it was.
+// relabel returns an entry object with a changed header and the old signature.
 func (a *attacker) relabel(object []byte, change func(*entry.Header)) []byte {
 	a.t.Helper()
 	h, err := entry.ParseHeader(object)
@@ -150,7 +150,7 @@ func (a *attacker) relabel(object []byte, change func(*entry.Header)) []byte {
 	return append(h.Append(nil), object[entry.HeaderSize:]...)
 }
 
-// strip takes the signature from a header.
+// strip removes the signature from a header.
 func strip(h *entry.Header) { h.KeyID, h.Signature = sign.ID{}, sign.Signature{} }
 
 // promised returns the entry of a manifest that promises h.
@@ -167,8 +167,8 @@ func (a *attacker) inlineEvil() *pack.Manifest {
 	return m
 }
 
-// packedEvil returns the victims' manifest with the evil archive in a pack, which
-// it makes, in a scope and signed by by.
+// packedEvil writes a pack with the evil archive to a scope, signed by by. It returns
+// the victims' manifest with that pack.
 func (a *attacker) packedEvil(scope string, by entry.Signer) *pack.Manifest {
 	m := a.manifest()
 	h, e := a.header(a.evil.prey.body), a.preyed(m)
@@ -183,19 +183,19 @@ func (a *attacker) packedEvil(scope string, by entry.Signer) *pack.Manifest {
 }
 
 // publish writes a manifest.
-func (a *attacker) publish(at pack.Place, object []byte) { a.write(keyOf(at), object) }
+func (a *attacker) publish(place pack.Place, object []byte) { a.write(objectKey(place), object) }
 
-// unsigned returns the object of a manifest.
+// unsigned returns the object of a manifest without a signature.
 func (a *attacker) unsigned(m *pack.Manifest) []byte {
 	a.t.Helper()
-	object, err := m.Encode(mine(), nil)
+	object, err := m.Encode(victimManifest(), nil)
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	return object
 }
 
-// signed returns the object of a manifest that somebody has signed for a place.
+// signed returns the object of a manifest that the trusted key has signed for a place.
 func (a *attacker) signed(m *pack.Manifest, at pack.Place) []byte {
 	a.t.Helper()
 	object, err := m.Encode(at, a.trusted())
@@ -205,8 +205,8 @@ func (a *attacker) signed(m *pack.Manifest, at pack.Place) []byte {
 	return object
 }
 
-// forgedHead returns the victims' manifest with the evil archive's head, and with
-// another header.
+// forgedHead returns the object of the victims' manifest with the evil archive's head.
+// The function change changes its header.
 func (a *attacker) forgedHead(change func(header []byte)) []byte {
 	m := a.manifest()
 	a.preyed(m).Head = pack.Head(a.evil.prey.body)
@@ -235,14 +235,14 @@ func (a *attacker) writePack(scope string, fill func(*pack.Writer) error, by ent
 	return id, size
 }
 
-// packKey is the key of the pack in which the prey lies.
+// packKey returns the key of the pack that holds the prey.
 func (a *attacker) packKey() string {
 	m := a.manifest()
 	p := m.Packs[a.preyed(m).Pack]
 	return packKey(p.Scope, p.ID)
 }
 
-// drop returns entries without one action's.
+// drop returns entries without the one of an action.
 func drop(entries []pack.Entry, action protocol.ActionID) []pack.Entry {
 	return slices.DeleteFunc(entries, func(e pack.Entry) bool { return e.Action == action })
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// layout is where a header has its signature, and what that is for. The name of the
-// key stands before it, and the checksum behind.
+// layout is where a header has its signature, and the purpose that the signature
+// names. The key's name stands before the signature, the checksum behind it.
 type layout struct {
 	purpose   string
 	signature int
@@ -26,14 +26,14 @@ var (
 
 const manifestHeader = 134 // bytes
 
-// forgery is a signature that the attacker can give to what lies in a place.
+// forgery is a signature that the attacker can give to the object at a place.
 type forgery struct {
 	name string
 	sign func(a *attacker, l layout, object []byte, place ...string) []byte
 }
 
-// forgeries are the evil archive, as an entry object and in a manifest, with each of
-// the signatures that an attacker can give it.
+// forgeries returns the evil archive, as an entry object and in a manifest, with each
+// of the signatures that an attacker can give it.
 func forgeries() []attack {
 	return forge(
 		forgery{"not signed", func(_ *attacker, _ layout, object []byte, _ ...string) []byte { return object }},
@@ -52,8 +52,8 @@ func forgeries() []attack {
 		forgery{"signed with the public key as a shared one, in that one's name", func(a *attacker, l layout, object []byte, place ...string) []byte {
 			return l.sign(object, a.publicAsShared(), a.publicAsShared().ID(), place...)
 		}},
-		// The job of a pull request runs its author's code, and with a key at hand it
-		// signs whatever that wants, for its scope.
+		// The job of a pull request runs its author's code. If it has a key, that code can
+		// sign anything for the scope of the pull request.
 		forgery{"signed by the trusted key for another scope", func(a *attacker, l layout, object []byte, place ...string) []byte {
 			return l.sign(object, a.trusted(), a.trusted().ID(), append([]string{"pr-7"}, place[1:]...)...)
 		}},
@@ -64,7 +64,7 @@ func forgeries() []attack {
 	)
 }
 
-// sharedKeyForgeries are the same where the key that is trusted is an hmac one.
+// sharedKeyForgeries returns the same where the trusted key is an hmac one.
 func sharedKeyForgeries() []attack {
 	return forge(
 		forgery{"not signed", func(_ *attacker, _ layout, object []byte, _ ...string) []byte { return object }},
@@ -96,7 +96,7 @@ func forge(forgeries ...forgery) (attacks []attack) {
 			name: "manifest: " + f.name,
 			ways: []way{lazy},
 			do: func(a *attacker) {
-				a.publish(mine(), f.sign(a, manifestLayout, a.unsigned(a.inlineEvil()), "main", mine().Name))
+				a.publish(victimManifest(), f.sign(a, manifestLayout, a.unsigned(a.inlineEvil()), "main", victimManifest().Name))
 			},
 			unsigned: evil, signed: untrusted,
 		})
@@ -123,14 +123,14 @@ func (l layout) name(object []byte, id sign.ID) []byte {
 	return l.seal(object)
 }
 
-// seal puts the checksum of a header right.
+// seal corrects the checksum of a header.
 func (l layout) seal(object []byte) []byte {
 	end := l.signature + len(sign.Signature{})
 	binary.BigEndian.PutUint32(object[end:], crc32.Checksum(object[:end], crc32.MakeTable(crc32.Castagnoli)))
 	return object
 }
 
-// describe puts right what a manifest's header says of its payload.
+// describe corrects what a manifest's header says of its payload.
 func (l layout) describe(object []byte) []byte {
 	payload := object[manifestHeader:]
 	binary.BigEndian.PutUint64(object[18:], uint64(len(payload)))
@@ -139,15 +139,14 @@ func (l layout) describe(object []byte) []byte {
 	return l.seal(object)
 }
 
-// publicAsShared returns the shared key that has the bytes of the public key which
-// is trusted.
+// publicAsShared returns the shared key that has the bytes of the trusted public key.
 func (a *attacker) publicAsShared() *sign.Key {
 	a.t.Helper()
 	_, public, _ := strings.Cut(a.trust, ":")
 	return a.parse("hmac:" + public)
 }
 
-// nameAsShared returns the shared key that is the name of the trusted one, and
+// nameAsShared returns the shared key that consists of the trusted key's name and
 // zeros.
 func (a *attacker) nameAsShared() *sign.Key {
 	a.t.Helper()

@@ -8,9 +8,9 @@ import (
 	"github.com/larderbuild/larder/entry"
 )
 
-// testLocalTier has a local tier that holds what was believed when it was fetched,
-// and would not be now. Whoever signs then must not sign that: those who trust the
-// key, and have never seen the attacker's bucket as it was, get it otherwise.
+// testLocalTier checks that a session does not sign what an earlier session fetched
+// under other settings, and which it would not believe itself. If it did, machines that
+// trust its key and never saw the attacker's objects would get them.
 func (p *poisoned) testLocalTier(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -12,22 +12,22 @@ import (
 	"github.com/larderbuild/larder/pack"
 )
 
-// manifestAttacks are those on the victims' manifest.
+// manifestAttacks returns the attacks on the victims' manifest.
 func manifestAttacks() []attack {
-	// copied has a manifest that was signed for another place.
+	// copied copies a manifest that was signed for another place.
 	copied := func(from pack.Place) func(*attacker) {
-		return func(a *attacker) { a.publish(mine(), a.signed(a.inlineEvil(), from)) }
+		return func(a *attacker) { a.publish(victimManifest(), a.signed(a.inlineEvil(), from)) }
 	}
 	// replace replaces the manifest.
 	replace := func(with func(a *attacker, object []byte) []byte) func(*attacker) {
-		return func(a *attacker) { a.publish(mine(), with(a, a.read(keyOf(mine())))) }
+		return func(a *attacker) { a.publish(victimManifest(), with(a, a.read(objectKey(victimManifest())))) }
 	}
 	// unsigned changes what the manifest says.
 	unsigned := func(change func(a *attacker, m *pack.Manifest)) func(*attacker) {
 		return func(a *attacker) {
 			m := a.manifest()
 			change(a, m)
-			a.publish(mine(), a.unsigned(m))
+			a.publish(victimManifest(), a.unsigned(m))
 		}
 	}
 	attacks := []attack{
@@ -35,22 +35,22 @@ func manifestAttacks() []attack {
 		{name: "copied from another module", do: copied(manifestPlace("main", "example.com/other", victimProfile)), unsigned: evil, signed: untrusted},
 		{name: "copied from another scope", do: copied(manifestPlace("pr-7", chainedModule, victimProfile)), unsigned: evil, signed: untrusted},
 		{name: "of an evil pack", ways: []way{eager, lazy}, do: func(a *attacker) {
-			a.publish(mine(), a.unsigned(a.packedEvil("main", entry.Signer{})))
+			a.publish(victimManifest(), a.unsigned(a.packedEvil("main", entry.Signer{})))
 		}, unsigned: evil, signed: untrusted},
 		{name: "of an evil pack that was signed in another scope and copied", ways: []way{eager, lazy}, do: func(a *attacker) {
-			a.publish(mine(), a.unsigned(a.packedEvil("main", entry.Signer{Key: a.trusted(), Scope: "pr-7"})))
+			a.publish(victimManifest(), a.unsigned(a.packedEvil("main", entry.Signer{Key: a.trusted(), Scope: "pr-7"})))
 		}, unsigned: evil, signed: untrusted},
 		{name: "of an evil pack in a scope that is not read", ways: []way{eager, lazy}, do: func(a *attacker) {
-			a.publish(mine(), a.unsigned(a.packedEvil("pr-7", entry.Signer{Key: a.trusted(), Scope: "pr-7"})))
+			a.publish(victimManifest(), a.unsigned(a.packedEvil("pr-7", entry.Signer{Key: a.trusted(), Scope: "pr-7"})))
 		}, unsigned: missed, signed: untrusted},
 		{name: "copied from another scope, of an evil pack there", ways: []way{eager, lazy}, do: func(a *attacker) {
 			by := entry.Signer{Key: a.trusted(), Scope: "pr-7"}
-			a.publish(mine(), a.signed(a.packedEvil("pr-7", by), manifestPlace("pr-7", chainedModule, victimProfile)))
+			a.publish(victimManifest(), a.signed(a.packedEvil("pr-7", by), manifestPlace("pr-7", chainedModule, victimProfile)))
 		}, unsigned: missed, signed: untrusted},
 		{name: "the signature stripped", ways: []way{eager, lazy}, do: replace(func(a *attacker, _ []byte) []byte { return a.unsigned(a.manifest()) }), unsigned: harmless, signed: untrusted},
 
-		// Of a head that was given out there is no way back, if what then comes does
-		// not begin so.
+		// The session cannot take back a head that it has given to the go command. The
+		// build fails if the body does not begin with that head.
 		{name: "a forged head", do: unsigned(func(a *attacker, m *pack.Manifest) { a.preyed(m).Head = pack.Head(a.evil.prey.body) }), unsigned: fails, signed: untrusted},
 		{name: "a forged head under the old signature", do: replace(func(a *attacker, object []byte) []byte {
 			return a.forgedHead(func(h []byte) {
@@ -71,18 +71,18 @@ func manifestAttacks() []attack {
 		{name: "another time", ways: []way{eager}, do: unsigned(func(a *attacker, m *pack.Manifest) { e := a.preyed(m); e.Time = e.Time.Add(time.Hour) }), unsigned: corrupt, signed: untrusted},
 		{name: "another size of a body", ways: []way{eager}, do: unsigned(func(a *attacker, m *pack.Manifest) { a.preyed(m).Size++ }), unsigned: corrupt, signed: untrusted},
 
-		// It can name nothing but what the writers of main have put, and costs lookups.
+		// It names only what the writers of main have put, and costs lookups.
 		{name: "an older one that was signed, in place of a newer", do: func(a *attacker) {
 			m := a.manifest()
 			m.Entries = drop(m.Entries, a.preyed(m).Action)
-			a.publish(mine(), a.signed(m, mine()))
+			a.publish(victimManifest(), a.signed(m, victimManifest()))
 		}, unsigned: missed, signed: missed},
 		{name: "cut in the header", do: replace(func(_ *attacker, b []byte) []byte { return b[:100] }), unsigned: corrupt, signed: corrupt},
 		{name: "cut in the payload", do: replace(func(_ *attacker, b []byte) []byte { return b[:len(b)-1] }), unsigned: corrupt, signed: corrupt},
 		{name: "empty", do: replace(func(*attacker, []byte) []byte { return nil }), unsigned: corrupt, signed: corrupt},
 		{name: "a directory", do: func(a *attacker) {
-			a.remove(keyOf(mine()))
-			a.write(keyOf(mine())+"/object", a.unsigned(a.inlineEvil()))
+			a.remove(objectKey(victimManifest()))
+			a.write(objectKey(victimManifest())+"/object", a.unsigned(a.inlineEvil()))
 		}, unsigned: missed, signed: missed},
 		{name: "of the version without signatures", do: replace(func(_ *attacker, b []byte) []byte {
 			b[9] = 1
@@ -95,7 +95,7 @@ func manifestAttacks() []attack {
 		}), unsigned: corrupt, signed: corrupt},
 		{name: "a bomb that says so", do: replace(func(a *attacker, b []byte) []byte { return a.manifestBomb(b, bombSize) }), unsigned: corrupt, signed: untrusted},
 		{name: "a bomb that says it is small", do: replace(func(a *attacker, b []byte) []byte { return a.manifestBomb(b, 1000) }), unsigned: corrupt, signed: untrusted},
-		{name: "a good one and no end", answer: endless(func(*attacker) string { return keyOf(mine()) }, keep), unsigned: corrupt, signed: corrupt},
+		{name: "a good one and no end", answer: endless(func(*attacker) string { return objectKey(victimManifest()) }, keep), unsigned: corrupt, signed: corrupt},
 	}
 	for i := range attacks {
 		attacks[i].name = "manifest: " + attacks[i].name
@@ -106,8 +106,8 @@ func manifestAttacks() []attack {
 	return attacks
 }
 
-// manifestBomb returns a manifest of zeros whose header says that they are as many
-// as size.
+// manifestBomb returns a manifest of bombSize zeros whose header says that there are
+// size of them.
 func (a *attacker) manifestBomb(object []byte, size uint64) []byte {
 	a.t.Helper()
 	enc, err := zstd.NewWriter(nil)
@@ -119,15 +119,15 @@ func (a *attacker) manifestBomb(object []byte, size uint64) []byte {
 	return manifestLayout.describe(object)
 }
 
-// latestAttacks are those on the object that names the manifest to begin with, where
-// the victims' profile has none.
+// latestAttacks returns the attacks on the object that names a module's latest manifest.
+// Victims read that manifest where their profile has none.
 func latestAttacks() []attack {
-	// latest has another manifest, which it writes, be the module's latest.
+	// latest removes the victims' manifest, calls write, and names the latest manifest.
 	latest := func(name string, write func(*attacker)) func(*attacker) {
 		return func(a *attacker) {
-			a.remove(keyOf(mine()))
+			a.remove(objectKey(victimManifest()))
 			write(a)
-			a.write(keyOf(pack.Place{Scope: "main", Name: strings.TrimSuffix(mine().Name, victimProfile) + "@latest"}), []byte(name))
+			a.write(objectKey(pack.Place{Scope: "main", Name: strings.TrimSuffix(victimManifest().Name, victimProfile) + "@latest"}), []byte(name))
 		}
 	}
 	other := manifestPlace("main", chainedModule, "other")
@@ -139,7 +139,7 @@ func latestAttacks() []attack {
 		{name: "of another profile, copied there from another scope", do: latest("other", func(a *attacker) {
 			a.publish(other, a.signed(a.inlineEvil(), manifestPlace("pr-7", chainedModule, "other")))
 		}), unsigned: evil, signed: untrusted},
-		// That is what it is for: who writes main has signed it.
+		// The object is there for that: a writer of main has signed the manifest.
 		{name: "of another profile that is signed", do: latest("other", func(a *attacker) { a.publish(other, a.signed(a.manifest(), other)) }), unsigned: missed, signed: missed},
 		{name: "a way into another module", do: latest("../example.com%2Fother/other", evilEverywhere), unsigned: missed, signed: missed},
 		{name: "a way into another scope", do: latest("../../../pr-7/m/example.com%2Fchained/victim", evilEverywhere), unsigned: missed, signed: missed},
@@ -155,9 +155,9 @@ func latestAttacks() []attack {
 	return attacks
 }
 
-// evilEverywhere writes the evil manifest to where the victims do not look.
+// evilEverywhere writes the evil manifest to places that victims do not read.
 func evilEverywhere(a *attacker) {
-	for _, at := range []pack.Place{manifestPlace("main", "example.com/other", "other"), manifestPlace("pr-7", chainedModule, victimProfile)} {
-		a.publish(at, a.signed(a.inlineEvil(), at))
+	for _, place := range []pack.Place{manifestPlace("main", "example.com/other", "other"), manifestPlace("pr-7", chainedModule, victimProfile)} {
+		a.publish(place, a.signed(a.inlineEvil(), place))
 	}
 }

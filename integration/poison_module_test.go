@@ -20,25 +20,25 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// poisoned is a chained module that a server holds, signed and in scope main. One
-// of its packages has an evil twin.
+// poisoned is a chained module whose entries a server holds, signed and in scope main.
+// One of its packages has an evil twin.
 type poisoned struct {
 	*chained
 	store
 	tier        string // LARDER_DIR
 	clean, evil twin
 
-	// By fill.
-	key     *sign.Key // has signed what is in the store
-	trust   string    // checks it, for LARDER_TRUST
+	// fill sets these.
+	key     *sign.Key // it has signed what is in the store
+	trust   string    // the LARDER_TRUST that accepts key
 	filled  string    // what the store holds, as a folder
 	healthy map[way]cache.Summary
 }
 
-// twin is what comes of the module, as it is or with the evil package.
+// twin is what the go command makes of the module, as it is or with the evil package.
 type twin struct {
-	prey, beside archive // the package that the attacker is after, and the one before
-	says         string  // the program
+	prey, beside archive // of the package that the attacker replaces, and of the one before
+	says         string  // what the program prints
 }
 
 type archive struct {
@@ -53,7 +53,7 @@ const (
 	victimProfile = "victim" // of the builds
 )
 
-// newPoisoned makes such a module, and its evil twin. The store is empty.
+// newPoisoned makes a module and its evil twin. The store is empty.
 func newPoisoned(t *testing.T) *poisoned {
 	t.Helper()
 	p := &poisoned{chained: newChained(t, 10), store: s3Store(t), tier: filepath.Join(t.TempDir(), "tier")}
@@ -65,8 +65,8 @@ func newPoisoned(t *testing.T) *poisoned {
 	return p
 }
 
-// fill has a machine with key build p, and upload all of it, and then others find
-// that, in each way.
+// fill makes a machine with key build p and upload all of it. It checks that other
+// machines find that, in each way.
 func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 	t.Helper()
 	var isPublic bool
@@ -101,7 +101,7 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 	}
 }
 
-// changed calls do while the prey's source is the attacker's.
+// changed calls do while the prey has the attacker's source.
 func (p *poisoned) changed(t *testing.T, do func()) {
 	t.Helper()
 	name := filepath.Join(prey, prey+".go")
@@ -117,7 +117,7 @@ func (p *poisoned) changed(t *testing.T, do func()) {
 	do()
 }
 
-// compile compiles p, as its source is, without larder.
+// compile compiles p's present source without larder.
 func (p *poisoned) compile(t *testing.T) (c twin) {
 	t.Helper()
 	m := &machine{t: t, work: p.dir, env: environ("GOCACHE="+stocked(t), "GOFLAGS=-buildvcs=false")}
@@ -132,7 +132,7 @@ func (p *poisoned) compile(t *testing.T) (c twin) {
 	return c
 }
 
-// run returns what program says.
+// run returns what program prints.
 func (p *poisoned) run(t *testing.T, program []byte) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program.exe")
@@ -143,7 +143,7 @@ func (p *poisoned) run(t *testing.T, program []byte) string {
 	return m.must(file).stderr
 }
 
-// reset has the store be as it was filled.
+// reset makes the store what fill left.
 func (p *poisoned) reset(t *testing.T) {
 	t.Helper()
 	if err := mirror(p.filled, p.folder); err != nil {
@@ -151,8 +151,8 @@ func (p *poisoned) reset(t *testing.T) {
 	}
 }
 
-// machine returns a machine whose local tier holds the standard library, in place of
-// the machine before, and that reaches the store at endpoint.
+// machine returns a machine whose local tier holds the standard library and which
+// reaches the store at endpoint. Its tier takes the place of the last machine's.
 func (p *poisoned) machine(t *testing.T, endpoint string, settings ...string) *machine {
 	t.Helper()
 	// The go command makes 256 folders in a new GOCACHE, and then leaves them empty.
@@ -169,14 +169,14 @@ func (p *poisoned) machine(t *testing.T, endpoint string, settings ...string) *m
 	return m
 }
 
-// settings returns those that all who build p have, and more. With the race
+// settings returns the settings of all machines that build p, and more. With the race
 // detector a program would sleep for a second before its end.
 func (p *poisoned) settings(more ...string) []string {
 	return append([]string{"LARDER_SCOPE=main", "LARDER_PROFILE=" + victimProfile, "GORACE=atexit_sleep_ms=0"}, more...)
 }
 
-// mirror makes to a copy of from that shares the files, as link does. It leaves
-// alone what is right: directories take longer to make than to build with.
+// mirror makes to a copy of from, of hard links. It does not touch what is right
+// already: to make the folders takes longer than a build.
 func mirror(from, to string) error {
 	err := filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -205,7 +205,7 @@ func mirror(from, to string) error {
 	})
 }
 
-// same reports whether two paths are of one file, or both of directories.
+// same reports whether two paths name one file, or both name folders.
 func same(path, other string) bool {
 	a, err := os.Lstat(path)
 	if err != nil {
@@ -215,7 +215,7 @@ func same(path, other string) bool {
 	return err == nil && (a.IsDir() && b.IsDir() || os.SameFile(a, b))
 }
 
-// attempt has m build p, however that ends. There may be no program.
+// attempt makes m build p, however that ends. The program may be nil.
 func (p *poisoned) attempt(t *testing.T, m *machine) (r result, program []byte) {
 	t.Helper()
 	args, out := p.goal(t)
@@ -232,7 +232,7 @@ func (p *poisoned) attempt(t *testing.T, m *machine) (r result, program []byte) 
 	return r, program
 }
 
-// counted is await that counts what is refused as untrusted, too.
+// counted runs cmd, however that ends, and adds up its stats.
 func (m *machine) counted(cmd *exec.Cmd) (r result) {
 	m.t.Helper()
 	var stderr bytes.Buffer

@@ -11,17 +11,17 @@ import (
 	"github.com/larderbuild/larder/entry"
 )
 
-// objectAttacks are those on the prey's entry object.
+// objectAttacks returns the attacks on the prey's entry object.
 func objectAttacks() []attack {
-	// replace replaces it.
+	// replace replaces the object.
 	replace := func(with func(a *attacker, object []byte) []byte) func(*attacker) {
 		return func(a *attacker) { a.write(a.preyKey(), with(a, a.read(a.preyKey()))) }
 	}
-	// relabel changes its header, and puts the checksum right.
+	// relabel changes the header, and corrects the checksum.
 	relabel := func(change func(*entry.Header)) func(*attacker) {
 		return replace(func(a *attacker, object []byte) []byte { return a.relabel(object, change) })
 	}
-	// damage changes its bytes, and puts the checksum right.
+	// damage changes bytes, and corrects the checksum.
 	damage := func(change func(object []byte)) func(*attacker) {
 		return replace(func(_ *attacker, object []byte) []byte {
 			change(object)
@@ -81,9 +81,9 @@ func objectAttacks() []attack {
 			h.Codec, h.BodySize, h.PayloadSize = entry.Raw, 256<<20, 256<<20
 		}), answer: endless((*attacker).preyKey, keep), unsigned: corrupt, signed: untrusted},
 
-		// The writers of main have put it under this action, some time or other, and of
-		// a package all that they put is the same. What differs, as the results of tests
-		// do, can be brought back so, with the time that it had.
+		// A writer of main has once put this object under this action. For a package all
+		// such objects have the same body. For what differs, such as the results of tests,
+		// the attacker can bring an older one back, with the time that it had.
 		{name: "an older one that was signed, in place of a newer", do: replace(func(a *attacker, _ []byte) []byte {
 			h := a.header(a.clean.prey.body)
 			h.Time = time.Unix(1700000000, 0)
@@ -117,8 +117,8 @@ func (zeros) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// endless has the answers with the object at a key go on for ever, behind what is
-// made of the object.
+// endless replaces the answer that has the object at a key: it begins with what begin
+// makes of the object, and does not end.
 func endless(key func(*attacker) string, begin func(object []byte) []byte) func(*attacker, *http.Response) error {
 	return func(a *attacker, r *http.Response) error {
 		if !strings.HasSuffix(r.Request.URL.Path, "/"+key(a)) {

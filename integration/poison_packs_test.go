@@ -7,14 +7,14 @@ import (
 	"github.com/larderbuild/larder/pack"
 )
 
-// packAttacks are those on the pack in which the prey lies. The manifest is as it
-// was signed.
+// packAttacks returns the attacks on the pack that holds the prey. They do not change
+// the manifest.
 func packAttacks() []attack {
 	// replace replaces the pack.
 	replace := func(with func(a *attacker, object []byte, m *pack.Manifest) []byte) func(*attacker) {
 		return func(a *attacker) { a.write(a.packKey(), with(a, a.read(a.packKey()), a.manifest())) }
 	}
-	// put has what is there of the prey be something else.
+	// put replaces the prey's entry in the pack.
 	put := func(object func(a *attacker, old []byte) []byte) func(*attacker) {
 		return replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
 			at := within(b, a.preyed(m))
@@ -60,7 +60,7 @@ func packAttacks() []attack {
 			a.remove(key)
 			a.write(key+"/object", a.evilObject(entry.Signer{}))
 		}, unsigned: missed, signed: missed},
-		// Nobody reads on behind the part that was asked for.
+		// A victim reads no more than the part that it asked for.
 		{name: "a good one and no end", answer: endless((*attacker).packKey, keep), unsigned: harmless, signed: harmless},
 		{name: "zeros and no end", answer: endless((*attacker).packKey, lose), unsigned: corrupt, signed: corrupt},
 	}
@@ -71,8 +71,8 @@ func packAttacks() []attack {
 	return attacks
 }
 
-// lookalike returns an entry object that is intact, as long as that of the prey, and
-// says of itself what that says. Only its body is something else.
+// lookalike returns an intact entry object with the prey's header and length. Only its
+// body differs.
 func (a *attacker) lookalike(object []byte) []byte {
 	a.t.Helper()
 	h, err := entry.ParseHeader(object)
@@ -90,7 +90,7 @@ func (a *attacker) lookalike(object []byte) []byte {
 	return nil
 }
 
-// within returns the part of a pack that an entry lies in.
+// within returns the part of a pack that holds an entry.
 func within(object []byte, e *pack.Entry) []byte {
 	end := e.Offset + e.Length
 	return object[e.Offset:end:end]

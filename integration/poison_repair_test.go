@@ -27,10 +27,10 @@ func named(t *testing.T, names ...string) (found []attack) {
 	return found
 }
 
-// testRestored has victims without the helper: larder restore fills a GOCACHE, of
-// which the go command then believes everything.
+// testRestored tries attacks on victims without the helper: larder restore fills a
+// GOCACHE, and the go command then believes everything in that.
 func (p *poisoned) testRestored(t *testing.T) {
-	for _, a := range named(t,
+	for _, a := range usual(named(t,
 		"manifest: not signed",
 		"manifest: signed by a stranger in the trusted key's name",
 		"manifest: copied from another scope",
@@ -38,7 +38,7 @@ func (p *poisoned) testRestored(t *testing.T) {
 		"latest manifest: of another profile that is not signed",
 		"pack: an evil one of this name",
 		"pack: the signatures stripped",
-	) {
+	)) {
 		for name, trust := range map[string]string{"without trust": "", "with trust": p.trust} {
 			t.Run(a.name+"/"+name, func(t *testing.T) {
 				endpoint := p.attack(t, a)
@@ -59,10 +59,10 @@ func (p *poisoned) testRestored(t *testing.T) {
 	}
 }
 
-// testRepaired: what is attacked is replaced by the next build that signs. Who comes
-// after finds everything, and nothing to refuse.
+// testRepaired checks that the next build that signs replaces what was attacked. The
+// build after that finds everything, and refuses nothing.
 func (p *poisoned) testRepaired(t *testing.T) {
-	for _, a := range named(t,
+	for _, a := range usual(named(t,
 		"object: not signed",
 		"object: signed for another action",
 		"manifest: signed by a stranger",
@@ -75,8 +75,8 @@ func (p *poisoned) testRepaired(t *testing.T) {
 		"pack: an evil one, and the entry object, too",
 		"pack: the signatures stripped",
 		"pack: gone",
-	) {
-		for _, w := range a.ways {
+	)) {
+		for _, w := range a.usualWays() {
 			t.Run(a.name+"/"+string(w), func(t *testing.T) {
 				p.attack(t, a)
 				p.put(t)
@@ -93,11 +93,12 @@ func (p *poisoned) testRepaired(t *testing.T) {
 	}
 }
 
-// hits returns how many hits the remote gives who goes w, without any attack.
+// hits returns how many hits the remote gives to a victim that reads by w, without any
+// attack.
 func (p *poisoned) hits(w way) int64 { return p.healthy[w].PrefetchHits + p.healthy[w].RemoteHits }
 
-// put has the objects that were attacked be as a server has them that was given
-// them: with a version, which the one who repairs wants to replace.
+// put uploads the objects that were attacked to the server, which gives them versions.
+// The build that repairs an object names the version that it replaces.
 func (p *poisoned) put(t *testing.T) {
 	t.Helper()
 	for _, pair := range p.env {
@@ -122,8 +123,8 @@ func (p *poisoned) put(t *testing.T) {
 	})
 }
 
-// testRotation has a new key come into use: for a while the old one is trusted, too,
-// and then no more.
+// testRotation brings a new key into use. Builds trust the old key, too, for a while,
+// and then the new key alone.
 func (p *poisoned) testRotation(t *testing.T) {
 	next := newKey(t)
 	trust, _ := next.Public()

@@ -16,7 +16,7 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// asked counts requests by their methods.
+// asked counts requests by their methods. It is safe for concurrent use.
 type asked struct {
 	mu    sync.Mutex
 	count map[string]int
@@ -46,7 +46,7 @@ func (a *asked) wantReads(t *testing.T) {
 	}
 }
 
-// compiled prints what the go command compiles, which for cgo is in the cache.
+// compiled lists the files that the go command compiles. Cgo's are in the cache.
 const compiled = "list -compiled -deps -json ./..."
 
 func readOnlyGoals() []goal {
@@ -60,11 +60,11 @@ func readOnlyGoals() []goal {
 	}
 }
 
-// readers are machines that may not write, for one reason or another.
+// readers are machines that may not write to their remote.
 type readers struct {
 	pantry
 	store
-	key *sign.Key // signs what writers write
+	key *sign.Key // it signs what writers write
 }
 
 type readerMode struct{ name, setting, close string }
@@ -86,15 +86,15 @@ func (r readers) modes() []readerMode {
 	}
 }
 
-// machine returns a machine with nothing, the requests of which are noted in seen.
+// machine returns a machine with nothing, whose requests seen counts.
 func (r readers) machine(t *testing.T, mode readerMode, seen *asked) *machine {
 	t.Helper()
 	endpoint := newGate(t, r.endpoint, seen.add, nil)
 	return r.pantry.machine(t, r.url(endpoint), slices.Concat(r.env, []string{mode.setting, "LARDER_CLOSE=" + mode.close})...)
 }
 
-// wantReader checks that m, whose requests are in seen, wrote nothing and has
-// nothing to write.
+// wantReader checks that m wrote nothing and has nothing to write. Its requests are in
+// seen.
 func wantReader(t *testing.T, m *machine, seen *asked) {
 	t.Helper()
 	if r := m.larder("flush"); r.status != 0 || r.stderr != "" {
@@ -107,12 +107,9 @@ func wantReader(t *testing.T, m *machine, seen *asked) {
 	m.wantNoSessions()
 }
 
-// TestReadOnly: who may not write has all that others have, and sends nothing that
-// writes.
+// TestReadOnly checks that a machine that may not write finds all that others have, and
+// sends no request that writes.
 func TestReadOnly(t *testing.T) {
-	if raceEnabled {
-		return // TestReadOnlyWithAJournal stands for it
-	}
 	r := newReaders(t)
 	plain := make(map[string]outcome)
 	writer := r.pantry.machine(t, r.url(r.endpoint), slices.Concat(r.env, []string{
@@ -143,12 +140,9 @@ func TestReadOnly(t *testing.T) {
 	wantUnchanged(t, r.folder, filled)
 }
 
-// TestReadOnlyAlone: who may not write, and finds nothing, builds all and keeps it
-// to himself.
+// TestReadOnlyAlone checks that a machine that may not write and finds nothing in the
+// remote builds, and keeps in its local tier what it has built.
 func TestReadOnlyAlone(t *testing.T) {
-	if raceEnabled {
-		return // likewise
-	}
 	r := newReaders(t)
 	for i, mode := range r.modes() {
 		t.Run(mode.name, func(t *testing.T) {
@@ -183,8 +177,8 @@ func TestReadOnlyAlone(t *testing.T) {
 	}
 }
 
-// TestReadOnlyWithAJournal: what an earlier session has still to upload is left
-// to one that may.
+// TestReadOnlyWithAJournal checks that a session that may not write leaves the uploads
+// of an earlier session to one that may.
 func TestReadOnlyWithAJournal(t *testing.T) {
 	c := newChained(t, 5)
 	s := s3Store(t)
@@ -213,8 +207,8 @@ func TestReadOnlyWithAJournal(t *testing.T) {
 	}
 }
 
-// look reaches g and reads every file that it names, when the command has ended:
-// of them its outcome has the digests.
+// look reaches g. Once the command has ended, look reads the files that it names: the
+// outcome has their digests.
 func (m *machine) look(g goal, flags ...string) outcome {
 	m.t.Helper()
 	out := m.reach(g, flags...)
@@ -231,8 +225,8 @@ func (m *machine) look(g goal, flags ...string) outcome {
 	return out
 }
 
-// digestCompiled returns which files are compiled in each package of go list's
-// JSON, with their digests, and fails if none is made by cgo.
+// digestCompiled returns the files that are compiled in each package of go list's JSON,
+// with their digests. It fails if cgo made none of them.
 func digestCompiled(packages string) (string, error) {
 	var b strings.Builder
 	var made int

@@ -18,9 +18,9 @@ import (
 	"github.com/larderbuild/larder/testserver"
 )
 
-// roles is a real server whose users are the two roles of a team: the one of what
-// is reviewed and the one of what has yet to be. Their policies in testdata/iam are
-// those of AWS and of README, to the letter.
+// roles is a real server with two users, the roles of a team: one for reviewed code and
+// one for pull requests. Their policies in testdata/iam are for AWS, too, and README has
+// the same text.
 type roles struct {
 	main, pr store
 }
@@ -55,7 +55,7 @@ func TestReadmePolicies(t *testing.T) {
 	}
 }
 
-// TestRolePolicies asks the server, without larder's engine, what each role may do.
+// TestRolePolicies checks what the server lets each role do, without larder's engine.
 func TestRolePolicies(t *testing.T) {
 	both := newRoles(t)
 	const (
@@ -114,7 +114,7 @@ func TestRolePolicies(t *testing.T) {
 	}
 }
 
-// open returns the driver's own view of s.
+// open opens s with larder's driver.
 func (s store) open(t *testing.T) backend.Store {
 	t.Helper()
 	for _, pair := range s.env {
@@ -129,7 +129,7 @@ func (s store) open(t *testing.T) backend.Store {
 	return opened
 }
 
-// TestRoles has a protected branch fill main, and pull requests build on it.
+// TestRoles fills scope main from a protected branch. Pull requests build on that.
 func TestRoles(t *testing.T) {
 	const packages = 12
 	c := newChained(t, packages)
@@ -151,7 +151,7 @@ func TestRoles(t *testing.T) {
 		t.Errorf("pr-7, unchanged: it has %d objects of its own", len(objects))
 	}
 
-	// The last package, so that it and the program are all that is to be compiled.
+	// Only the last package and the program depend on it.
 	const changed = 2
 	c.change(t, packages-2)
 	r = c.buildWith(t, both.pr, "pr-7")
@@ -168,7 +168,7 @@ func TestRoles(t *testing.T) {
 		}
 	}
 
-	// What main lacks can come from pr-7 alone, and the rest from main alone.
+	// A machine in pr-7 finds in pr-7 what main lacks, and the rest in main.
 	r = c.buildWith(t, both.pr, "pr-7")
 	if n := len(r.compiles()); n != 0 || r.stats.Uploads != 0 {
 		t.Errorf("pr-7, another machine: %d compiles, %+v", n, r.stats)
@@ -188,8 +188,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestRoleOfAnotherScope has a pull request's machine take itself for main's: the
-// server does not, and the build is none the worse.
+// TestRoleOfAnotherScope gives scope main to a machine with a pull request's role. The
+// server refuses what it writes, and the build succeeds.
 func TestRoleOfAnotherScope(t *testing.T) {
 	const packages = 12
 	c := newChained(t, packages)
@@ -212,7 +212,7 @@ func TestRoleOfAnotherScope(t *testing.T) {
 				}
 				return nil
 			})
-			m := newMachine(t, c.dir, both.pr.url(endpoint), append(both.pr.env, "LARDER_SCOPE=main", "LARDER_CLOSE="+mode)...)
+			m := c.newStocked(t, both.pr.url(endpoint), append(both.pr.env, "LARDER_SCOPE=main", "LARDER_CLOSE="+mode)...)
 			r := c.build(m)
 			if mode == "wait" {
 				r.wantOneLine(t)
@@ -239,11 +239,11 @@ func TestRoleOfAnotherScope(t *testing.T) {
 	}
 }
 
-// buildWith builds c on a machine with an empty disk that has s's role, and checks
-// that it is right and in silence.
+// buildWith builds c on a machine that has s's role, and the standard library alone. It
+// checks that the program is right and that larder says nothing.
 func (c *chained) buildWith(t *testing.T, s store, scope string) result {
 	t.Helper()
-	m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env[:len(s.env):len(s.env)], "LARDER_SCOPE="+scope)...)
+	m := c.newStocked(t, s.url(s.endpoint), append(s.env[:len(s.env):len(s.env)], "LARDER_SCOPE="+scope)...)
 	args, program := c.goal(t)
 	r := m.must("go", slices.Insert(args, 1, "-x")...)
 	c.check(t, program)
@@ -251,7 +251,7 @@ func (c *chained) buildWith(t *testing.T, s store, scope string) result {
 	return r
 }
 
-// change changes what is in one package, and what c's program is.
+// change changes one package of c, and with it c's program.
 func (c *chained) change(t *testing.T, i int) {
 	t.Helper()
 	name := fmt.Sprintf("p%03d", i)
@@ -270,7 +270,7 @@ func (s store) objects(t *testing.T, scope string) map[string]bool {
 	return found
 }
 
-// contents returns what is in each file under dir, and since when; nothing where
+// contents returns the digest and time of each file under dir. It returns nothing where
 // there is no such folder.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()

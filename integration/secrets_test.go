@@ -17,17 +17,18 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// vault is a module whose tests print what they were given in confidence, among
-// others that do not. The secrets are new each time.
+// vault is a module with tests that print secrets and tests that do not. The secrets
+// are new each time.
 type vault struct {
 	work   string
-	token  string // a text that counts as secret by the name of its variable
+	token  string // a text that is secret by the name of its variable
 	letter string // a private key in a variable whose name says nothing
-	plain  string // a text that is no secret, in a package and in a test's output
+	plain  string // a text that is not secret, in a package and in a test's output
 }
 
-// These tests tell one of the secrets: sealed and stamped whatever the environment
-// is, since it is in the source of the one and in what the other is linked with.
+// The tests of these packages print a secret. Those of sealed and stamped do so in
+// every environment: the secret is in the source of the one and in the linker's flags
+// for the other.
 const (
 	told    = "vault.example/told"
 	shown   = "vault.example/shown"
@@ -63,7 +64,7 @@ func newVault(t *testing.T) vault {
 
 func (v vault) write(t *testing.T, name, text string) { (&chained{dir: v.work}).write(t, name, text) }
 
-// confided is what an environment adds that has the secrets.
+// confided returns the variables that have the secrets.
 func (v vault) confided() []string { return []string{"DEPLOY_TOKEN=" + v.token, "LETTER=" + v.letter} }
 
 // vaultRun is how the module's tests went.
@@ -72,13 +73,14 @@ type vaultRun struct {
 	said string // all of stderr
 }
 
-// test runs v's tests on m, with what extra adds to its environment.
+// test runs v's tests on m, with extra in their environment.
 func (v vault) test(t *testing.T, m *machine, extra ...string) vaultRun {
 	t.Helper()
 	return v.run(t, m, extra, "go", "test", "-v", "-ldflags=-X="+stamped+".Mark="+v.token, "./...")
 }
 
-// run runs a command, which is to succeed and to keep v's secrets off stderr.
+// run runs a command, with extra in its environment. It fails the test unless the
+// command succeeds and has none of v's secrets on stderr.
 func (v vault) run(t *testing.T, m *machine, extra []string, name string, args ...string) vaultRun {
 	t.Helper()
 	cmd := m.command(t.Context(), name, args...)
@@ -94,7 +96,7 @@ func (v vault) run(t *testing.T, m *machine, extra []string, name string, args .
 	return r
 }
 
-// withheld returns what the stats say of entries that were withheld.
+// withheld reports whether the stats say that entries were withheld.
 func (r vaultRun) withheld() (found bool) {
 	return regexp.MustCompile(`(?m)^\{"gets":.*"withheld":[1-9]`).MatchString(r.said)
 }
@@ -113,13 +115,13 @@ func (r vaultRun) timeless() string {
 	return regexp.MustCompile(`\(cached\)|\(?[0-9.]+s\)?`).ReplaceAllString(r.stdout, "(time)")
 }
 
-// TestSecrets has a build that was given secrets share what it makes: all that is
-// harmless, and nothing that holds one of them, neither then nor by the hand of
-// who knows nothing of them later.
+// TestSecrets checks that a build that was given secrets shares all that it makes and
+// that has no secret in it, and nothing else. A later build without the secrets in its
+// environment does not share the rest either.
 func TestSecrets(t *testing.T) {
 	for _, mode := range []string{"wait", "linger"} {
-		if raceEnabled && mode == "wait" {
-			continue // which is a part of the other
+		if !whole && mode == "wait" {
+			continue // linger does all that wait does, and then lingers
 		}
 		t.Run(mode, func(t *testing.T) { testSecrets(t, mode) })
 	}
@@ -139,7 +141,7 @@ func testSecrets(t *testing.T, mode string) {
 	}
 
 	m := newMachine(t, v.work, s.url(s.endpoint), settings...)
-	// What lingers has no time: all is for a flush that was given no secrets.
+	// Uploads that linger get no time: a flush without the secrets has to do them all.
 	first := v.test(t, m, append(v.confided(), "LARDER_LINGER=0")...)
 	if !first.withheld() {
 		t.Errorf("nothing was withheld, by the stats:\n%s", first.said)
@@ -171,7 +173,7 @@ func testSecrets(t *testing.T, mode string) {
 		t.Errorf("another machine: %s", diff)
 	}
 
-	// Who has not the secrets has those results that do not depend on them.
+	// A session without the secrets finds the results that do not depend on them.
 	manifest := had.manifests
 	later := v.test(t, m)
 	flush(m)
@@ -192,7 +194,7 @@ func testSecrets(t *testing.T, mode string) {
 	v.testSave(t, m, s, held)
 }
 
-// testSave saves the cache of m, of which nobody has noted what is secret in it.
+// testSave saves a copy of m's cache that has no notes of what is secret.
 func (v vault) testSave(t *testing.T, m *machine, s store, held map[protocol.ActionID]bool) {
 	t.Helper()
 	native := newNative(t, v.work, strings.Replace(s.url(s.endpoint), "/fix?", "/saved?", 1), slices.Concat(s.env, []string{"LARDER_LOG=debug"})...)
@@ -230,8 +232,8 @@ func (m *machine) held() map[protocol.ActionID]bool {
 	return found
 }
 
-// wantAllBut checks that the entries that m has and does not withhold are entry
-// objects, but for indexes of modules, which never are.
+// wantAllBut checks that what m has and does not withhold is in p as entry objects.
+// Indexes of modules never are.
 func (p shared) wantAllBut(t *testing.T, m *machine, held map[protocol.ActionID]bool) {
 	t.Helper()
 	local := localdisk.New(m.dir)
@@ -260,8 +262,8 @@ func (p shared) wantAllBut(t *testing.T, m *machine, held map[protocol.ActionID]
 	}
 }
 
-// TestSecretsOfWhoMayNotWrite: a session that uploads nothing notes what is secret
-// all the same, for those that do and don't know it.
+// TestSecretsOfWhoMayNotWrite checks that a session that uploads nothing notes what is
+// secret. A later session that uploads does not know the secrets.
 func TestSecretsOfWhoMayNotWrite(t *testing.T) {
 	s, v := s3Store(t), newVault(t)
 	m := newMachine(t, v.work, s.url(s.endpoint), s.env...)

@@ -16,7 +16,7 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// search looks in data for v's secrets, as they are and as they may be encoded.
+// search fails the test if data has one of v's secrets, plain or encoded.
 func (v vault) search(t *testing.T, where string, data []byte) {
 	t.Helper()
 	for _, needle := range v.needles() {
@@ -27,7 +27,7 @@ func (v vault) search(t *testing.T, where string, data []byte) {
 	}
 }
 
-// needles returns the texts that v's secrets can't leave without.
+// needles returns v's secrets, plain and in each encoding.
 func (v vault) needles() (texts []string) {
 	lines := strings.Split(strings.TrimSpace(v.letter), "\n")
 	for _, secret := range append(lines[1:len(lines)-1], v.token) {
@@ -44,16 +44,16 @@ func (v vault) needles() (texts []string) {
 	return texts
 }
 
-// shared is what a store has.
+// shared is what a store holds.
 type shared struct {
-	objects   map[protocol.ActionID]bool // that are entry objects
-	packed    map[protocol.ActionID]bool // or lie in packs
-	named     map[protocol.ActionID]bool // or in manifests
-	manifests []string                   // as they are
-	plain     map[string]bool            // kinds of objects in which the search found what is no secret
+	objects   map[protocol.ActionID]bool // the actions of entry objects
+	packed    map[protocol.ActionID]bool // the actions of entries in packs
+	named     map[protocol.ActionID]bool // the actions that manifests name
+	manifests []string                   // the manifests themselves
+	plain     map[string]bool            // kinds of objects in which the search found the vault's plain text
 }
 
-// wantFound checks that the search that made p finds what there is to be found.
+// wantFound checks that the search which made p found plain text in kinds of objects.
 func (p shared) wantFound(t *testing.T, kinds ...string) {
 	t.Helper()
 	for _, kind := range kinds {
@@ -63,7 +63,7 @@ func (p shared) wantFound(t *testing.T, kinds ...string) {
 	}
 }
 
-// wantNone checks that p has none of held, in whichever way.
+// wantNone checks that p has no entry of held, in any kind of object.
 func (p shared) wantNone(t *testing.T, held map[protocol.ActionID]bool) {
 	t.Helper()
 	for action := range held {
@@ -74,7 +74,8 @@ func (p shared) wantNone(t *testing.T, held map[protocol.ActionID]bool) {
 	}
 }
 
-// searchStore searches every object in a store's folder, as it is and decoded.
+// searchStore searches every object in a store's folder for v's secrets, encoded and
+// decoded. It returns what the objects hold.
 func (v vault) searchStore(t *testing.T, folder string) shared {
 	t.Helper()
 	found := shared{
@@ -109,8 +110,8 @@ func (v vault) searchStore(t *testing.T, folder string) shared {
 	return found
 }
 
-// seeEntries calls see with the body of each entry object in data, where they lie
-// back to back, and notes their actions.
+// seeEntries calls see with the body of each of the entry objects that data consists
+// of, and adds their actions to actions.
 func seeEntries(t *testing.T, data []byte, actions map[protocol.ActionID]bool, see func([]byte)) {
 	t.Helper()
 	for len(data) > 0 {
@@ -136,8 +137,8 @@ func seeEntries(t *testing.T, data []byte, actions map[protocol.ActionID]bool, s
 	}
 }
 
-// seeManifest calls see with all of the bodies' bytes that a manifest has, and
-// notes the actions that it names.
+// seeManifest calls see with the bodies and heads in a manifest, and adds the actions
+// that it names to actions.
 func seeManifest(t *testing.T, data []byte, actions map[protocol.ActionID]bool, see func([]byte)) {
 	t.Helper()
 	m, err := pack.Decode(data, pack.Place{}, nil)
@@ -153,7 +154,8 @@ func seeManifest(t *testing.T, data []byte, actions map[protocol.ActionID]bool, 
 	}
 }
 
-// searchState searches all that larder keeps in a local tier besides entries.
+// searchState searches all files of larder's in a local tier, other than entries, for
+// v's secrets.
 func (v vault) searchState(t *testing.T, dir string) {
 	t.Helper()
 	var copies int
