@@ -172,7 +172,7 @@ func (p *poisoned) machine(t *testing.T, endpoint string, settings ...string) *m
 // settings returns the settings of all machines that build p, and more. With the race
 // detector a program would sleep for a second before its end.
 func (p *poisoned) settings(more ...string) []string {
-	return append([]string{"LARDER_SCOPE=main", "LARDER_PROFILE=" + victimProfile, "GORACE=atexit_sleep_ms=0"}, more...)
+	return append([]string{"LARDER_SCOPE=main", "LARDER_PROFILE=" + victimProfile}, more...)
 }
 
 // mirror makes to a copy of from, of hard links. It does not touch what is right

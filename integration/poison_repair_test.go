@@ -30,7 +30,7 @@ func named(t *testing.T, names ...string) (found []attack) {
 // testRestored tries attacks on victims without the helper: larder restore fills a
 // GOCACHE, and the go command then believes everything in that.
 func (p *poisoned) testRestored(t *testing.T) {
-	for _, a := range usual(named(t,
+	for _, a := range usualAttacks(named(t,
 		"manifest: not signed",
 		"manifest: signed by a stranger in the trusted key's name",
 		"manifest: copied from another scope",
@@ -62,7 +62,7 @@ func (p *poisoned) testRestored(t *testing.T) {
 // testRepaired checks that the next build that signs replaces what was attacked. The
 // build after that finds everything, and refuses nothing.
 func (p *poisoned) testRepaired(t *testing.T) {
-	for _, a := range usual(named(t,
+	for _, a := range usualAttacks(named(t,
 		"object: not signed",
 		"object: signed for another action",
 		"manifest: signed by a stranger",

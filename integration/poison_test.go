@@ -101,7 +101,7 @@ func (p *poisoned) testAttacks(t *testing.T) {
 // does not, too.
 func (p *poisoned) tryAll(t *testing.T, attacks []attack) {
 	untrusting := make(map[string]bool)
-	for _, a := range usual(attacks) {
+	for _, a := range usualAttacks(attacks) {
 		untrusting[a.name] = true
 	}
 	for _, a := range attacks {
@@ -116,9 +116,9 @@ func (p *poisoned) tryAll(t *testing.T, attacks []attack) {
 	}
 }
 
-// usual returns all attacks where whole is set. Otherwise it returns the first attack
+// usualAttacks returns all attacks where whole is set. Otherwise it returns the first attack
 // on each kind of object that has the same effects.
-func usual(attacks []attack) (some []attack) {
+func usualAttacks(attacks []attack) (some []attack) {
 	if whole {
 		return attacks
 	}

@@ -1,4 +1,0 @@
-package integration
-
-// raceEnabled is gone once no test asks for it: see whole.
-const raceEnabled = false
