@@ -11,7 +11,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// TestLimitAnswers: what is read of a body by who reads all of it.
+// TestLimitAnswers tests how much of each kind of answer a client can read.
 func TestLimitAnswers(t *testing.T) {
 	const (
 		none  = iota // no request for an object
@@ -99,7 +99,8 @@ func TestLimitAnswersPassesErrorsOn(t *testing.T) {
 	}
 }
 
-// answer is the way to a server that gives this one answer, and its body.
+// answer is a RoundTripper that always returns this one answer, and is also the
+// body of the answer.
 type answer struct {
 	code int // 0: none
 	io.Reader

@@ -11,8 +11,8 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Offsets of the fields of an action file; each but the last is followed by a
-// space, the last by a newline. See the package comment.
+// These are the offsets of an action file's fields, in bytes. A space follows each
+// field but the last, which a newline follows. See the package comment.
 const (
 	idWidth     = 2 * len(protocol.ActionID{})
 	numberWidth = 20
@@ -26,8 +26,8 @@ const (
 
 var errMalformed = errors.New("malformed action file")
 
-// appendAction appends the contents of e's action file to dst. The size and
-// the time of e must be such as checkRange lets pass.
+// appendAction appends the contents of e's action file to dst. checkRange must
+// accept e.
 func appendAction(dst []byte, e Entry) []byte {
 	dst = append(dst, "v1 "...)
 	dst = hex.AppendEncode(dst, e.Action[:])
@@ -50,8 +50,8 @@ func appendPadded(dst []byte, n int64) []byte {
 }
 
 // parseAction reads the contents of an action file. It accepts exactly what
-// appendAction makes. Go's reader is laxer (signs, leading zeros, upper-case
-// digits), but no go command writes such files.
+// appendAction makes. The go command also accepts signs, leading zeros and
+// upper-case digits, but it never writes them.
 func parseAction(data []byte) (Entry, error) {
 	var e Entry
 	if len(data) != actionSize {
@@ -73,7 +73,7 @@ func parseAction(data []byte) (Entry, error) {
 	}
 	e.Size, e.Time = size, time.Unix(0, nanos)
 
-	// What was read loosely above must be what would be written.
+	// The code above accepts more than appendAction makes, so compare.
 	var canonical [actionSize]byte
 	if size < 0 || nanos < 0 || !bytes.Equal(appendAction(canonical[:0], e), data) {
 		return e, errMalformed
@@ -85,8 +85,9 @@ func parsePadded(field []byte) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimLeft(field, " ")), 10, 64)
 }
 
-// checkRange reports whether e has an action file that Go would read: neither
-// its size nor its time may be negative.
+// checkRange returns an error if the go command would not read e's action file: its
+// size must not be negative, and its time must be from 1970 to 2262, so that its
+// nanoseconds are an int64.
 func checkRange(e Entry) error {
 	if e.Size < 0 {
 		return errors.New("negative size")

@@ -10,19 +10,20 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// touchInterval is how old a modification time may be before use renews it,
-// and hence by how much it may understate the last use. It is Go's.
+// touchInterval is the age from which on a use renews a file's modification time. So
+// the last use may be later than the modification time by this much. It is the go
+// command's value.
 const touchInterval = time.Hour
 
-// Dir is a cache directory. It is safe for concurrent use, also by several
-// processes, go commands included.
+// Dir is a cache directory. Many goroutines may use it at once, and other processes
+// and go commands may use the same directory at the same time.
 type Dir struct {
 	root    string
 	now     func() time.Time
 	writers sync.Pool // of *bodyWriter
 }
 
-// Entry says what an action put.
+// Entry says which body an action has put, and when.
 type Entry struct {
 	Action protocol.ActionID
 	Output protocol.OutputID // SHA-256 of the body
@@ -30,9 +31,9 @@ type Entry struct {
 	Time   time.Time         // of the original put; written to the nanosecond
 }
 
-// New returns the cache directory at path, which must be absolute. It does not
-// touch the disk: what is missing is created by Put, and every other trouble
-// shows in the method that meets it.
+// New returns the cache directory at path, which must be absolute. It does not use
+// the disk. Put creates the directories that are missing. Each method reports the
+// errors that it meets.
 func New(path string) *Dir {
 	return &Dir{
 		root:    filepath.Clean(path),
@@ -48,8 +49,8 @@ func (d *Dir) actionPath(id protocol.ActionID) string { return d.idPath(id, "-a"
 
 func (d *Dir) bodyPath(id protocol.OutputID) string { return d.idPath(id, "-d") }
 
-// idPath returns <root>/<xx>/<id><suffix>, with one allocation where the root
-// is of ordinary length.
+// idPath returns <root>/<xx>/<id><suffix>. It allocates once if the root is not
+// unusually long.
 func (d *Dir) idPath(id [32]byte, suffix string) string {
 	var array [256]byte
 	path := append(array[:0], d.root...)
@@ -60,9 +61,9 @@ func (d *Dir) idPath(id [32]byte, suffix string) string {
 	return string(append(path, suffix...))
 }
 
-// touch records the use of a file that was last modified at mtime. Its error
-// matters only where it says that the file is gone; elsewhere (a read-only
-// directory) the use goes unrecorded.
+// touch records the use of the file at path, which was last modified at mtime. An
+// error matters only if it says that the file is gone. After other errors, such as
+// that of a read-only directory, the use is not recorded.
 func (d *Dir) touch(path string, mtime time.Time) error {
 	now := d.now()
 	if now.Sub(mtime) < touchInterval {

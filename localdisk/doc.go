@@ -1,7 +1,7 @@
-// Package localdisk is the local tier: cache entries in a directory, in the
-// go command's own cache format. An existing GOCACHE serves as such a
-// directory, such a directory serves as a GOCACHE, and go commands may use it
-// at the same time as any number of helpers.
+// Package localdisk is the local tier: it stores cache entries in a directory, in
+// the go command's own cache format. So an existing GOCACHE can be the local tier,
+// and the local tier can be a GOCACHE. Go commands and any number of helpers may
+// use it at the same time.
 //
 // # Files
 //
@@ -10,30 +10,30 @@
 //	<dir>/<xx>/<16 hex>.tmp    a file being written or removed
 //	<dir>/larder/trim.txt      Unix seconds of the last claimed trim
 //
-// IDs are lower-case hexadecimal, and xx is an ID's first byte. An action
-// file is one line of 175 bytes:
+// IDs are lower-case hexadecimal, and xx is an ID's first byte. An action file is
+// one line of 175 bytes:
 //
 //	v1 <action id> <output id> <size> <time>\n
 //
-// with size (bytes) and time (Unix nanoseconds) in decimal, padded with spaces
-// on the left to 20 columns.
+// The size is in bytes, the time in Unix nanoseconds. Both are decimal, padded with
+// spaces on the left to 20 columns.
 //
-// The format is Go's to define (cmd/go/internal/cache); of the files above only
-// the last two are larder's own, and Go's readers, its trimming and its
-// `go clean -cache` leave those alone or remove them without harm. Where Go
-// keeps a linked executable, <output id>-d is a directory. Helpers are never
-// asked for executables, so here that is a miss.
+// The go command defines the format (cmd/go/internal/cache). Only the last two of
+// the files above are larder's own. The go command does not read or trim them; `go
+// clean -cache` may remove them without harm. If the go command has cached a linked
+// executable, <output id>-d is a directory. It never asks a helper for an executable,
+// so for this package such an entry is a miss.
 //
 // # Reading and writing
 //
-// Everything is written under a temporary name in its own directory and
-// renamed, the body before the action file, so that what has a name is whole.
-// Go itself writes in place; what it has not finished is malformed or has the
-// wrong size, and is a miss.
+// This package writes each file under a temporary name in the same directory and
+// then renames it, the body before the action file. So every file that has its
+// final name is whole. The go command writes files in place. A file that it has not
+// finished is malformed or has the wrong size, and is a miss.
 //
-// A file's modification time says when it was last used, to the hour: use
-// touches only what was not touched for an hour. Trim relies on it.
+// A file's modification time says when it was last used, up to an hour too early: a
+// use renews it only if it is older than an hour. Trim relies on it.
 //
-// Nothing here lists a directory except Trim, Clean and Usage. The cost of Get
-// and Put does not depend on the number of entries.
+// Only Trim, Clean and UsedSince list directories. The cost of Get and Put does not
+// depend on the number of entries.
 package localdisk

@@ -16,8 +16,8 @@ the go command's own cache format. It may be deleted at any time when no build
 runs; "larder clean" and "larder prune" make it smaller.
 `
 
-// install makes the file at path appear whole or not at all: write fills a
-// temporary file beside it, which then replaces it as replace does.
+// install makes the file at path appear whole or not at all. It calls write with a
+// temporary file in the same directory, and then renames that as replace does.
 func (d *Dir) install(path string, intact func() bool, write func(*os.File) error) error {
 	f, err := d.createTemp(filepath.Dir(path))
 	if err != nil {
@@ -36,9 +36,10 @@ func (d *Dir) install(path string, intact func() bool, write func(*os.File) erro
 	return err
 }
 
-// replace renames temp to path. On Windows a file cannot be replaced while
-// somebody has it open or mapped. Then what is there stays if intact, which
-// may be nil, reports that it is as good; otherwise replace tries for a while.
+// replace renames temp to path. On Windows that fails while a process has the file at
+// path open or mapped. Then, if intact reports that the file at path is as good,
+// replace keeps that file and removes temp. Otherwise it tries again for a while. intact
+// may be nil.
 func replace(temp, path string, intact func() bool) error {
 	if os.Rename(temp, path) == nil {
 		return nil
@@ -49,8 +50,8 @@ func replace(temp, path string, intact func() bool) error {
 	return robustio.Rename(temp, path)
 }
 
-// createTemp creates a temporary file in shard, and whatever directories it
-// needs.
+// createTemp creates a temporary file in the directory shard, and the directories
+// that are missing.
 func (d *Dir) createTemp(shard string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := os.OpenFile(tempPath(shard), flags, 0o644)
@@ -63,19 +64,19 @@ func (d *Dir) createTemp(shard string) (*os.File, error) {
 	return os.OpenFile(tempPath(shard), flags, 0o644)
 }
 
-// makeShard creates the directory shard of d, and d where it is missing.
+// makeShard creates shard, a directory of d, and the directory d if it is missing.
 func (d *Dir) makeShard(shard string) error {
 	err := os.Mkdir(shard, 0o755)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(d.root, 0o700); err != nil {
 			return err
 		}
-		// Go writes a README only where there is none.
+		// The go command writes its own README only if there is none.
 		_ = os.WriteFile(filepath.Join(d.root, "README"), []byte(readme), 0o644)
 		err = os.Mkdir(shard, 0o755)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil // made by somebody else meanwhile; or a file, and the next open says so
+		return nil // another process has made it; or it is a file, and the next open fails
 	}
 	return err
 }
@@ -85,9 +86,9 @@ const (
 	tempDigits = 16
 )
 
-// tempPath returns a new name for a temporary file in shard. Readers and Go's
-// trimming know files by other suffixes.
+// tempPath returns a new name for a temporary file in shard. Get, the go command and
+// its trimming ignore files with this suffix.
 func tempPath(shard string) string {
-	name := strconv.FormatUint(rand.Uint64()|1<<63, 16) // the bit keeps all digits
+	name := strconv.FormatUint(rand.Uint64()|1<<63, 16) // with this bit it always has 16 digits
 	return filepath.Join(shard, name+tempSuffix)
 }

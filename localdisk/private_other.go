@@ -2,7 +2,8 @@
 
 package localdisk
 
-// CheckPrivate is always nil here: mode bits say nothing on Windows. The default
-// directory lies in the user's profile, whose access control list keeps others
-// out; lists are not read, so that another LARDER_DIR is as private as its is.
+// CheckPrivate always returns nil, because mode bits mean nothing on Windows. The
+// access control list of the user's profile, in which the default directory lies,
+// keeps others out. CheckPrivate does not read such lists, so it does not notice if
+// others can write to another LARDER_DIR.
 func CheckPrivate(string) error { return nil }

@@ -10,14 +10,16 @@ import (
 	"syscall"
 )
 
-// CheckPrivate reports why the directory at path must not be trusted with what
-// is compiled, linked and run: somebody other than the effective user and root
-// owns it or can write it. The error is one line, which also says what helps. A
-// directory that does not exist is fine. Of a link, it is the target that counts.
+// CheckPrivate returns an error if a user other than the effective user and root
+// owns the directory at path or can write to it. Then that user could change what
+// this user compiles, links and runs. The error is one line, and also says what
+// helps. A directory that does not exist is no error. If path is a link, its target
+// is checked.
 //
-// It looks at the directory alone, and at its mode: neither at those above it,
-// nor at the files in it, nor at access control lists. Whoever is about to create
-// the directory does that first and asks afterwards: others may be quicker.
+// CheckPrivate checks only the directory's owner, group and mode. It does not check
+// the directories above it, the files in it, or access control lists. A caller that
+// wants to create the directory creates it first and then calls CheckPrivate, because
+// another user may create it between the two.
 func CheckPrivate(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,12 +38,12 @@ func CheckPrivate(path string) error {
 	return nil
 }
 
-// sharing says who else than user and root can change a directory of that mode,
-// owner and group, and how to end it. It is "" where nobody can.
+// sharing says who, other than user and root, can write to a directory with that
+// mode, owner and group, and how to prevent it. It returns "" if nobody can.
 //
-// A group that has the number of its user is taken for that user's alone, as
-// most systems make one for each, often with a umask that lets it write; root's
-// is taken for root's.
+// It assumes that a group with a user's number has only that user as a member: most
+// systems make such a group for each user, and often a umask that lets it write.
+// The same goes for root's group.
 func sharing(mode fs.FileMode, owner, group, user uint32) string {
 	const groupWrite, otherWrite = 0o020, 0o002
 	switch {

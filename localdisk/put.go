@@ -12,16 +12,16 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// ErrContent says that a body is not what its entry says: its SHA-256 or its
-// length differs.
+// ErrContent says that a body is not the one that its entry names: its SHA-256 or
+// its length differs.
 var ErrContent = errors.New("body does not match its entry")
 
-// Put stores body and then e, and returns the path of the stored body. It
-// reads body to its end, or to one byte past e.Size. A later Put of the same
-// action wins. On any error the action keeps the entry that it had, if any,
-// and no temporary file stays; a body without an entry may, until it is
-// trimmed. The error wraps ErrContent where the body is at fault, and
-// otherwise the error of body or of the file system.
+// Put stores body and then e, and returns the path of the stored body. It reads
+// body to its end, but at most one byte more than e.Size. A later Put of the same
+// action replaces the entry. After an error the action still has the entry that it
+// had before, if any, and there is no temporary file; but the body may stay without
+// an entry until a trim. The error wraps ErrContent if body does not match e,
+// and otherwise the error of body or of the file system.
 func (d *Dir) Put(e Entry, body io.Reader) (string, error) {
 	path := d.bodyPath(e.Output)
 	if err := d.put(e, path, body); err != nil {
@@ -45,9 +45,9 @@ func (d *Dir) put(e Entry, path string, body io.Reader) error {
 	})
 }
 
-// putBody stores body, also where a file of its name exists: that one may be
-// damaged, and writing it anew costs no more than finding out. An empty file
-// cannot be; more than a quarter of all puts are of the one empty body.
+// putBody stores body, also if a file with its name exists. That file may be damaged,
+// and to check it costs as much as to write it. An empty file can't be damaged, so
+// putBody keeps it: more than a quarter of all puts have the empty body.
 func (d *Dir) putBody(e Entry, path string, body io.Reader) error {
 	if e.Size == 0 && d.touchIntact(path, e) {
 		return d.copyBody(io.Discard, e, body)
@@ -58,15 +58,15 @@ func (d *Dir) putBody(e Entry, path string, body io.Reader) error {
 	})
 }
 
-// copyBody copies body to w and checks that it is what e says.
+// copyBody copies body to w and checks that it is the body of e.
 func (d *Dir) copyBody(w io.Writer, e Entry, body io.Reader) error {
 	b := d.writers.Get().(*bodyWriter)
 	defer d.writers.Put(b)
 	return b.copy(w, e, body)
 }
 
-// touchIntact reports whether the file at path holds the body of e, and
-// records its use if it does.
+// touchIntact reports whether the file at path is the body of e. If so, it records
+// the use.
 func (d *Dir) touchIntact(path string, e Entry) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size {
@@ -85,7 +85,7 @@ func (d *Dir) touchIntact(path string, e Entry) bool {
 	return !errors.Is(d.touch(path, info.ModTime()), os.ErrNotExist)
 }
 
-// bodyWriter copies one body after another. It is reused, for its buffer.
+// bodyWriter copies bodies, one at a time. It is reused because of its buffer.
 type bodyWriter struct {
 	buf *bufio.Writer
 	sum hash.Hash
@@ -99,7 +99,7 @@ func (b *bodyWriter) copy(w io.Writer, e Entry, body io.Reader) error {
 	b.sum.Reset()
 	b.buf.Reset(io.MultiWriter(b.sum, w))
 	defer b.buf.Reset(nil)
-	// The writer gathers whole buffers, however little body gives at a time.
+	// ReadFrom fills the buffer before it writes, even if body's reads are short.
 	n, err := b.buf.ReadFrom(io.LimitReader(body, e.Size+1))
 	if err == nil {
 		err = b.buf.Flush()

@@ -14,18 +14,19 @@ import (
 )
 
 const (
-	ownFolder    = "larder" // holds what is not in Go's format
+	ownFolder    = "larder" // for files that are not in the go command's format
 	trimInterval = 24 * time.Hour
 )
 
 var errNotDue = errors.New("trimmed recently")
 
-// TrimDue reports whether d was not trimmed for a day, and if so claims the
-// trim: of any number of processes, one is told true. The first day begins with
-// the first call. It is false where there is no directory, and where the claim
-// cannot be written, with the error.
+// TrimDue reports whether the last trim of d was claimed more than a day ago. If so, it
+// claims the next one: only one of several processes gets true. The first call starts
+// the first day and returns false. TrimDue also returns false if there is no directory,
+// and, with the error, if it can't write the claim.
 //
-// Go commands that use the directory trim it too, by age, on their own stamp.
+// Go commands that use the directory trim it, too, by age. They have a stamp of their
+// own.
 func (d *Dir) TrimDue() (bool, error) {
 	folder := filepath.Join(d.root, ownFolder)
 	err := os.Mkdir(folder, 0o755)
@@ -36,7 +37,7 @@ func (d *Dir) TrimDue() (bool, error) {
 		return false, wrap("claim trim of", d, err)
 	}
 	path := filepath.Join(folder, "trim.txt")
-	// Transform would make a file that the umask alone keeps others from writing.
+	// If Transform made the file, only the umask would keep others from writing to it.
 	if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err == nil {
 		f.Close()
 	}
@@ -54,8 +55,9 @@ func (d *Dir) TrimDue() (bool, error) {
 	return err == nil && !first, wrap("claim trim of", d, err)
 }
 
-// trimmedRecently reads a stamp. What is no number or lies in the future, by
-// more than clocks differ, was not written by a trim worth waiting for.
+// trimmedRecently reports whether stamp, the contents of trim.txt, says that d was
+// trimmed within the last day. It ignores a stamp that is no number, or that lies so
+// far in the future that a difference between clocks does not explain it.
 func trimmedRecently(stamp []byte, now time.Time) bool {
 	seconds, err := strconv.ParseInt(strings.TrimSpace(string(stamp)), 10, 64)
 	if err != nil {

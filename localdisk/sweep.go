@@ -13,12 +13,12 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// file is one file of the cache, as a sweep meets it.
+// file is one file of the cache, as walk has found it.
 type file struct {
 	path  string
 	kind  kind
 	mtime time.Time
-	size  int64 // in bytes; of a directory: that of the files in it
+	size  int64 // in bytes; for a directory, of the files in it
 }
 
 type kind int
@@ -26,14 +26,14 @@ type kind int
 const (
 	otherFile kind = iota
 	actionFile
-	bodyFile // a directory, where it is an executable that Go keeps
+	bodyFile // a directory if it is an executable that the go command has cached
 	tempFile
 )
 
-// walk calls visit for every cache file and temporary file of d, one after
-// another. A directory that does not exist has none. What is neither, above
-// all everything that lies beside the 256 subdirectories, is passed over. It
-// goes on after an error and returns the first.
+// walk calls visit for each cache file and each temporary file of d, one after
+// another. It passes over other files, and everything outside the 256
+// subdirectories. A directory that does not exist has no files. walk goes on after
+// an error, and returns the first.
 func (d *Dir) walk(visit func(file) error) error {
 	info, err := os.Stat(d.root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,7 @@ func (d *Dir) walk(visit func(file) error) error {
 
 func (d *Dir) walkShard(shard string, visit func(file) error) error {
 	dir := filepath.Join(d.root, shard)
-	// All names first: visit removes files, which may upset a reading.
+	// Read all names first: visit removes files, and that may disturb the reading.
 	names, first := readNames(dir)
 	for _, name := range names {
 		k := kindOf(shard, name)
@@ -85,7 +85,7 @@ func readNames(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// kindOf tells what the file called name in shard is.
+// kindOf returns the kind of the file called name in shard.
 func kindOf(shard, name string) kind {
 	if stem, ok := strings.CutSuffix(name, tempSuffix); ok {
 		if len(stem) == tempDigits && isHex(stem) {
@@ -131,10 +131,10 @@ func look(path string, k kind) (file, error) {
 	return f, nil
 }
 
-// remove removes f, unless it has been used since cutoff or, on Windows, is
-// open. A body may be given out by another process between the look at f and
-// this moment, so it is moved aside first and looked at once more. Get, for
-// its part, misses when it cannot touch what it was about to give out.
+// remove removes f, unless it has been used since cutoff or, on Windows, is open.
+// Another process may have given out a body after walk has looked at it. So remove
+// first renames a body, and then looks at its modification time again. A Get that
+// can't touch the body any more returns a miss.
 func remove(f file, cutoff time.Time) (removed bool, err error) {
 	switch f.kind {
 	case actionFile:
@@ -157,8 +157,8 @@ func remove(f file, cutoff time.Time) (removed bool, err error) {
 	return err == nil, err
 }
 
-// putBack renames aside to path if it has been used since cutoff. A put may
-// have filled that place meanwhile, with the same bytes.
+// putBack renames aside to path if it has been used since cutoff. If a put has
+// written path in the meantime, it has written the same bytes.
 func putBack(aside, path string, cutoff time.Time) bool {
 	info, err := os.Lstat(aside)
 	if err != nil || info.ModTime().Before(cutoff) {

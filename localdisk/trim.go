@@ -11,35 +11,36 @@ import (
 
 // TrimPolicy says what Trim removes.
 type TrimPolicy struct {
-	// MaxAge is how long an unused file stays, and up to an hour longer, by
-	// the imprecision of modification times. 0: for ever.
+	// MaxAge is how long an unused file stays. It may stay up to an hour longer,
+	// because modification times are imprecise. 0: for ever.
 	MaxAge time.Duration
 
-	// MaxSize is how many bytes all files together may have. 0: any number.
+	// MaxSize is how many bytes all files together may have. 0: no limit.
 	MaxSize int64
 
-	// KeepSince protects every file that may have been used at or after it.
-	// Zero: none.
+	// KeepSince protects all files that may have been used at that time or later.
+	// Zero: no file.
 	KeepSince time.Time
 }
 
-// Trimmed says what Trim or Clean did. An entry is two files, unless it shares
-// its body with others.
+// Trimmed says what Trim or Clean has removed. An entry has two files, but entries
+// may share a body.
 type Trimmed struct {
 	Files     int   // removed
 	Bytes     int64 // removed
 	BytesLeft int64 // that remain in the cache
 }
 
-// Trim removes files that were not used for long and, if the rest is still too
-// large, those whose use is oldest; besides, temporary files that killed
-// processes left behind. It goes by each file's own modification time. An
-// entry's two files are touched together, so they mostly go together; where
-// one stays for a while, that is a miss or an unused body, and no harm.
+// Trim removes files that were not used for MaxAge. If the rest is larger than
+// MaxSize, it also removes the files whose last use is oldest. It also removes
+// temporary files that killed processes have left. Trim decides for each file by its
+// modification time. A use touches both files of an entry, so Trim mostly removes
+// both. If one of them stays for a while, it does no harm: it is a miss or an unused
+// body.
 //
-// Files used within the last hour stay, whatever the policy. Trim reads all
-// directories, twice if the size is exceeded, and holds no list of the files.
-// It returns the first error, having done what it could.
+// Trim never removes a file that was used within the last hour. It reads all
+// directories, twice if MaxSize is exceeded, and keeps no list of all files in
+// memory. It goes on after an error, and returns the first.
 func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	now := d.now()
 	cutoff := earliest(now.Add(-Idle), usedSince(policy.KeepSince))
@@ -73,17 +74,15 @@ func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	return trimmed, wrap("trim", d, err)
 }
 
-// Clean removes all entries, and temporary files, but none that may have been
-// used at or after keepSince, which may be zero. What is neither Go's cache
-// entries nor larder's stays: README, trim.txt, fuzz/, larder/. It returns
-// the first error, having done what it could.
+// Clean removes all entries and temporary files, except those that may have been used
+// at keepSince or later. A zero keepSince protects none. Other files stay: README,
+// trim.txt, fuzz/, larder/. Clean goes on after an error, and returns the first.
 func (d *Dir) Clean(keepSince time.Time) (Trimmed, error) {
 	trimmed, err := d.sweep(usedSince(keepSince), func(file) bool { return true })
 	return trimmed, wrap("clean", d, err)
 }
 
-// sweep removes the files that doom chooses, as long as they were not used at
-// or after cutoff.
+// sweep removes the files that doom chooses, unless they were used at cutoff or later.
 func (d *Dir) sweep(cutoff time.Time, doom func(file) bool) (Trimmed, error) {
 	var t Trimmed
 	err := d.walk(func(f file) error {
@@ -103,8 +102,8 @@ func (d *Dir) sweep(cutoff time.Time, doom func(file) bool) (Trimmed, error) {
 	return t, err
 }
 
-// usedSince returns the modification time from which on a file may have been
-// used at or after t; for the zero t, a time that no file has.
+// usedSince returns the earliest modification time of a file that may have been used at
+// t or later. For the zero t it returns a time later than that of any file.
 func usedSince(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Unix(math.MaxInt32<<8, 0)
@@ -126,23 +125,23 @@ func wrap(op string, d *Dir, err error) error {
 	return fmt.Errorf("%s %s: %w", op, d.root, err)
 }
 
-// ages counts bytes by the minute of their last use. Minutes are finer than
-// modification times are true, and few.
+// ages counts the bytes of files by the minute of the last use. There are few different
+// minutes, and modification times are less precise than that.
 type ages map[int64]int64
 
 func minute(f file) int64 { return f.mtime.Unix() / 60 }
 
 func (a ages) add(f file) { a[minute(f)] += f.size }
 
-// selection chooses the files that were last used before a minute, and some
-// of those of that minute.
+// selection chooses all files that were last used before a minute, and some of the
+// files that were last used in that minute.
 type selection struct {
 	minute int64
-	bytes  int64 // how many of that minute's to choose yet
+	bytes  int64 // how many bytes of that minute's files are still to be chosen
 }
 
-// oldest returns the selection of n bytes, or just over, of the files counted;
-// of all of them, if they are fewer.
+// oldest returns a selection of the files that were counted whose use is oldest. They
+// have n bytes or slightly more. If all files have fewer bytes, it selects all.
 func (a ages) oldest(n int64) *selection {
 	for _, m := range slices.Sorted(maps.Keys(a)) {
 		if a[m] >= n {
@@ -153,7 +152,7 @@ func (a ages) oldest(n int64) *selection {
 	return &selection{minute: math.MaxInt64}
 }
 
-// take reports whether f is chosen.
+// take reports whether f is chosen. If it belongs to the last minute, take counts it.
 func (s *selection) take(f file) bool {
 	if m := minute(f); m != s.minute {
 		return m < s.minute
