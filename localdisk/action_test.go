@@ -69,7 +69,8 @@ func TestParseActionRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseAction checks that what is accepted re-encodes to the same bytes.
+// FuzzParseAction checks that appendAction makes the same bytes again from every entry
+// that parseAction accepts.
 func FuzzParseAction(f *testing.F) {
 	for _, e := range []Entry{
 		{Time: time.Unix(0, 0)},

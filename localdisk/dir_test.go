@@ -20,7 +20,7 @@ func TestPutThenGet(t *testing.T) {
 	d := New(filepath.Join(t.TempDir(), "a", "b"))
 	for i, body := range []string{"", "x", "a body", strings.Repeat("long ", 100_000), ""} {
 		want := numberedEntry(i, []byte(body))
-		// A reader of single bytes, as a decoder may be.
+		// Each read returns one byte, as a decoder's may.
 		put, err := d.Put(want, iotest.OneByteReader(strings.NewReader(body)))
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestDamageIsAMissAndRepaired(t *testing.T) {
 		{"empty body", func(_, body string) error { return write(body, "") }, false},
 		{"cut body", func(_, body string) error { return write(body, "bod") }, false},
 		{"long body", func(_, body string) error { return write(body, "body2") }, false},
-		// As go clean -cache does.
+		// go clean -cache removes the same.
 		{"no folder of the body", func(_, body string) error { return os.RemoveAll(filepath.Dir(body)) }, true},
 		{"no folder of the action", func(action, _ string) error { return os.RemoveAll(filepath.Dir(action)) }, true},
 	}
@@ -114,7 +114,8 @@ func TestDamageIsAMissAndRepaired(t *testing.T) {
 	}
 }
 
-// TestSameSizeDamageIsRepaired: Get does not see it, for it reads no bodies.
+// TestSameSizeDamageIsRepaired tests that a Put replaces a damaged body of the right
+// size. Get does not notice the damage, because it does not read bodies.
 func TestSameSizeDamageIsRepaired(t *testing.T) {
 	d := New(t.TempDir())
 	e := numberedEntry(1, []byte("body"))
@@ -169,7 +170,7 @@ func TestPutRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := New(t.TempDir())
-			// The empty body is there, so that its shortcut is tried too.
+			// The empty body is there, so this also tests its shortcut.
 			mustPut(t, d, numberedEntry(2, nil), nil)
 			before := names(t, d)
 			e := good
@@ -295,7 +296,8 @@ func TestFileInPlaceOfDirectory(t *testing.T) {
 	}
 }
 
-// everyUpkeep returns a call of each method that is about the whole directory.
+// everyUpkeep returns, for each method that works on the whole directory, a function
+// that calls it.
 func everyUpkeep(d *Dir) map[string]func() error {
 	return map[string]func() error{
 		"Trim":    func() error { _, err := d.Trim(TrimPolicy{MaxAge: 1, MaxSize: 1}); return err },
@@ -304,7 +306,7 @@ func everyUpkeep(d *Dir) map[string]func() error {
 	}
 }
 
-// names lists the files of d, relative to it.
+// names returns the paths of the files of d, relative to d.
 func names(t *testing.T, d *Dir) []string {
 	t.Helper()
 	var list []string
@@ -331,8 +333,8 @@ func wantTemps(t *testing.T, d *Dir, want int) {
 	}
 }
 
-// wantWhole checks that every file with a name of the cache is whole, and
-// returns how many entries hit.
+// wantWhole checks that every cache file is whole, and returns how many entries are
+// hits.
 func wantWhole(t *testing.T, d *Dir) (hits int) {
 	t.Helper()
 	mustDo(t, d.walk(func(f file) error {

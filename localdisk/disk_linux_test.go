@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// mount mounts a file system at path for the length of the test. Where the
-// test may not mount, it is skipped; in CI, root must be able to.
+// mount mounts a file system at path until the test ends. If the test has no right to
+// mount, it is skipped; but in CI root must have that right.
 func mount(t *testing.T, source, path, fstype string, flags uintptr, data string) {
 	t.Helper()
 	err := syscall.Mount(source, path, fstype, flags, data)
@@ -48,15 +48,16 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("Get of what is there: %v", err)
 	}
 	wantTemps(t, d, 0)
-	// What the failed put took is free again.
+	// The failed put has freed the space that it used.
 	fits := bytes.Repeat([]byte("x"), 100_000)
 	mustPut(t, d, numberedEntry(3, fits), fits)
 }
 
-// TestFullDiskBeforeTheAction: the body fits, the action file does not.
+// TestFullDiskBeforeTheAction tests a disk on which the body fits, but not the action
+// file.
 func TestFullDiskBeforeTheAction(t *testing.T) {
 	root := t.TempDir()
-	// Room for the root, two folders and one file.
+	// There is room for the root, two folders and one file.
 	mount(t, "tmpfs", root, "tmpfs", 0, "nr_inodes=4")
 	d := New(root)
 	e := numberedEntry(1, []byte("body"))
@@ -100,8 +101,8 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// TestBodyThatCannotBeReplaced has a mount point for a body, which a rename
-// cannot replace, as on Windows it cannot an open file.
+// TestBodyThatCannotBeReplaced tests a body that is a mount point. A rename can't
+// replace it; on Windows a rename can't replace an open file.
 func TestBodyThatCannotBeReplaced(t *testing.T) {
 	d := New(t.TempDir())
 	first, second := numberedEntry(1, []byte("body")), numberedEntry(2, []byte("body"))
@@ -119,8 +120,8 @@ func TestBodyThatCannotBeReplaced(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// TestNoDirectoryIsRead: the cost of New, Get and Put does not grow with the
-// number of entries, because none of them lists what is there.
+// TestNoDirectoryIsRead tests that New, Get and Put list no directory. So their cost does
+// not grow with the number of entries.
 func TestNoDirectoryIsRead(t *testing.T) {
 	root := t.TempDir()
 	d := New(root)
@@ -147,8 +148,8 @@ func TestNoDirectoryIsRead(t *testing.T) {
 	}
 }
 
-// watchDirectories returns a function that counts how often the directories
-// were opened or read since it was last called.
+// watchDirectories returns a function that returns how often the directories were opened
+// or read since its last call.
 func watchDirectories(t *testing.T, paths ...string) func() int {
 	t.Helper()
 	fd, err := syscall.InotifyInit1(syscall.IN_NONBLOCK | syscall.IN_CLOEXEC)

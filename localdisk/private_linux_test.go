@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCheckPrivateByOwner gives directories away, as root can; anybody else has
-// root's own to look at.
+// TestCheckPrivateByOwner tests directories of other users. Only root can make such
+// directories; for another user the test looks at root's own.
 func TestCheckPrivateByOwner(t *testing.T) {
 	const other, team = 12345, 54321
 	if os.Geteuid() != 0 {

@@ -20,7 +20,7 @@ func TestCheckPrivate(t *testing.T) {
 		mustDo(t, os.Chmod(path, mode))
 		return path
 	}
-	// The group of a new directory is the user's own on some systems only.
+	// Only on some systems a new directory belongs to the user's own group.
 	forGroup := "so that all of group"
 	info, err := os.Stat(dir(t, 0o700))
 	mustDo(t, err)
@@ -55,8 +55,8 @@ func TestCheckPrivate(t *testing.T) {
 	}
 }
 
-// expectPrivate checks that the directory is private, or that CheckPrivate says
-// want of it.
+// expectPrivate checks that CheckPrivate accepts the directory, or that its error
+// contains want if that is not "".
 func expectPrivate(t *testing.T, path, want string) {
 	t.Helper()
 	err := CheckPrivate(path)
@@ -110,8 +110,9 @@ func TestSharing(t *testing.T) {
 	}
 }
 
-// TestUmask: what is made is the user's alone to write, and the tier the user's
-// alone to enter, though the umask would let everybody.
+// TestUmask tests that only the user can write to new files and directories, and that
+// only the user can enter the directory of the tier, even if the umask would let
+// everybody.
 func TestUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)

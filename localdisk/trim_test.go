@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// putAged puts an entry with a body of 1000 bytes, different for each n, and
-// makes it look last used age ago.
+// putAged puts an entry whose body has 1000 bytes, which differ for each n. It sets the
+// last use to age before now.
 func putAged(t testing.TB, d *Dir, n int, age time.Duration) Entry {
 	t.Helper()
 	data := bytes.Repeat([]byte{byte(n)}, 1000)
@@ -91,8 +91,9 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimWithinAMinute: restoring installs thousands of files in one minute.
-// Of these go as many as must, not all.
+// TestTrimWithinAMinute tests that of many files that were last used in the same minute,
+// a trim removes only as many as it must. A restore installs thousands of files in a
+// minute.
 func TestTrimWithinAMinute(t *testing.T) {
 	d := New(t.TempDir())
 	for n := range 100 {
@@ -198,8 +199,8 @@ func TestCleanKeepsWhatSessionsUse(t *testing.T) {
 	}
 }
 
-// TestRemoveLooksAgain: between a sweep's look at a body and its removal,
-// another process uses it.
+// TestRemoveLooksAgain tests that a body stays if another process uses it after a sweep
+// has looked at it and before the sweep removes it.
 func TestRemoveLooksAgain(t *testing.T) {
 	d := New(t.TempDir())
 	e := putAged(t, d, 1, 72*time.Hour)
@@ -219,7 +220,7 @@ func TestRemoveLooksAgain(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// TestTrimAgainstGet: what Get gives out while a trim runs stays.
+// TestTrimAgainstGet tests that a body that Get gives out while a trim runs stays.
 func TestTrimAgainstGet(t *testing.T) {
 	d := New(t.TempDir())
 	const entries = 300
@@ -282,7 +283,7 @@ func TestTrimDue(t *testing.T) {
 	}
 }
 
-// usage counts the entries in d and the bytes of all its files.
+// usage returns the number of entries in d and the bytes of all its files.
 func usage(d *Dir) (entries int, bytes int64, err error) {
 	err = d.walk(func(f file) error {
 		if f.kind == actionFile {
