@@ -6,44 +6,44 @@ import (
 	"strconv"
 )
 
-// Command is a go command as it was started.
+// Command says how a go command was started.
 type Command struct {
 	Exe     string   // path of its executable
 	Dir     string   // where it runs, after any -C
-	Args    []string // what was typed behind "go"
-	Flags   string   // GOFLAGS in effect, "go env -w" included
+	Args    []string // the arguments after "go"
+	Flags   string   // GOFLAGS in effect, which "go env -w" may have set
 	Version string   // GOVERSION in effect, such as "go1.26.8"
 }
 
-// ID tells command lines apart: the same arguments and the same GOFLAGS have the
-// same ID, in any folder and with any version. It serves to remember what a
-// command did the last time.
+// ID returns the SHA-256 of the command line. Commands have the same ID if they have
+// the same arguments and the same GOFLAGS, in any folder and with any version. It
+// serves to remember what a command did the last time.
 func (c Command) ID() [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%q %q", c.Args, c.Flags))
 }
 
-// Links reports whether a get of this command that misses, and that no put of the
-// same action follows, means that a program was linked, which the go command
-// gives to no helper, or that a tool failed. It is so for build. In test such
-// gets may also be for results that are not to be cached; in vet, for packages
-// that it compiles for nobody, such as main packages.
+// Links reports what it means if this command has a get that misses and then no put
+// of the same action. If Links is true, the command has linked a program, which the
+// go command does not put, or a tool has failed. It is true for build. For test such a
+// get may also be for a test result that must not be cached; for vet it may be for a
+// package that vet does not compile, such as a main package.
 func (c Command) Links() bool {
 	l, err := c.parse()
 	return err == nil && l.verb == build
 }
 
 // Rebuild returns the arguments of a go command that compiles the packages that c
-// compiles, under the same action IDs, and that neither vets nor runs anything of
-// theirs: a go list, or for test a go test of no test. It is to be run as c.Exe,
-// in c.Dir, in this process's environment, which holds GOFLAGS and what else the
-// go command has settled (a GOTOOLCHAIN that it has switched to, for one, which
-// another go command would refuse).
+// compiles, under the same action IDs, and does not vet them or run anything of
+// theirs. It is a go list, or for test a go test that runs no test. The caller runs it
+// as c.Exe, in c.Dir, with this process's environment. That has GOFLAGS and the other
+// settings that the go command has decided on, such as the GOTOOLCHAIN that it has
+// switched to, without which another go command would refuse to run.
 //
-// Some archives go list cannot make, as it asks for others in their place: where
-// a package has a PGO profile whose entry is not cached (go list does not prepare
-// one, and compiles without), that package, and what imports it.
+// A go list can't make some archives. If a package has a PGO profile whose entry is
+// not cached, go list compiles the package without the profile, because it does not
+// prepare one. So it makes other archives for that package and for all that import it.
 //
-// The error is that of HeadsOnly, but any version will do.
+// Rebuild returns the errors of HeadsOnly, except those for a version.
 func (c Command) Rebuild() ([]string, error) {
 	l, err := c.parse()
 	if err != nil {
@@ -55,7 +55,7 @@ func (c Command) Rebuild() ([]string, error) {
 		args = []string{"list", "-export", "-deps", "-e"}
 	case vet:
 		args = []string{"list", "-export", "-deps", "-e", "-test"}
-	case test: // which alone compiles the main packages of test binaries
+	case test: // only go test compiles the main packages of test binaries
 		args = []string{"test", "-vet=off", "-count=1", "-run=^$", "-exec=true"}
 	}
 	for _, s := range l.settings {
@@ -63,11 +63,11 @@ func (c Command) Rebuild() ([]string, error) {
 			args = append(args, s.String())
 		}
 	}
-	if l.verb == vet { // list stamps main packages as build does; vet, if told to
+	if l.verb == vet { // go list stamps main packages as go build does, go vet only if a flag says so
 		stamps, _ := strconv.ParseBool(l.value("buildvcs"))
 		args = append(args, fmt.Sprintf("-buildvcs=%t", stamps))
 	}
-	if l.verb != test { // whose packages have no dash
+	if l.verb != test { // go test has no --, and its packages do not begin with a dash
 		args = append(args, "--")
 	}
 	return append(args, l.packages...), nil

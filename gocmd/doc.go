@@ -1,5 +1,5 @@
-// Package gocmd knows what the go command that started this process is doing,
-// and whether that reads no more of the archives it has cached than their heads.
+// Package gocmd finds out which go command has started this process, and whether
+// that command reads only the heads of the archives that it gets as hits.
 //
 //	cmd, err := gocmd.Parent()
 //	if err == nil {
@@ -9,41 +9,41 @@
 //
 // # What reads an archive
 //
-// The archive of a compiled package begins with a head: a few lines that end
-// with the build ID. On a hit the go command reads that, and the size of the
-// file, to work out under which key to ask for the next package. All of an
-// archive is read by the compiler, the linker and vet only, of packages that the
-// go command has been given already. So a helper may give out archives of which
-// only the head is there, as long as it fills them before it answers a get in a
-// way that lets one of these tools run: with a miss, or with an error, which to
-// the go command is the same.
+// The archive of a compiled package begins with a head: a few lines that end with
+// the build ID. After a hit the go command reads the head and the size of the file,
+// to compute the action ID of the next package. Only the compiler, the linker and vet
+// read whole archives, and only archives that the go command already has. So a helper
+// may give out archives that have only a head. It must fill them before an answer
+// lets the go command run one of these tools. Such an answer is a miss, or an error,
+// which the go command treats as a miss.
 //
-// That holds where each run of a tool has a get of its own that misses just
-// before, and where nobody else reads archives: no action that copies one, no
-// program that is told the paths. Command.HeadsOnly says so for those verbs,
-// flags and versions for which cmd/go's sources were read, in one table. What is
-// not in the table is not known, and an error.
+// This is true if a get that misses comes just before each run of a tool, and if
+// nothing else reads archives: no action copies one, and no other program learns the
+// paths. Tables say for which verbs, flags and versions it is true; for them the
+// sources of cmd/go were read. [Command.HeadsOnly] returns an error for everything
+// that is not in the tables.
 //
-// # What a helper has to see to
+// # What a helper must take care of
 //
-// The go command takes some hits for misses and tells nobody. It then runs a
-// tool without another get, so a helper that gives out heads must not cause one:
+// The go command treats some hits as misses, and does not tell the helper. Then it
+// runs a tool without another get. So a helper that gives out heads must never answer
+// with:
 //
-//   - a file that is not there, or has not the size of the answer;
-//   - an archive whose build ID it cannot read in the first 1024 bytes;
-//   - an OutputID that is too short, or an answer without a path.
+//   - a file that does not exist, or does not have the size in the answer;
+//   - an archive whose first 1024 bytes do not contain the build ID;
+//   - an OutputID that is too short, or no path.
 //
-// What was given out stays in use until the end, even if a later answer names
-// another file for the same OutputID: it has to be filled where it is. And it
-// must not be written to again once that is done, since the linker maps it.
+// The go command uses a file that it was given until it ends, even if a later answer
+// names another file for the same OutputID. So the helper must fill the file in its
+// place. Nothing may write to the file after that, because the linker maps it.
 //
-// A miss need not mean that archives are read. Each vet of a main package asks
-// for an archive that it then does without, and that is never put.
+// The go command may miss without reading archives. A vet of a main package asks for
+// an archive that it does not need, and never puts it.
 //
 // # Commands that start commands
 //
-// A shell, make, or a program under go run may stand between a person and the go
-// command; the parent is always the go command that wants the cache, as it
-// starts the helper itself. Where it does not (a wrapper around the helper, say)
-// Parent returns an error.
+// A shell, make, or a program under go run may have started the go command. The parent
+// of this process is still the go command that uses the cache, because that command
+// starts the helper. If another program has started the helper, such as a wrapper,
+// [Parent] returns an error.
 package gocmd

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// HeadsOnly returns nil if the command is known to read no more of archives that
-// it is given as hits than their heads, provided that every other answer to a
-// get waits until all archives given out before are whole. Otherwise the error
-// names what is at fault, and why, for people to read.
+// HeadsOnly returns nil if the command is known to read only the heads of the
+// archives that it gets as hits. This assumes that every other answer to a get waits
+// until all archives that were given out are whole. Otherwise the error says, for
+// people to read, which part of the command prevents it, and why.
 func (c Command) HeadsOnly() error {
 	l, err := c.parse()
 	if err != nil {
 		return err
 	}
-	v := l.line()
+	v := l.knownVerb()
 	switch {
 	case !version.IsValid(c.Version) || strings.Contains(c.Version, "-"):
 		return fmt.Errorf("go version %q is no release", c.Version)
@@ -28,42 +28,42 @@ func (c Command) HeadsOnly() error {
 	return nil
 }
 
-// line returns the table's line for l.
-func (l line) line() verb {
-	verbs := knownVerbs()
-	i := slices.IndexFunc(verbs, func(v verb) bool {
+// knownVerb returns the row of the table of verbs for l.
+func (l commandLine) knownVerb() knownVerb {
+	known := knownVerbs()
+	i := slices.IndexFunc(known, func(v knownVerb) bool {
 		name, value, _ := strings.Cut(v.with, "=")
-		return v.is == l.verb && (v.with == "" || l.value(name) == value)
+		return v.verb == l.verb && (v.with == "" || l.value(name) == value)
 	})
-	return verbs[i]
+	return known[i]
 }
 
 func lookupVerb(name string) (verbs, error) {
 	for _, v := range knownVerbs() {
 		switch {
 		case v.name != name:
-		case v.is == nowhere:
-			return nowhere, fmt.Errorf("go %s: %s", name, v.why)
+		case v.verb == none:
+			return none, fmt.Errorf("go %s: %s", name, v.why)
 		default:
-			return v.is, nil
+			return v.verb, nil
 		}
 	}
-	return nowhere, fmt.Errorf("go %s: not known", name)
+	return none, fmt.Errorf("go %s: not known", name)
 }
 
-// lookupFlag finds the table's line for a flag as it was typed, without dashes,
-// and its name there, for -test.run is -run.
-func lookupFlag(typed string, verb verbs) (flag, string, error) {
+// lookupFlag returns the row of the table of flags for typed, a flag as it was typed
+// but without dashes, and the flag's name in the table: test.run is run there.
+func lookupFlag(typed string, verb verbs) (knownFlag, string, error) {
 	name, passed := strings.CutPrefix(typed, "test.")
 	why := "not known here"
 	for _, f := range knownFlags() {
 		switch {
 		case !slices.Contains(strings.Fields(f.names), name):
-		case f.of&verb != 0 && (f.passed || !passed):
+		case f.verbs&verb != 0 && (f.passed || !passed):
 			return f, name, nil
-		case f.of == nowhere:
+		case f.verbs == none:
 			why = f.why
 		}
 	}
-	return flag{}, "", fmt.Errorf("-%s: %s", typed, why)
+	return knownFlag{}, "", fmt.Errorf("-%s: %s", typed, why)
 }

@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// line is a command line as the go command understands it. It is the same for
-// all versions in the table.
-type line struct {
+// commandLine is a command line as the go command understands it. All versions in
+// the tables understand it in the same way.
+type commandLine struct {
 	verb     verbs
-	settings []setting // those of GOFLAGS first, as the last one wins
+	settings []setting // those of GOFLAGS first, because the last one counts
 	packages []string
 }
 
-// setting is a flag that was given.
+// setting is a flag of a command line, with its value.
 type setting struct {
-	flag
+	knownFlag
 	name      string // without dashes
-	value     string // "true" where none was given
+	value     string // "true" if none was given
 	inherited bool   // from GOFLAGS
 }
 
 func (s setting) String() string { return "-" + s.name + "=" + s.value }
 
-// value returns what the flag was last set to, or "".
-func (l line) value(name string) string {
+// value returns the last value of the flag with that name, or "".
+func (l commandLine) value(name string) string {
 	for _, s := range slices.Backward(l.settings) {
 		if s.name == name {
 			return s.value
@@ -35,28 +35,28 @@ func (l line) value(name string) string {
 	return ""
 }
 
-// parse reads the command line. Its errors are HeadsOnly's.
-func (c Command) parse() (line, error) {
+// parse reads the command line. HeadsOnly returns its errors as they are.
+func (c Command) parse() (commandLine, error) {
 	args := withoutChdir(c.Args)
 	if len(args) == 0 {
-		return line{}, errors.New("go without a verb")
+		return commandLine{}, errors.New("go without a verb")
 	}
 	verb, err := lookupVerb(args[0])
 	if err != nil {
-		return line{}, err
+		return commandLine{}, err
 	}
-	l := line{verb: verb}
+	l := commandLine{verb: verb}
 	if err := l.inherit(c.Flags); err != nil {
-		return line{}, fmt.Errorf("GOFLAGS: %w", err)
+		return commandLine{}, fmt.Errorf("GOFLAGS: %w", err)
 	}
 	if err := l.read(args[1:]); err != nil {
-		return line{}, fmt.Errorf("go %s %w", args[0], err)
+		return commandLine{}, fmt.Errorf("go %s %w", args[0], err)
 	}
 	return l, nil
 }
 
-// withoutChdir returns args without -C, which may be the first flag only, before
-// the verb or behind it: the go command takes it out before anything else.
+// withoutChdir returns args without -C, which must be the first flag, before or after
+// the verb. The go command removes it before it reads anything else.
 func withoutChdir(args []string) []string {
 	at := 0
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -74,13 +74,13 @@ func withoutChdir(args []string) []string {
 	case at+1 < len(args):
 		return slices.Concat(args[:at], args[at+2:])
 	}
-	return args // the go command complains
+	return args // -C without a value, which the go command refuses
 }
 
-// inherit reads GOFLAGS: flags that take a value have it behind "=". The go
-// command passes over flags that its verb does not have; here they are errors.
-// So are quotes, which it takes off around a whole flag.
-func (l *line) inherit(goflags string) error {
+// inherit reads GOFLAGS, in which the value of a flag follows "=". The go command
+// ignores flags that its verb does not have, and allows quotes around a whole flag.
+// For inherit both are errors.
+func (l *commandLine) inherit(goflags string) error {
 	if strings.ContainsAny(goflags, `"'`) {
 		return errors.New("quotes are not read")
 	}
@@ -95,16 +95,16 @@ func (l *line) inherit(goflags string) error {
 	return nil
 }
 
-// read reads what follows the verb. Flags of build and vet end at the first
-// argument that is none. Flags of test may follow the packages; when they have,
-// a further argument and all behind it are for the test binary.
-func (l *line) read(args []string) error {
+// read reads the arguments after the verb. Flags of build and vet end at the first
+// argument that is no flag. Flags of test may also come after the packages. Then the
+// next argument that is no flag, and all arguments after it, are for the test binary.
+func (l *commandLine) read(args []string) error {
 	const (
-		before = iota // no package yet
-		among
-		behind
+		beforePackages = iota
+		inPackages
+		afterPackages
 	)
-	at := before
+	position := beforePackages
 	for len(args) > 0 {
 		arg := args[0]
 		switch {
@@ -116,14 +116,14 @@ func (l *line) read(args []string) error {
 			return nil
 		case l.verb == test && (arg == "--" || arg == "-args" || arg == "--args"):
 			return nil
-		case !isFlag(arg) && at == behind:
+		case !isFlag(arg) && position == afterPackages:
 			return nil
 		case !isFlag(arg):
 			l.packages = append(l.packages, arg)
-			args, at = args[1:], among
+			args, position = args[1:], inPackages
 			continue
-		case at == among:
-			at = behind
+		case position == inPackages:
+			position = afterPackages
 		}
 		rest, err := l.set(arg, args[1:], false)
 		if err != nil {
@@ -134,9 +134,9 @@ func (l *line) read(args []string) error {
 	return nil
 }
 
-// set notes one flag, with its value from rest where that is the next argument,
-// and returns what is left of rest.
-func (l *line) set(arg string, rest []string, inherited bool) ([]string, error) {
+// set adds the flag arg to the settings. If the flag's value is the next argument, set
+// takes it from rest. It returns the remaining arguments.
+func (l *commandLine) set(arg string, rest []string, inherited bool) ([]string, error) {
 	typed, value, joined := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 	f, name, err := lookupFlag(typed, l.verb)
 	if err != nil {
@@ -151,7 +151,7 @@ func (l *line) set(arg string, rest []string, inherited bool) ([]string, error) 
 	default:
 		value, rest = rest[0], rest[1:]
 	}
-	l.settings = append(l.settings, setting{flag: f, name: name, value: value, inherited: inherited})
+	l.settings = append(l.settings, setting{knownFlag: f, name: name, value: value, inherited: inherited})
 	return rest, nil
 }
 
