@@ -10,8 +10,8 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// TestTarball checks that a folder comes back as it was: what the go command
-// makes of a cache depends on names, contents and modification times.
+// TestTarball checks that a folder is unpacked with the names, contents and modification
+// times that it had, because the go command uses all three of a cache.
 func TestTarball(t *testing.T) {
 	source, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
 	then := time.Unix(1_700_000_000, 0)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// chain is a module without the standard library: a imports b, b imports c; and
-// a test, which cannot do without.
+// chain is a module in which a imports b, and b imports c. Only its test imports the
+// standard library.
 const chain = `
 -- go.mod --
 module example.com/chain
@@ -80,11 +80,11 @@ import "example.com/chain/a"
 func main() { println(a.A()) }
 `
 
-// TestHeadsSuffice gives archives without what is behind their heads to go
-// commands for which HeadsOnly says that heads suffice: once when all is as it was,
-// and once when a package below has changed, so that others are compiled, linked and
-// vetted. A tool that reads an archive with a hole fails. The go commands for which
-// HeadsOnly has an error here fail, too.
+// TestHeadsSuffice gives go commands archives with a hole behind the head. It runs the
+// commands that HeadsOnly accepts twice: first with nothing changed, and then with a
+// change in an imported package, so that the go command compiles, links and vets other
+// packages. A tool that reads an archive with a hole fails. So do the commands here that
+// HeadsOnly refuses.
 func TestHeadsSuffice(t *testing.T) {
 	for _, tt := range []struct {
 		version string
@@ -167,7 +167,7 @@ func TestHeadsSuffice(t *testing.T) {
 	}
 }
 
-// plainly returns output without what differs each time.
+// plainly returns output without the parts that differ each time.
 func plainly(output string) string {
 	return regexp.MustCompile(`\S*go-build\d+|[0-9.]+ ?s\b|\s+[0-9.]+ (ns|B|allocs)/op|"(Time|Elapsed)":[^,}]*`).ReplaceAllString(output, "")
 }

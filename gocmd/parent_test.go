@@ -13,8 +13,8 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// TestParent has the real go command start the helper in the ways in which
-// people and programs start the go command.
+// TestParent tests the helper with the real go command, which it starts in the ways in
+// which people and programs start it.
 func TestParent(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -64,8 +64,8 @@ exit $?
 		name  string
 		env   []string
 		shell string
-		want  gocmd.Command // the last session's
-		err   string        // in its error
+		want  gocmd.Command // the command of the last session
+		err   string        // part of Parent's error in the last session; "": none
 	}{
 		{"plain", nil, `go build .`, gocmd.Command{Args: []string{"build", "."}}, ""},
 		{"no arguments", nil, `go build`, gocmd.Command{Args: []string{"build"}}, ""},
@@ -94,7 +94,7 @@ exit $?
 		{"no go command", nil, `printf '' | "$HELPER" >/dev/null; true`, gocmd.Command{}, "is not the go command"},
 	} {
 		if tt.name == "newer" && !whole {
-			continue // a row that vets has to compile vet and the standard library first
+			continue // skip rows that vet: they first compile vet and the standard library
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			reports := filepath.Join(t.TempDir(), "reports")

@@ -7,10 +7,10 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// quotings have what the file system of every Unix allows.
+// quotings has only texts that every Unix allows as file names.
 var quotings = []struct {
 	name, text string
-	want       string // "": there is no quoting
+	want       string // "": it can't be quoted
 }{
 	{"plain", "/usr/bin/larder", "/usr/bin/larder"},
 	{"a space", "/a b/larder", "'/a b/larder'"},

@@ -20,11 +20,11 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// modulePath marks larder's own go.mod among those found on the way up.
+// modulePath is larder's module path, by which modulesDir finds its go.mod.
 const modulePath = "github.com/larderbuild/larder"
 
 const (
-	// buildLimit bounds one build, and the wait for another process's.
+	// buildLimit is how long a build may take, or the wait for another process's build.
 	buildLimit = 10 * time.Minute
 
 	// keepUnused is how long the servers of other versions are kept.
@@ -51,9 +51,9 @@ func unavailable(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// build is binary without a test. The test binaries of several packages call it at the
-// same time: of those that want the same server one builds it and the others wait, and
-// different servers are built side by side.
+// build is binary without a test. The test binaries of several packages may call it at
+// the same time. If they want the same server, one builds it and the others wait.
+// Different servers are built at the same time.
 func build(ctx context.Context, pkg string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
@@ -95,7 +95,7 @@ func build(ctx context.Context, pkg string) (string, error) {
 		return file, nil
 	}
 
-	// A build that is killed leaves the temporary file, never half a server.
+	// If the build is killed, it leaves a temporary file, but never half a server.
 	temp := filepath.Join(dir, "new-"+name)
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", modules, "-o", temp, pkg)
 	cmd.Env = cleanEnviron()
@@ -108,7 +108,7 @@ func build(ctx context.Context, pkg string) (string, error) {
 	return file, removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
 }
 
-// removeUnused removes the versions in folder that were last used before a time.
+// removeUnused removes the folders in folder that were last used before the given time.
 func removeUnused(folder string, before time.Time) error {
 	versions, err := os.ReadDir(folder)
 	if err != nil {
@@ -124,8 +124,8 @@ func removeUnused(folder string, before time.Time) error {
 	return nil
 }
 
-// cleanEnviron returns the environment without what a test of larder may have set for
-// larder: the go command builds servers without larder.
+// cleanEnviron returns the environment without the variables that a test may have set for
+// larder, because the go command must build the servers without larder.
 func cleanEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
