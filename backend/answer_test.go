@@ -14,9 +14,9 @@ import (
 // TestLimitAnswers tests how much of each kind of answer a client can read.
 func TestLimitAnswers(t *testing.T) {
 	const (
-		none  = iota // no request for an object
-		asked        // one whose answer is not taken
-		taken
+		none  = iota // the request is not one of ExpectObject
+		asked        // it is, and the driver has not called take
+		taken        // it is, and the driver has called take
 	)
 	const short, page, more = 64 << 10, 8 << 20, 9 << 20
 	broken := errors.New("connection broken")
@@ -26,9 +26,9 @@ func TestLimitAnswers(t *testing.T) {
 		code   int
 		object int
 		size   int64
-		end    error // of the body; nil: io.EOF
-		want   int64
-		err    string // "": none
+		end    error  // the error at the end of the body; nil: io.EOF
+		want   int64  // how many bytes can be read
+		err    string // part of the error; "": none
 	}{
 		{"page", "GET", 200, none, page, nil, page, ""},
 		{"page too long", "GET", 200, none, page + 1, nil, 0, "answer too long"},

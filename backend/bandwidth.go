@@ -15,15 +15,15 @@ const bandwidthStep = 16 << 10
 // to measure what a slow link would cost.
 func WithBandwidth(s Store, perSecond int64) Store {
 	limiter := func() *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), bandwidthStep) }
-	return &narrow{Store: s, in: limiter(), out: limiter()}
+	return &throttled{Store: s, in: limiter(), out: limiter()}
 }
 
-type narrow struct {
+type throttled struct {
 	Store
 	in, out *rate.Limiter
 }
 
-func (s *narrow) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
+func (s *throttled) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
 	body, obj, err := s.Store.Get(ctx, key, r)
 	if err != nil {
 		return nil, Object{}, err
@@ -35,7 +35,7 @@ func (s *narrow) Get(ctx context.Context, key string, r Range) (io.ReadCloser, O
 	return slow, obj, nil
 }
 
-func (s *narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
+func (s *throttled) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
 	slow := struct {
 		io.Reader
 		io.Seeker

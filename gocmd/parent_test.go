@@ -58,7 +58,7 @@ exit $?
 	if err := os.Chmod(filepath.Join(module, "wrapper"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	here := run(t, module, environ(), "go", "env", "GOVERSION")
+	localVersion := run(t, module, environ(), "go", "env", "GOVERSION")
 	sub := filepath.Join(module, "sub")
 	for _, tt := range []struct {
 		name  string
@@ -113,7 +113,7 @@ exit $?
 				want.Dir = module
 			}
 			if want.Version == "" {
-				want.Version = here
+				want.Version = localVersion
 			}
 			if filepath.Base(got.Exe) != "go" || !filepath.IsAbs(got.Exe) {
 				t.Errorf("executable %q", got.Exe)

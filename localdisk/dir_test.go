@@ -213,19 +213,19 @@ func TestUseIsRecordedByTheHour(t *testing.T) {
 			d := New(t.TempDir())
 			mustPut(t, d, full, []byte("body"))
 			mustPut(t, d, empty, nil)
-			then := time.Now().Add(-test.age).Truncate(time.Second)
+			modified := time.Now().Add(-test.age).Truncate(time.Second)
 			paths := []string{d.actionPath(full.Action), d.bodyPath(full.Output)}
 			if strings.HasPrefix(test.name, "put") {
 				paths = []string{d.bodyPath(empty.Output)}
 			}
 			for _, path := range paths {
-				mustDo(t, os.Chtimes(path, then, then))
+				mustDo(t, os.Chtimes(path, modified, modified))
 			}
 			test.use(d)
 			for _, path := range paths {
 				info, err := os.Stat(path)
 				mustDo(t, err)
-				if touched := !info.ModTime().Equal(then); touched != test.touched {
+				if touched := !info.ModTime().Equal(modified); touched != test.touched {
 					t.Errorf("%s touched: %v, want %v", path, touched, test.touched)
 				}
 			}
@@ -285,7 +285,7 @@ func TestFileInPlaceOfDirectory(t *testing.T) {
 	e := numberedEntry(1, []byte("body"))
 	calls := everyUpkeep(d)
 	if runtime.GOOS == "windows" {
-		delete(calls, "TrimDue") // a path below a file is one that does not exist
+		delete(calls, "TrimDue") // Windows says that a path below a file does not exist, and that is no error
 	}
 	calls["Get"] = func() error { _, _, err := d.Get(e.Action); return err }
 	calls["Put"] = func() error { _, err := d.Put(e, strings.NewReader("body")); return err }

@@ -82,13 +82,14 @@ func (d *Dir) Clean(keepSince time.Time) (Trimmed, error) {
 	return trimmed, wrap("clean", d, err)
 }
 
-// sweep removes the files that doom chooses, unless they were used at cutoff or later.
-func (d *Dir) sweep(cutoff time.Time, doom func(file) bool) (Trimmed, error) {
+// sweep removes the files for which chosen returns true, unless they were used at cutoff
+// or later.
+func (d *Dir) sweep(cutoff time.Time, chosen func(file) bool) (Trimmed, error) {
 	var t Trimmed
 	err := d.walk(func(f file) error {
 		var removed bool
 		var err error
-		if doom(f) && f.mtime.Before(cutoff) {
+		if chosen(f) && f.mtime.Before(cutoff) {
 			removed, err = remove(f, cutoff)
 		}
 		if removed {

@@ -26,9 +26,9 @@ func putAged(t testing.TB, d *Dir, n int, age time.Duration) Entry {
 
 func setAge(t testing.TB, age time.Duration, paths ...string) {
 	t.Helper()
-	then := time.Now().Add(-age)
+	modified := time.Now().Add(-age)
 	for _, path := range paths {
-		mustDo(t, os.Chtimes(path, then, then))
+		mustDo(t, os.Chtimes(path, modified, modified))
 	}
 }
 

@@ -44,12 +44,12 @@ const (
 // Open returns the store in cfg.Dir. The first Put creates the directory. Open
 // itself does not use the file system. Close does nothing.
 func Open(_ context.Context, cfg Config) (backend.Store, error) {
-	return &store{root: cfg.Dir, turn: make(chan struct{}, 1)}, nil
+	return &store{root: cfg.Dir, busy: make(chan struct{}, 1)}, nil
 }
 
 type store struct {
 	root string
-	turn chan struct{} // holds an element while this process wants the lock
+	busy chan struct{} // has an element while a call of this process has the lock or waits for it
 }
 
 // path returns the file of key.
@@ -231,19 +231,19 @@ func (s *store) publish(ctx context.Context, temp, path string, cond backend.Con
 // objects, and keeps others from it until the caller calls unlock.
 func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	select {
-	case s.turn <- struct{}{}:
+	case s.busy <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		lock.Close()
-		<-s.turn
+		<-s.busy
 		return nil, err
 	}
 	return func() {
 		lock.Close()
-		<-s.turn
+		<-s.busy
 	}, nil
 }
 

@@ -144,8 +144,8 @@ func (s *store) missing(ctx context.Context) error {
 }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
-	asking, take := backend.ExpectObject(ctx)
-	call := s.objects.Get(s.bucket, key).Context(asking)
+	objectCtx, take := backend.ExpectObject(ctx)
+	call := s.objects.Get(s.bucket, key).Context(objectCtx)
 	part := r.Header()
 	if part != "" {
 		call.Header().Set("Range", part)

@@ -165,8 +165,8 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 	if part := r.Header(); part != "" {
 		in.Range = &part
 	}
-	asking, take := backend.ExpectObject(ctx)
-	out, err := s.client.GetObject(asking, in)
+	objectCtx, take := backend.ExpectObject(ctx)
+	out, err := s.client.GetObject(objectCtx, in)
 	if err != nil {
 		if status(err) == http.StatusRequestedRangeNotSatisfiable {
 			return http.NoBody, backend.Object{Key: key}, nil
