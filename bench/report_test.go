@@ -18,8 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// report returns the report of runs that have taken the given milliseconds, for each
-// scenario.
+// report returns a report made from fixed samples of each scenario.
 func report() *Report {
 	const mib = 1 << 20
 	samples := [][]sample{

@@ -137,7 +137,7 @@ func (s *store) missing(ctx context.Context) error {
 			return fmt.Errorf("%w: there is no bucket %s", backend.ErrDenied, s.bucket)
 		}
 		if ctx.Err() == nil {
-			s.exists.Store(true) // or the answer does not show it, and we don't ask again
+			s.exists.Store(true) // assumed also after another error, such as 403
 		}
 	}
 	return backend.ErrNotFound
