@@ -13,18 +13,18 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// environ returns this process's environment with extra, and without variables that would
-// change what the go command does.
+// environ returns the environment of this process, without the variables that change
+// what the go command does, and with extra.
 func environ(extra ...string) []string {
 	turns := regexp.MustCompile(`^(GOFLAGS|GOENV|GOCACHEPROG|GOTOOLCHAIN|GODEBUG|GOWORK|GO111MODULE)=`)
 	return slices.Concat(slices.DeleteFunc(os.Environ(), turns.MatchString), []string{
 		"GOENV=off", "GOWORK=off",
-		"GORACE=atexit_sleep_ms=0", // otherwise each helper sleeps for a second
+		"GORACE=atexit_sleep_ms=0", // or each helper sleeps for a second
 	}, extra)
 }
 
-// helped returns variables with which the go command uses the test binary as its helper.
-// The helper writes its reports to a file.
+// helped returns variables that make the go command use the test binary as its helper,
+// which writes its reports to the file reports.
 func helped(t *testing.T, reports string) []string {
 	t.Helper()
 	self, err := os.Executable()
@@ -34,7 +34,7 @@ func helped(t *testing.T, reports string) []string {
 	return []string{"GOCACHEPROG=" + self, helperReport + "=" + reports}
 }
 
-// try runs a command in dir, and returns its output.
+// try runs a command in dir, and returns what it printed.
 func try(t *testing.T, dir string, env []string, name string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
@@ -46,7 +46,7 @@ func try(t *testing.T, dir string, env []string, name string, args ...string) (s
 	return strings.TrimSpace(string(out)), err
 }
 
-// run is try for a command that must not fail.
+// run runs a command that must not fail.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	out, err := try(t, dir, env, name, args...)
@@ -56,8 +56,8 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) st
 	return out
 }
 
-// writeModule writes the files of a txtar archive to a new folder, and returns the
-// folder's path in the form that the go command uses.
+// writeModule writes the files of a txtar archive into a new folder, and returns
+// its path as the go command has it.
 func writeModule(t *testing.T, archive string) string {
 	t.Helper()
 	dir, err := filepath.EvalSymlinks(t.TempDir())

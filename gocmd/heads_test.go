@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// chain is a module in which a imports b, and b imports c. Only its test imports the
-// standard library.
+// chain is a module that does not need the standard library: a imports b, and b imports
+// c. Only the test in it needs the standard library.
 const chain = `
 -- go.mod --
 module example.com/chain
@@ -80,11 +80,11 @@ import "example.com/chain/a"
 func main() { println(a.A()) }
 `
 
-// TestHeadsSuffice gives go commands archives with a hole behind the head. It runs the
-// commands that HeadsOnly accepts twice: first with nothing changed, and then with a
-// change in an imported package, so that the go command compiles, links and vets other
-// packages. A tool that reads an archive with a hole fails. So do the commands here that
-// HeadsOnly refuses.
+// TestHeadsSuffice gives archives that have only their heads to go commands for which
+// HeadsOnly returns nil: once when nothing has changed, and once when a package below
+// has changed, so that others are compiled, linked and vetted. A tool that reads an
+// archive with a hole fails. The go commands for which HeadsOnly returns an error fail,
+// too.
 func TestHeadsSuffice(t *testing.T) {
 	for _, tt := range []struct {
 		version string

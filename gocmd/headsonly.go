@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// HeadsOnly returns nil if the command is known to read only the heads of the
-// archives that it gets as hits. This assumes that every other answer to a get waits
-// until all archives that were given out are whole. Otherwise the error says, for
-// people to read, which part of the command prevents it, and why.
+// HeadsOnly returns nil if the command is known to read no more than the heads of
+// archives that it gets as hits. That holds only if the helper answers nothing but hits
+// until all archives that it has given out are whole. Otherwise the error says, for
+// people, what is at fault and why.
 func (c Command) HeadsOnly() error {
 	l, err := c.parse()
 	if err != nil {
 		return err
 	}
-	v := l.knownVerb()
+	v := l.row()
 	switch {
 	case !version.IsValid(c.Version) || strings.Contains(c.Version, "-"):
 		return fmt.Errorf("go version %q is no release", c.Version)
@@ -28,14 +28,14 @@ func (c Command) HeadsOnly() error {
 	return nil
 }
 
-// knownVerb returns the row of the table of verbs for l.
-func (l commandLine) knownVerb() knownVerb {
-	known := knownVerbs()
-	i := slices.IndexFunc(known, func(v knownVerb) bool {
+// row returns the row of the table of verbs for l.
+func (l line) row() verbRow {
+	verbs := knownVerbs()
+	i := slices.IndexFunc(verbs, func(v verbRow) bool {
 		name, value, _ := strings.Cut(v.with, "=")
 		return v.verb == l.verb && (v.with == "" || l.value(name) == value)
 	})
-	return known[i]
+	return verbs[i]
 }
 
 func lookupVerb(name string) (verbs, error) {
@@ -51,19 +51,19 @@ func lookupVerb(name string) (verbs, error) {
 	return none, fmt.Errorf("go %s: not known", name)
 }
 
-// lookupFlag returns the row of the table of flags for typed, a flag as it was typed
-// but without dashes, and the flag's name in the table: test.run is run there.
-func lookupFlag(typed string, verb verbs) (knownFlag, string, error) {
+// lookupFlag returns the row of the table for a flag, and the name of the flag there:
+// -test.run is -run. The flag is as it was typed, without dashes.
+func lookupFlag(typed string, verb verbs) (flag, string, error) {
 	name, passed := strings.CutPrefix(typed, "test.")
 	why := "not known here"
 	for _, f := range knownFlags() {
 		switch {
 		case !slices.Contains(strings.Fields(f.names), name):
-		case f.verbs&verb != 0 && (f.passed || !passed):
+		case f.harmless&verb != 0 && (f.passed || !passed):
 			return f, name, nil
-		case f.verbs == none:
+		case f.harmless == none:
 			why = f.why
 		}
 	}
-	return knownFlag{}, "", fmt.Errorf("-%s: %s", typed, why)
+	return flag{}, "", fmt.Errorf("-%s: %s", typed, why)
 }

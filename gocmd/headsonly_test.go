@@ -10,7 +10,8 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// command returns the command for a line as it is typed in a shell. Only ' is a quote.
+// command returns the command that is typed. It splits typed at spaces. A pair of '
+// stands around an argument that is empty or has spaces.
 func command(typed, goflags, version string) gocmd.Command {
 	var args []string
 	for i, part := range strings.Split(typed, "'") {
@@ -79,7 +80,7 @@ func TestHeadsOnly(t *testing.T) {
 		{"build -C dir ./...", "", newer, ""},
 		{"build --C=dir ./...", "", newer, ""},
 		{"test -C dir -v ./...", "", newer, ""},
-		{"vet -C -o .", "", newer, ""}, // -o is the name of a folder
+		{"vet -C -o .", "", newer, ""}, // a folder called -o
 		{"-C dir", "", newer, "go without a verb"},
 		{"-C", "", newer, "go -C: not known"},
 		{"build -C", "", newer, "go build -C: is the first flag or an error"},
@@ -88,7 +89,7 @@ func TestHeadsOnly(t *testing.T) {
 		{"-C dir -v build", "", newer, "go -v: not known"},
 		{"build ./...", "-C=dir", newer, "GOFLAGS: -C: is the first flag or an error"},
 
-		// Flags that do no harm, in all forms.
+		// Flags that do no harm, in all their forms.
 		{"build -v -x -race -trimpath ./...", "", newer, ""},
 		{"build --race=false -msan -asan=1 ./...", "", newer, ""},
 		{"build -p 4 --p=4 -tags a,b -mod=vendor -mod mod ./...", "", newer, ""},
@@ -102,18 +103,18 @@ func TestHeadsOnly(t *testing.T) {
 		{"test -bench . -benchtime=1x -benchmem -cpu 1,2 -shuffle on -list . ./...", "", newer, ""},
 		{"test -test.run X -test.v -test.timeout=1m ./...", "", newer, ""},
 		{"test ./... -run X -v", "", newer, ""},
-		{"test ./a ./b -v ./c -cover", "", newer, ""}, // the last two are for the test binary
+		{"test ./a ./b -v ./c -cover", "", newer, ""}, // the last two are the test's
 		{"test ./... -args -cover -exec x", "", newer, ""},
 		{"test ./... -- -cover", "", newer, ""},
 		{"test -run '' ./...", "", newer, ""},
 
-		// The end of the flags.
+		// Where flags end.
 		{"build x.go y.go", "", newer, ""},
 		{"build -- -o", "", newer, ""},
 		{"build ./... -o x", "", newer, ""}, // the go command takes -o for a package
 		{"build - -o x", "", newer, ""},
 		{"vet ./... -vettool=x", "", newer, ""},
-		{"build -tags -o ./...", "", newer, ""}, // -o is the name of a tag
+		{"build -tags -o ./...", "", newer, ""}, // a tag called -o
 		{"build -race -o x ./...", "", newer, "go build -o: may copy an archive"},
 		{"build -race true -o x", "", newer, ""}, // true is a package
 		{"test ./... -o x", "", newer, "go test -o: may copy an archive"},
@@ -257,8 +258,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// FuzzHeadsOnly compares how HeadsOnly and Rebuild read the arguments of a go build with
-// how the flag package reads them. The go command uses the flag package.
+// FuzzHeadsOnly compares how Rebuild reads a go build with how the flag package does.
+// The go command uses the flag package.
 func FuzzHeadsOnly(f *testing.F) {
 	f.Add("build -o x ./...", "-v")
 	f.Add("build -race -tags -o -ldflags='-s -w' -- -x", "-tags=a")

@@ -20,25 +20,25 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// If one of these variables is set, the test binary is a helper for the go command.
+// These variables turn the test binary into a helper for the go command.
 const (
-	helperReport = "LARDER_GOCMD_TEST_REPORT" // the file for its reports, one a line
+	helperReport = "LARDER_GOCMD_TEST_REPORT" // the file to which it appends a line for each session
 	helperHeads  = "LARDER_GOCMD_TEST_HEADS"  // if set, archives are given out as heads
 
-	helperStarted = "LARDER_GOCMD_TEST_STARTED" // the file for its arguments; then it ends
+	helperStarted = "LARDER_GOCMD_TEST_STARTED" // the file to which it writes its arguments before it ends
 )
 
-// report says what happened in one session.
+// report is what one session of the helper found out.
 type report struct {
 	gocmd.Command
 	NoParent, NotHeadsOnly string // errors
 	NotRebuilt             string // the error of running Rebuild's go list
-	Heads                  int    // archives given out with only their heads
-	Misses                 int    // gets that missed after the first such archive
+	Heads                  int    // archives given out as heads
+	Misses                 int    // gets that missed after the first of them
 }
 
-// whole says that tests try all rows of their tables and all versions of the go command,
-// and not only one for each reason.
+// whole says that tests try every row of their tables and every version of the go
+// command, not one for each reason.
 var whole = os.Getenv("LARDER_TEST_ALL") != ""
 
 func TestMain(m *testing.M) {
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
-// helper serves a session with the go command's own cache as the local tier.
+// helper serves a session from the go command's own cache.
 func helper(file string) error {
 	conn, err := protocol.Start(os.Stdin, os.Stdout)
 	if err != nil {
@@ -71,7 +71,7 @@ func helper(file string) error {
 		if r.NotHeadsOnly == "" {
 			r.NotRebuilt = errorText(rebuild(c))
 		}
-		return errors.Join(r.write(file), conn.Serve(context.Background(), h)) // go list does not wait for the end
+		return errors.Join(r.write(file), conn.Serve(context.Background(), h)) // Rebuild's go list does not wait for the end
 	}
 	if h.heads, err = os.MkdirTemp("", "larder-gocmd-"); err != nil {
 		return err
@@ -82,7 +82,7 @@ func helper(file string) error {
 	return errors.Join(err, r.write(file))
 }
 
-// rebuild runs the command that c.Rebuild returns, without a helper.
+// rebuild runs what Rebuild makes of c, without a helper.
 func rebuild(c gocmd.Command) error {
 	args, err := c.Rebuild()
 	if err != nil {
@@ -110,7 +110,7 @@ func (r report) write(file string) error {
 	return err
 }
 
-// lastReport returns the last report in a file of reports.
+// lastReport returns the last line of a file of reports.
 func lastReport(t *testing.T, file string) report {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -125,29 +125,29 @@ func lastReport(t *testing.T, file string) report {
 	return last
 }
 
-// handler answers from a local tier. If heads is a folder, it gives out archives with a
-// hole behind their heads, until the first get that misses.
+// handler answers from a local tier. If heads is a folder, it gives out archives that
+// have a hole behind their heads, until the first get that misses.
 type handler struct {
 	local *localdisk.Dir
 	heads string
 
-	mu     sync.Mutex
-	given  map[string]string // paths of files with holes, and of the whole bodies
-	filled bool
-	misses int
+	mu        sync.Mutex
+	given     map[string]string // from each file with a hole to the whole body
+	completed bool
+	misses    int
 }
 
 func (h *handler) Get(_ context.Context, action protocol.ActionID, reply func(protocol.Entry, error)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	e, path, err := h.local.Get(action)
-	if err == nil && h.heads != "" && !h.filled {
+	if err == nil && h.heads != "" && !h.completed {
 		path, err = h.head(action, path)
 	}
 	if err != nil {
 		if len(h.given) > 0 {
 			h.misses++
-			err = errors.Join(err, h.fill())
+			err = errors.Join(err, h.complete())
 		}
 		reply(protocol.Entry{}, fmt.Errorf("%w: %w", protocol.ErrMiss, err))
 		return
@@ -155,8 +155,8 @@ func (h *handler) Get(_ context.Context, action protocol.ActionID, reply func(pr
 	reply(protocol.Entry{OutputID: e.Output, Size: e.Size, Time: e.Time, DiskPath: path}, nil)
 }
 
-// head returns the path of a file that has only the head of the body at path, if that is
-// an archive.
+// head returns the path of a file that has only the head of the body at path, if that
+// body is an archive. Otherwise it returns path.
 func (h *handler) head(action protocol.ActionID, path string) (string, error) {
 	body, err := os.ReadFile(path)
 	if err != nil || !bytes.HasPrefix(body, []byte("!<arch>\n")) {
@@ -172,13 +172,13 @@ func (h *handler) head(action protocol.ActionID, path string) (string, error) {
 	return file, os.WriteFile(file, body, 0o600)
 }
 
-// fill makes the files with holes whole. It does so once, because the linker maps files
-// and nothing may write to them then.
-func (h *handler) fill() error {
-	if h.filled {
+// complete makes the files with holes whole, once. The linker maps such a file, which
+// must not change then.
+func (h *handler) complete() error {
+	if h.completed {
 		return nil
 	}
-	h.filled = true
+	h.completed = true
 	for file, path := range h.given {
 		body, err := os.ReadFile(path)
 		if err != nil {

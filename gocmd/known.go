@@ -1,6 +1,6 @@
 package gocmd
 
-// verbs is a set of verbs, as in go build, that the tables know.
+// verbs is a set of the verbs of the go command that this package knows.
 type verbs uint8
 
 const (
@@ -12,24 +12,24 @@ const (
 	all        = build | vet | test
 )
 
-// newest is the newest version of the go command whose sources were read for these
-// tables; the others are go1.24, go1.25 and go1.26. To add a version, read what
-// follows useCache (work/buildid.go, work/exec.go), what starts tools in test and
-// vet, and where flags are defined (work/build.go, test/testflag.go,
-// vet/vetflag.go). Then run this package's tests with it.
+// newest is the last version of the go command whose sources were read for these
+// tables; the others were go1.24, go1.25 and go1.26. For the next version, read the
+// code that follows useCache (work/buildid.go, work/exec.go), the code that starts
+// tools in test and vet, and the definitions of flags (work/build.go, test/testflag.go,
+// vet/vetflag.go). Then let this package's tests run that version.
 const newest = "go1.27"
 
-// knownVerb is a row of the table of verbs.
-type knownVerb struct {
+// verbRow is a row of the table of verbs.
+type verbRow struct {
 	name  string
-	verb  verbs  // none if the verb may read whole archives
-	with  string // the setting of a flag that this row is for; "" for any
+	verb  verbs
+	with  string // the flag and the value that this row is for; "": any
 	since string // the first version that reads only heads
-	why   string // why it reads only heads, or, if verb is none, what prevents it
+	why   string // why that version does; if verb is none, why the verb is not known
 }
 
-func knownVerbs() []knownVerb {
-	return []knownVerb{
+func knownVerbs() []verbRow {
+	return []verbRow{
 		{name: "build", verb: build, since: "go1.24.0",
 			why: "compiles a package or links a program only after a get of just that"},
 		{name: "vet", verb: vet, since: "go1.26.0",
@@ -45,38 +45,38 @@ func knownVerbs() []knownVerb {
 	}
 }
 
-// knownFlag is a row of the table of flags.
-type knownFlag struct {
-	names  string // without dashes, separated by spaces
-	verbs  verbs  // the verbs with which it does no harm
-	valued bool   // it takes a value, after "=" or as the next argument
-	passed bool   // go test also takes it as -test.name
-	lists  bool   // go list has it, too, and with it compiles what verbs compile
-	why    string // why it does no harm, or, if verbs is none, what harm it may do
+// flag is a row of the table of flags.
+type flag struct {
+	names    string // without dashes, separated by spaces
+	harmless verbs  // the verbs with which it does no harm
+	valued   bool   // takes a value, after "=" or as the next argument
+	passed   bool   // go test also takes it as -test.name
+	lists    bool   // go list has it, too, and then compiles what the verb compiles
+	why      string // why it does no harm; if harmless is none, which harm it may do
 }
 
-// knownFlags returns the table of flags. If several rows have a flag's name, the
-// first one that has the verb counts.
-func knownFlags() []knownFlag {
+// knownFlags returns the table of flags. If several rows have the same flag, the first
+// one that has the verb counts.
+func knownFlags() []flag {
 	const (
 		compiles = "part of the action IDs of what it changes (a profile is an entry of its own, and no archive)"
 		loads    = "matters while packages are loaded, which ends before the first get of an archive"
 		tests    = "for the test binary, which is linked only after a get, also where its result may not be cached"
 	)
-	return []knownFlag{
-		{names: "asan msan race trimpath", verbs: all, lists: true, why: compiles},
-		{names: "asmflags gcflags ldflags pgo", verbs: all, valued: true, lists: true, why: compiles},
-		{names: "buildvcs modcacherw", verbs: all, lists: true, why: loads},
-		{names: "mod modfile overlay tags", verbs: all, valued: true, lists: true, why: loads},
-		{names: "p", verbs: all, valued: true, lists: true, why: "how many actions at once; each still has its get"},
-		{names: "x", verbs: all, why: "prints the paths of archives but opens none"},
-		{names: "v", verbs: build | vet, why: "prints the names of packages"},
-		{names: "json", verbs: all, why: "how output is printed"},
+	return []flag{
+		{names: "asan msan race trimpath", harmless: all, lists: true, why: compiles},
+		{names: "asmflags gcflags ldflags pgo", harmless: all, valued: true, lists: true, why: compiles},
+		{names: "buildvcs modcacherw", harmless: all, lists: true, why: loads},
+		{names: "mod modfile overlay tags", harmless: all, valued: true, lists: true, why: loads},
+		{names: "p", harmless: all, valued: true, lists: true, why: "how many actions at once; each still has its get"},
+		{names: "x", harmless: all, why: "prints the paths of archives but opens none"},
+		{names: "v", harmless: build | vet, why: "prints the names of packages"},
+		{names: "json", harmless: all, why: "how output is printed"},
 
-		{names: "benchmem failfast fullpath short v", verbs: test, passed: true, why: tests},
-		{names: "bench benchtime count cpu list parallel run shuffle skip timeout", verbs: test, valued: true, passed: true, why: tests},
-		{names: "vet", verbs: test, valued: true, why: "part of the keys of what vet finds; off has a line of its own above"},
-		{names: "c", verbs: vet, valued: true, why: "how many lines of source are printed"},
+		{names: "benchmem failfast fullpath short v", harmless: test, passed: true, why: tests},
+		{names: "bench benchtime count cpu list parallel run shuffle skip timeout", harmless: test, valued: true, passed: true, why: tests},
+		{names: "vet", harmless: test, valued: true, why: "part of the keys of what vet finds; off has a row of its own above"},
+		{names: "c", harmless: vet, valued: true, why: "how many lines of source are printed"},
 
 		{names: "C", why: "is the first flag or an error"},
 		{names: "a", why: "compiles without a get"},

@@ -13,10 +13,10 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 )
 
-// Parent returns the go command that started this process as its helper. It returns
-// an error if the parent is another program, or if it can't read the parent's
-// arguments on this system. Parent reads a few files of /proc, or asks the kernel. To
-// keep the start fast, call it after the handshake.
+// Parent returns the go command that started this process as its helper. It returns an
+// error if the parent is another program, or if this package cannot read the arguments
+// of a process on this system. Parent reads a few files of /proc, or asks the kernel.
+// Call it after the handshake.
 func Parent() (Command, error) {
 	c, err := parent()
 	if err != nil {
@@ -29,7 +29,8 @@ func parent() (Command, error) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		return Command{}, fmt.Errorf("its arguments are not read on %s", runtime.GOOS)
 	}
-	// Ignore HOST_PROC: the process ID is one of this system, so read its /proc.
+	// The parent is a process of this system, even if HOST_PROC says that /proc is
+	// elsewhere.
 	ctx := context.WithValue(context.Background(), common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
 	pid := os.Getppid()
 	p := process.Process{Pid: int32(pid)}
@@ -53,8 +54,7 @@ func parent() (Command, error) {
 	case len(args) < 2:
 		return Command{}, errors.New("go without a verb")
 	}
-	// The go command sets these variables to the values in effect before it starts a
-	// helper.
+	// The go command sets these variables before it starts a helper.
 	return Command{
 		Exe:     exe,
 		Dir:     dir,

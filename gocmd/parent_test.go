@@ -13,8 +13,8 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// TestParent tests the helper with the real go command, which it starts in the ways in
-// which people and programs start it.
+// TestParent has the real go command start the helper in the ways in which
+// people and programs start the go command.
 func TestParent(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -58,14 +58,14 @@ exit $?
 	if err := os.Chmod(filepath.Join(module, "wrapper"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	localVersion := run(t, module, environ(), "go", "env", "GOVERSION")
+	goVersion := run(t, module, environ(), "go", "env", "GOVERSION")
 	sub := filepath.Join(module, "sub")
 	for _, tt := range []struct {
 		name  string
 		env   []string
 		shell string
-		want  gocmd.Command // the command of the last session
-		err   string        // part of Parent's error in the last session; "": none
+		want  gocmd.Command // in the report of the last session
+		err   string        // in its error
 	}{
 		{"plain", nil, `go build .`, gocmd.Command{Args: []string{"build", "."}}, ""},
 		{"no arguments", nil, `go build`, gocmd.Command{Args: []string{"build"}}, ""},
@@ -94,7 +94,7 @@ exit $?
 		{"no go command", nil, `printf '' | "$HELPER" >/dev/null; true`, gocmd.Command{}, "is not the go command"},
 	} {
 		if tt.name == "newer" && !whole {
-			continue // skip rows that vet: they first compile vet and the standard library
+			continue // a row that vets has to compile vet and the standard library first
 		}
 		t.Run(tt.name, func(t *testing.T) {
 			reports := filepath.Join(t.TempDir(), "reports")
@@ -113,7 +113,7 @@ exit $?
 				want.Dir = module
 			}
 			if want.Version == "" {
-				want.Version = localVersion
+				want.Version = goVersion
 			}
 			if filepath.Base(got.Exe) != "go" || !filepath.IsAbs(got.Exe) {
 				t.Errorf("executable %q", got.Exe)

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// commandLine is a command line as the go command understands it. All versions in
-// the tables understand it in the same way.
-type commandLine struct {
+// line is a command line as the go command understands it. All versions in the table
+// understand it in the same way.
+type line struct {
 	verb     verbs
-	settings []setting // those of GOFLAGS first, because the last one counts
+	settings []setting // the settings of GOFLAGS come first, since the last one wins
 	packages []string
 }
 
-// setting is a flag of a command line, with its value.
+// setting is a flag that was given.
 type setting struct {
-	knownFlag
+	flag
 	name      string // without dashes
 	value     string // "true" if none was given
 	inherited bool   // from GOFLAGS
@@ -25,8 +25,8 @@ type setting struct {
 
 func (s setting) String() string { return "-" + s.name + "=" + s.value }
 
-// value returns the last value of the flag with that name, or "".
-func (l commandLine) value(name string) string {
+// value returns what the flag was last set to, or "".
+func (l line) value(name string) string {
 	for _, s := range slices.Backward(l.settings) {
 		if s.name == name {
 			return s.value
@@ -35,28 +35,28 @@ func (l commandLine) value(name string) string {
 	return ""
 }
 
-// parse reads the command line. HeadsOnly returns its errors as they are.
-func (c Command) parse() (commandLine, error) {
+// parse reads the command line. Its errors are those of HeadsOnly.
+func (c Command) parse() (line, error) {
 	args := withoutChdir(c.Args)
 	if len(args) == 0 {
-		return commandLine{}, errors.New("go without a verb")
+		return line{}, errors.New("go without a verb")
 	}
 	verb, err := lookupVerb(args[0])
 	if err != nil {
-		return commandLine{}, err
+		return line{}, err
 	}
-	l := commandLine{verb: verb}
+	l := line{verb: verb}
 	if err := l.inherit(c.Flags); err != nil {
-		return commandLine{}, fmt.Errorf("GOFLAGS: %w", err)
+		return line{}, fmt.Errorf("GOFLAGS: %w", err)
 	}
 	if err := l.read(args[1:]); err != nil {
-		return commandLine{}, fmt.Errorf("go %s %w", args[0], err)
+		return line{}, fmt.Errorf("go %s %w", args[0], err)
 	}
 	return l, nil
 }
 
-// withoutChdir returns args without -C, which must be the first flag, before or after
-// the verb. The go command removes it before it reads anything else.
+// withoutChdir returns args without -C. Only the first flag may be -C, before the verb
+// or after it; the go command removes it before anything else.
 func withoutChdir(args []string) []string {
 	at := 0
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -74,13 +74,14 @@ func withoutChdir(args []string) []string {
 	case at+1 < len(args):
 		return slices.Concat(args[:at], args[at+2:])
 	}
-	return args // -C without a value, which the go command refuses
+	return args // the go command reports the error
 }
 
-// inherit reads GOFLAGS, in which the value of a flag follows "=". The go command
-// ignores flags that its verb does not have, and allows quotes around a whole flag.
-// For inherit both are errors.
-func (l *commandLine) inherit(goflags string) error {
+// inherit reads GOFLAGS. A flag there that takes a value has it after "=". The go
+// command ignores flags that the verb does not have; inherit returns an error for them.
+// It also returns an error for quotes, which the go command removes from around a whole
+// flag.
+func (l *line) inherit(goflags string) error {
 	if strings.ContainsAny(goflags, `"'`) {
 		return errors.New("quotes are not read")
 	}
@@ -95,16 +96,16 @@ func (l *commandLine) inherit(goflags string) error {
 	return nil
 }
 
-// read reads the arguments after the verb. Flags of build and vet end at the first
-// argument that is no flag. Flags of test may also come after the packages. Then the
-// next argument that is no flag, and all arguments after it, are for the test binary.
-func (l *commandLine) read(args []string) error {
+// read reads the arguments after the verb. The flags of build and vet end at the first
+// argument that is not a flag. Those of test may also follow the packages; then the
+// next argument that is not a flag begins those of the test binary.
+func (l *line) read(args []string) error {
 	const (
-		beforePackages = iota
-		inPackages
-		afterPackages
+		before = iota // no package yet
+		among
+		behind
 	)
-	position := beforePackages
+	at := before
 	for len(args) > 0 {
 		arg := args[0]
 		switch {
@@ -116,14 +117,14 @@ func (l *commandLine) read(args []string) error {
 			return nil
 		case l.verb == test && (arg == "--" || arg == "-args" || arg == "--args"):
 			return nil
-		case !isFlag(arg) && position == afterPackages:
+		case !isFlag(arg) && at == behind:
 			return nil
 		case !isFlag(arg):
 			l.packages = append(l.packages, arg)
-			args, position = args[1:], inPackages
+			args, at = args[1:], among
 			continue
-		case position == inPackages:
-			position = afterPackages
+		case at == among:
+			at = behind
 		}
 		rest, err := l.set(arg, args[1:], false)
 		if err != nil {
@@ -134,9 +135,9 @@ func (l *commandLine) read(args []string) error {
 	return nil
 }
 
-// set adds the flag arg to the settings. If the flag's value is the next argument, set
+// set adds a flag to the settings. If the value of the flag is the next argument, set
 // takes it from rest. It returns the remaining arguments.
-func (l *commandLine) set(arg string, rest []string, inherited bool) ([]string, error) {
+func (l *line) set(arg string, rest []string, inherited bool) ([]string, error) {
 	typed, value, joined := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
 	f, name, err := lookupFlag(typed, l.verb)
 	if err != nil {
@@ -151,7 +152,7 @@ func (l *commandLine) set(arg string, rest []string, inherited bool) ([]string, 
 	default:
 		value, rest = rest[0], rest[1:]
 	}
-	l.settings = append(l.settings, setting{knownFlag: f, name: name, value: value, inherited: inherited})
+	l.settings = append(l.settings, setting{flag: f, name: name, value: value, inherited: inherited})
 	return rest, nil
 }
 

@@ -6,9 +6,9 @@ import (
 )
 
 // QuoteField returns text as one field of GOCACHEPROG. The go command splits that
-// variable at spaces. A field that begins with a single or double quote ends at the
-// next such quote. There is no escape in between. So QuoteField returns an error for
-// some texts that have quotes of both kinds.
+// variable at spaces. A field that begins with a single or double quote goes on to
+// the next such quote, and nothing is special in between: there is no escape. So
+// some texts that have quotes of both kinds can't be a field.
 func QuoteField(text string) (string, error) {
 	switch {
 	case text != "" && !strings.ContainsAny(text, " \t\n\r") && text[0] != '\'' && text[0] != '"':

@@ -7,10 +7,10 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// quotings has only texts that every Unix allows as file names.
+// quotings have characters that every Unix file system allows.
 var quotings = []struct {
 	name, text string
-	want       string // "": it can't be quoted
+	want       string // "": there is no quoting
 }{
 	{"plain", "/usr/bin/larder", "/usr/bin/larder"},
 	{"a space", "/a b/larder", "'/a b/larder'"},

@@ -12,8 +12,8 @@ import (
 	"github.com/larderbuild/larder/gocmd"
 )
 
-// TestQuoteFieldForGo tests that the go command starts the program whose path was quoted,
-// with the argument that was quoted.
+// TestQuoteFieldForGo shows that the go command starts the program whose path was
+// quoted, with the argument that was quoted.
 func TestQuoteFieldForGo(t *testing.T) {
 	t.Parallel()
 	self, err := os.Executable()
@@ -48,7 +48,7 @@ func TestQuoteFieldForGo(t *testing.T) {
 			cmd.Dir = module
 			cmd.Env = append(os.Environ(), helperStarted+"="+started, "GOCACHEPROG="+field+" "+argument+" last", "GOFLAGS=", "GOWORK=off", "GOENV=off")
 			out, err := cmd.CombinedOutput()
-			if exit := new(exec.ExitError); !errors.As(err, &exit) { // the go command fails, because the program ends without a handshake
+			if exit := new(exec.ExitError); !errors.As(err, &exit) { // the program ends without a word
 				t.Fatalf("%v\n%s", err, out)
 			}
 			if got, err := os.ReadFile(started); err != nil || string(got) != test.text+"\nlast" {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// many is a module that has one example of each thing that action IDs depend on.
+// many is a module with a little of everything that is part of an action ID.
 const many = `
 -- go.mod --
 module example.com/many
@@ -96,9 +96,9 @@ package main
 this is not compiled
 `
 
-// TestRebuildCompilesTheSame runs the command that Rebuild returns for a go command, and
-// then that go command, which must find everything compiled. For build it also runs the
-// two in the other order, because build compiles as much.
+// TestRebuildCompilesTheSame runs the go command that Rebuild returns, and then the
+// command itself, which finds everything compiled. For build, which compiles no less,
+// it also runs the two in the other order.
 func TestRebuildCompilesTheSame(t *testing.T) {
 	usual := []string{ // one for each verb, and a folder
 		"build ./plain ./above ./one ./two",
@@ -131,13 +131,13 @@ func TestRebuildCompilesTheSame(t *testing.T) {
 				t.Parallel()
 				env := environ("GOTOOLCHAIN=" + version)
 				c := command(typed, "", "")
-				at := slices.Index(c.Args, "-C") + 1 // index of the folder of -C, 0 if there is none
+				at := slices.Index(c.Args, "-C") + 1 // the folder of -C, if there is one
 				rebuild, err := c.Rebuild()
 				if err != nil {
 					t.Fatal(err)
 				}
-				// fresh copies the module, which nothing has compiled yet, and
-				// returns functions that run the two commands in the copy.
+				// fresh returns functions that run the two, in a copy of the module
+				// that nobody has compiled yet.
 				fresh := func() (command, rebuilds func() []string) {
 					module := writeModule(t, many)
 					run(t, module, env, "git", "init", "-q")

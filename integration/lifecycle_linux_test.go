@@ -138,17 +138,21 @@ func (b *killingBody) Read(p []byte) (int, error) {
 // TestKilled kills larder at many moments of its uploads: beside the build,
 // while the go command waits for it, and in the background. What is in the
 // tiers is whole at every time, and what is missing comes with the next session.
+// Where whole is not set, each mode meets each when and each upload, and each when
+// meets each upload, but not all three together.
 func TestKilled(t *testing.T) {
-	c := newChained(t, 10)
-	s := s3Store(t)
-	for _, mode := range []string{"build", "wait", "linger"} {
-		for _, when := range []string{"before", "within", "after"} {
-			for _, at := range []int{1, 8, 19} {
-				t.Run(fmt.Sprintf("%s/%s upload %d", mode, when, at), func(t *testing.T) {
-					if err := os.RemoveAll(s.folder); err != nil {
-						t.Fatal(err)
-					}
-					testKill(t, c, s, mode, when, at)
+	t.Parallel()
+	c, server := usualChain(t), s3Store(t)
+	for i, mode := range []string{"build", "wait", "linger"} {
+		for j, when := range []string{"before", "within", "after"} {
+			for k, at := range []int{1, 8, 19} {
+				if !whole && k != (i+j)%3 {
+					continue
+				}
+				name := fmt.Sprintf("%s/%s upload %d", mode, when, at)
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					testKill(t, c, server.apart(name), mode, when, at)
 				})
 			}
 		}
@@ -212,8 +216,8 @@ func testKill(t *testing.T, c *chained, s store, mode, when string, at int) {
 
 // TestLingeringProcess looks at what runs in the background.
 func TestLingeringProcess(t *testing.T) {
-	c := newChained(t, 5)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
 	link.Hang()
 	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger", "LARDER_BUDGET=0",
@@ -225,7 +229,8 @@ func TestLingeringProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer read.Close()
-	cmd := m.command(t.Context(), "go", "build", ".")
+	args, _ := c.goal(t)
+	cmd := m.command(t.Context(), "go", args...)
 	cmd.ExtraFiles = []*os.File{write}
 	if r := m.await(cmd); r.status != 0 {
 		t.Fatal(r.stderr)
@@ -268,21 +273,28 @@ func TestLingeringProcess(t *testing.T) {
 }
 
 // TestGoCommandStopped kills or interrupts the go command in the middle of a
-// build. Larder ends by itself, and the next build is right.
+// build. Larder ends by itself, and the next build is right. Where whole is not set,
+// each way to stop it comes at one moment.
 func TestGoCommandStopped(t *testing.T) {
-	c := newChained(t, 40)
-	s := s3Store(t)
-	for name, stop := range map[string]func(*exec.Cmd) error{
-		"killed":      func(cmd *exec.Cmd) error { return cmd.Process.Kill() },
-		"interrupted": func(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) },
-		"quit":        func(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT) },
-		"terminated":  func(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) },
+	t.Parallel()
+	c, server := newChained(t, 40), s3Store(t)
+	for i, way := range []struct {
+		name string
+		stop func(*exec.Cmd) error
+	}{
+		{"killed", func(cmd *exec.Cmd) error { return cmd.Process.Kill() }},
+		{"interrupted", func(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }},
+		{"quit", func(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGQUIT) }},
+		{"terminated", func(cmd *exec.Cmd) error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }},
 	} {
-		for _, after := range []int{1, 10, 60} {
-			t.Run(fmt.Sprintf("%s after %d puts", name, after), func(t *testing.T) {
-				if err := os.RemoveAll(s.folder); err != nil {
-					t.Fatal(err)
-				}
+		for j, after := range []int{1, 10, 60} {
+			if !whole && j != i%3 {
+				continue
+			}
+			name := fmt.Sprintf("%s after %d puts", way.name, after)
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := server.apart(name)
 				m := s.machine(t, c, s.endpoint)
 				seen := func() int {
 					journals, _ := filepath.Glob(filepath.Join(m.dir, "larder", "sessions", "*", "journal"))
@@ -295,13 +307,14 @@ func TestGoCommandStopped(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
-				cmd := m.command(ctx, "go", "build", ".")
+				args, _ := c.goal(t)
+				cmd := m.command(ctx, "go", args...)
 				cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 				done := make(chan result, 1)
 				wait := m.start(cmd)
 				go func() { done <- wait() }()
 				m.waitFor(func() bool { return seen() >= after || len(done) > 0 })
-				if err := stop(cmd); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, syscall.ESRCH) {
+				if err := way.stop(cmd); err != nil && !errors.Is(err, os.ErrProcessDone) && !errors.Is(err, syscall.ESRCH) {
 					t.Error(err)
 				}
 				r := <-done
@@ -321,10 +334,10 @@ func TestGoCommandStopped(t *testing.T) {
 
 // TestFullDisk has larder's folder on a disk of many sizes, all too small.
 func TestFullDisk(t *testing.T) {
-	c := newChained(t, 10)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	for _, size := range []string{"size=4k", "size=64k", "size=256k", "size=1m", "size=1m,ro", "size=1m,nr_inodes=40"} {
-		t.Run(size, func(t *testing.T) {
+		t.Run(size, func(t *testing.T) { // one after the other: each fills the store for the next
 			disk := t.TempDir()
 			mountTmpfs(t, disk, size)
 			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, "LARDER_DIR="+disk)...)

@@ -132,7 +132,12 @@ func (m *machine) wantNoSessions() {
 // TestLinger: a build whose output is read through a pipe, as by tee or CI,
 // ends when the build does, and not when its uploads do.
 func TestLinger(t *testing.T) {
-	c := newChained(t, 200)
+	t.Parallel()
+	packages := 60
+	if whole {
+		packages = 200
+	}
+	c := newChained(t, packages)
 	s := s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
 	link.Hang() // no upload ends beside the build, however slow it is
@@ -146,7 +151,7 @@ func TestLinger(t *testing.T) {
 		t.Fatalf("exit status %d\n%s", r.status, r.stderr)
 	}
 	left := m.pending()
-	if left < 500 {
+	if left < packages*5/2 {
 		t.Fatalf("%d uploads to go: this test shows nothing", left)
 	}
 	link.Heal()
@@ -162,6 +167,7 @@ func TestLinger(t *testing.T) {
 // TestWait: with LARDER_CLOSE=wait nothing is left to do when the go command
 // returns.
 func TestWait(t *testing.T) {
+	t.Parallel()
 	c := newChained(t, 50)
 	s := s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
@@ -178,11 +184,11 @@ func TestWait(t *testing.T) {
 // TestEndOfInput: commands that never say close upload what they put all the
 // same, and so do those that fail.
 func TestEndOfInput(t *testing.T) {
-	c := newChained(t, 5)
-	s := s3Store(t)
-	broken := newChained(t, 5)
+	t.Parallel()
+	c, server := usualChain(t), s3Store(t)
+	broken := writeChained(t, t.TempDir(), 5)
 	broken.write(t, "main.go", "package main\n\nimport \"example.com/chained/p003\"\n\nfunc main() { p003.Len() + nonsense }\n")
-	unloadable := newChained(t, 5)
+	unloadable := writeChained(t, t.TempDir(), 5)
 	unloadable.write(t, "main.go", "package main\n\nimport \"example.com/chained/nowhere\"\n\nfunc main() { nowhere.Len() }\n")
 	for name, test := range map[string]struct {
 		in      *chained
@@ -191,16 +197,15 @@ func TestEndOfInput(t *testing.T) {
 		uploads int
 	}{
 		"list":                    {c, "list -export ./...", 0, 2 * c.packages},
-		"list of what is broken":  {broken, "list -e -export ./...", 0, 2 * (c.packages - 1)},
-		"build of what is broken": {broken, "build ./...", 1, 2 * (c.packages - 1)},
-		"vet of what is broken":   {broken, "vet ./...", 1, 2 * (c.packages - 1)},
+		"list of what is broken":  {broken, "list -e -export ./...", 0, 2 * (broken.packages - 1)},
+		"build of what is broken": {broken, "build ./...", 1, 2 * (broken.packages - 1)},
+		"vet of what is broken":   {broken, "vet ./...", 1, 2 * (broken.packages - 1)},
 		"nothing that loads":      {unloadable, "build ./...", 1, 0},
 	} {
 		for _, mode := range []string{"wait", "linger"} {
 			t.Run(name+"/"+mode, func(t *testing.T) {
-				if err := os.RemoveAll(s.folder); err != nil {
-					t.Fatal(err)
-				}
+				t.Parallel()
+				s := server.apart(name + mode)
 				m := s.machine(t, test.in, s.endpoint, "LARDER_CLOSE="+mode)
 				r := m.try("go", strings.Fields(test.command)...)
 				if r.status != test.status || r.sessions == 0 || strings.Contains(r.stderr, "larder: ") {
@@ -219,8 +224,8 @@ func TestEndOfInput(t *testing.T) {
 
 // TestOptionsInGOCACHEPROG: an option may have the name of a command as its value.
 func TestOptionsInGOCACHEPROG(t *testing.T) {
-	c := newChained(t, 3)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	m := s.machine(t, c, s.endpoint, "LARDER_CLOSE=")
 	for _, args := range []string{"--close linger", "--close=wait", "--stats 1 --close linger"} {
 		m.env = append(m.env, "GOCACHEPROG="+larder+" "+args)
@@ -234,8 +239,8 @@ func TestOptionsInGOCACHEPROG(t *testing.T) {
 // TestNoDirectory: where LARDER_DIR can be none, the build goes on in a
 // temporary one, and the remote serves.
 func TestNoDirectory(t *testing.T) {
-	c := newChained(t, 5)
-	s := s3Store(t)
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
 	s.fill(t, c)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
@@ -250,6 +255,7 @@ func TestNoDirectory(t *testing.T) {
 		"no home":      {[]string{"LARDER_DIR=", "HOME=", "XDG_CACHE_HOME=", goPath(t)}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			// Without the standard library in a tier, only packages are built.
 			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, append(test.settings, "TMPDIR="+t.TempDir())...)...)
 			r := m.must("go", "build", "./p003")

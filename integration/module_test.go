@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -27,7 +28,40 @@ type chained struct {
 // a cache that holds the standard library and nothing else.
 func newChained(t *testing.T, n int) *chained {
 	t.Helper()
-	c := &chained{dir: t.TempDir(), packages: n}
+	c := writeChained(t, t.TempDir(), n)
+	c.makeAlone(t)
+	return c
+}
+
+// usual is the module that usualChain returns.
+var usual struct {
+	once  sync.Once
+	chain *chained
+}
+
+// usualChain returns a module of ten packages for tests that do not change it. They
+// share it, so it is built without larder once.
+func usualChain(t *testing.T) *chained {
+	t.Helper()
+	usual.once.Do(func() {
+		dir, err := os.MkdirTemp(filepath.Dir(larder), "chained-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := writeChained(t, dir, 10)
+		c.makeAlone(t)
+		usual.chain = c
+	})
+	if usual.chain == nil {
+		t.Fatal("another test could not build the module")
+	}
+	return usual.chain
+}
+
+// writeChained writes a module of n packages into dir.
+func writeChained(t *testing.T, dir string, n int) *chained {
+	t.Helper()
+	c := &chained{dir: dir, packages: n}
 	c.write(t, "go.mod", "module example.com/chained\n\ngo 1.26\n")
 	random := rand.NewChaCha8([32]byte{})
 	for i := range n - 1 {
@@ -48,7 +82,6 @@ func newChained(t *testing.T, n int) *chained {
 	if err := age(c.dir); err != nil {
 		t.Fatal(err)
 	}
-	c.makeAlone(t)
 	return c
 }
 

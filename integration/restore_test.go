@@ -48,6 +48,7 @@ func (m *machine) build() []string {
 }
 
 func TestRestoreAndSave(t *testing.T) {
+	t.Parallel()
 	module := newChained(t, 12)
 	remote := fileURL(t.TempDir())
 
@@ -118,7 +119,8 @@ func TestRestoreAndSave(t *testing.T) {
 
 // A job goes on where its cache can't be had, unless it wants to know.
 func TestRestoreAndSaveWithoutRemote(t *testing.T) {
-	module := newChained(t, 2)
+	t.Parallel()
+	module := usualChain(t)
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		t.Fatal(err)
@@ -129,6 +131,7 @@ func TestRestoreAndSaveWithoutRemote(t *testing.T) {
 		"read-only": newNative(t, module.dir, fileURL(t.TempDir()), "LARDER_READONLY=true"),
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			commands := []string{"restore", "save"}
 			if name == "read-only" {
 				commands = commands[1:]
@@ -169,6 +172,7 @@ func put(t *testing.T, dir, name string) {
 
 // Jobs that save at the same time lose nothing of each other's, on real servers.
 func TestConcurrentSaves(t *testing.T) {
+	t.Parallel()
 	const jobs, each, rounds = 8, 5, 2
 	work := t.TempDir()
 	if err := os.WriteFile(filepath.Join(work, "go.mod"), []byte("module example.com/jobs\n"), 0o666); err != nil {
@@ -179,6 +183,7 @@ func TestConcurrentSaves(t *testing.T) {
 	gcs.Bucket(t, "bucket")
 	for name, remote := range map[string]string{"s3": s3.URL("bucket", "larder"), "gcs": gcs.URL("bucket", "larder")} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for round := range rounds {
 				var saving sync.WaitGroup
 				for job := range jobs {

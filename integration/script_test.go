@@ -17,6 +17,7 @@ import (
 // Each has larder and go in its PATH, its own LARDER_DIR, and a module that is
 // built in no time, as it imports nothing.
 func TestScript(t *testing.T) {
+	t.Parallel()
 	s3 := testserver.S3(t)
 	s3.Bucket(t, "bucket")
 	testscript.Run(t, testscript.Params{

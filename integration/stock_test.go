@@ -127,7 +127,7 @@ func wideStock(t testing.TB, version string, flags ...string) (stocks []string) 
 
 // makeWideStock makes one of the stocks that wideStock returns.
 func makeWideStock(version, flag string) (string, error) {
-	dir := filepath.Join(filepath.Dir(larder), "stock"+version+flag)
+	dir := filepath.Join(filepath.Dir(larder), "wide"+version+flag)
 	work, err := os.MkdirTemp(filepath.Dir(larder), "wide-")
 	if err != nil {
 		return "", err

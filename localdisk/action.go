@@ -11,8 +11,8 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// These are the offsets of an action file's fields, in bytes. A space follows each
-// field but the last, which a newline follows. See the package comment.
+// Offsets of the fields of an action file, in bytes. A space follows each field but the
+// last, which a newline follows. See the package comment.
 const (
 	idWidth     = 2 * len(protocol.ActionID{})
 	numberWidth = 20
@@ -26,8 +26,8 @@ const (
 
 var errMalformed = errors.New("malformed action file")
 
-// appendAction appends the contents of e's action file to dst. checkRange must
-// accept e.
+// appendAction appends the contents of e's action file to dst. The caller has passed e
+// to checkRange.
 func appendAction(dst []byte, e Entry) []byte {
 	dst = append(dst, "v1 "...)
 	dst = hex.AppendEncode(dst, e.Action[:])
@@ -50,8 +50,8 @@ func appendPadded(dst []byte, n int64) []byte {
 }
 
 // parseAction reads the contents of an action file. It accepts exactly what
-// appendAction makes. The go command also accepts signs, leading zeros and
-// upper-case digits, but it never writes them.
+// appendAction makes. Go's reader accepts more (signs, leading zeros, upper-case
+// digits), but no go command writes such files.
 func parseAction(data []byte) (Entry, error) {
 	var e Entry
 	if len(data) != actionSize {
@@ -73,7 +73,8 @@ func parseAction(data []byte) (Entry, error) {
 	}
 	e.Size, e.Time = size, time.Unix(0, nanos)
 
-	// The code above accepts more than appendAction makes, so compare.
+	// The parsing above was loose. So compare the file with what appendAction makes of
+	// e.
 	var canonical [actionSize]byte
 	if size < 0 || nanos < 0 || !bytes.Equal(appendAction(canonical[:0], e), data) {
 		return e, errMalformed
@@ -85,9 +86,8 @@ func parsePadded(field []byte) (int64, error) {
 	return strconv.ParseInt(string(bytes.TrimLeft(field, " ")), 10, 64)
 }
 
-// checkRange returns an error if the go command would not read e's action file: its
-// size must not be negative, and its time must be from 1970 to 2262, so that its
-// nanoseconds are an int64.
+// checkRange returns an error if Go would not read the action file of e, because the
+// size or the time is negative or the time is too late.
 func checkRange(e Entry) error {
 	if e.Size < 0 {
 		return errors.New("negative size")

@@ -69,8 +69,7 @@ func TestParseActionRefuses(t *testing.T) {
 	}
 }
 
-// FuzzParseAction checks that appendAction makes the same bytes again from every entry
-// that parseAction accepts.
+// FuzzParseAction checks that what is accepted re-encodes to the same bytes.
 func FuzzParseAction(f *testing.F) {
 	for _, e := range []Entry{
 		{Time: time.Unix(0, 0)},

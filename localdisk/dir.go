@@ -10,20 +10,20 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// touchInterval is the age from which on a use renews a file's modification time. So
-// the last use may be later than the modification time by this much. It is the go
-// command's value.
+// touchInterval is how old a modification time must be before a use renews it. So a
+// file may have been used that much later than its modification time says. Go has the
+// same interval.
 const touchInterval = time.Hour
 
-// Dir is a cache directory. Many goroutines may use it at once, and other processes
-// and go commands may use the same directory at the same time.
+// Dir is a cache directory. Many goroutines may use it at the same time, and so may
+// many processes, go commands among them.
 type Dir struct {
 	root    string
 	now     func() time.Time
 	writers sync.Pool // of *bodyWriter
 }
 
-// Entry says which body an action has put, and when.
+// Entry says what an action put.
 type Entry struct {
 	Action protocol.ActionID
 	Output protocol.OutputID // SHA-256 of the body
@@ -31,9 +31,9 @@ type Entry struct {
 	Time   time.Time         // of the original put; written to the nanosecond
 }
 
-// New returns the cache directory at path, which must be absolute. It does not use
-// the disk. Put creates the directories that are missing. Each method reports the
-// errors that it meets.
+// New returns the cache directory at path, which must be absolute. It does not touch
+// the disk. Put creates what is missing; any other trouble is an error of the method
+// that meets it.
 func New(path string) *Dir {
 	return &Dir{
 		root:    filepath.Clean(path),
@@ -49,7 +49,7 @@ func (d *Dir) actionPath(id protocol.ActionID) string { return d.idPath(id, "-a"
 
 func (d *Dir) bodyPath(id protocol.OutputID) string { return d.idPath(id, "-d") }
 
-// idPath returns <root>/<xx>/<id><suffix>. It allocates once if the root is not
+// idPath returns <root>/<xx>/<id><suffix>. It allocates once, unless the root is
 // unusually long.
 func (d *Dir) idPath(id [32]byte, suffix string) string {
 	var array [256]byte
@@ -61,9 +61,9 @@ func (d *Dir) idPath(id [32]byte, suffix string) string {
 	return string(append(path, suffix...))
 }
 
-// touch records the use of the file at path, which was last modified at mtime. An
-// error matters only if it says that the file is gone. After other errors, such as
-// that of a read-only directory, the use is not recorded.
+// touch records the use of a file that was last modified at mtime. Its error matters
+// only if it says that the file is gone. After other errors, such as those of a
+// read-only directory, the use stays unrecorded.
 func (d *Dir) touch(path string, mtime time.Time) error {
 	now := d.now()
 	if now.Sub(mtime) < touchInterval {

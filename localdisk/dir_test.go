@@ -20,7 +20,7 @@ func TestPutThenGet(t *testing.T) {
 	d := New(filepath.Join(t.TempDir(), "a", "b"))
 	for i, body := range []string{"", "x", "a body", strings.Repeat("long ", 100_000), ""} {
 		want := numberedEntry(i, []byte(body))
-		// Each read returns one byte, as a decoder's may.
+		// A reader of single bytes, as a decoder may be.
 		put, err := d.Put(want, iotest.OneByteReader(strings.NewReader(body)))
 		if err != nil {
 			t.Fatal(err)
@@ -89,7 +89,7 @@ func TestDamageIsAMissAndRepaired(t *testing.T) {
 		{"empty body", func(_, body string) error { return write(body, "") }, false},
 		{"cut body", func(_, body string) error { return write(body, "bod") }, false},
 		{"long body", func(_, body string) error { return write(body, "body2") }, false},
-		// go clean -cache removes the same.
+		// As go clean -cache does.
 		{"no folder of the body", func(_, body string) error { return os.RemoveAll(filepath.Dir(body)) }, true},
 		{"no folder of the action", func(action, _ string) error { return os.RemoveAll(filepath.Dir(action)) }, true},
 	}
@@ -114,8 +114,8 @@ func TestDamageIsAMissAndRepaired(t *testing.T) {
 	}
 }
 
-// TestSameSizeDamageIsRepaired tests that a Put replaces a damaged body of the right
-// size. Get does not notice the damage, because it does not read bodies.
+// TestSameSizeDamageIsRepaired damages a body without changing its size. Get does not
+// notice, since it reads no bodies. The next Put writes the body again.
 func TestSameSizeDamageIsRepaired(t *testing.T) {
 	d := New(t.TempDir())
 	e := numberedEntry(1, []byte("body"))
@@ -170,7 +170,8 @@ func TestPutRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := New(t.TempDir())
-			// The empty body is there, so this also tests its shortcut.
+			// The empty body exists already, so that this also tries the way on which
+			// Put writes no file for it.
 			mustPut(t, d, numberedEntry(2, nil), nil)
 			before := names(t, d)
 			e := good
@@ -213,19 +214,19 @@ func TestUseIsRecordedByTheHour(t *testing.T) {
 			d := New(t.TempDir())
 			mustPut(t, d, full, []byte("body"))
 			mustPut(t, d, empty, nil)
-			modified := time.Now().Add(-test.age).Truncate(time.Second)
+			then := time.Now().Add(-test.age).Truncate(time.Second)
 			paths := []string{d.actionPath(full.Action), d.bodyPath(full.Output)}
 			if strings.HasPrefix(test.name, "put") {
 				paths = []string{d.bodyPath(empty.Output)}
 			}
 			for _, path := range paths {
-				mustDo(t, os.Chtimes(path, modified, modified))
+				mustDo(t, os.Chtimes(path, then, then))
 			}
 			test.use(d)
 			for _, path := range paths {
 				info, err := os.Stat(path)
 				mustDo(t, err)
-				if touched := !info.ModTime().Equal(modified); touched != test.touched {
+				if touched := !info.ModTime().Equal(then); touched != test.touched {
 					t.Errorf("%s touched: %v, want %v", path, touched, test.touched)
 				}
 			}
@@ -285,7 +286,7 @@ func TestFileInPlaceOfDirectory(t *testing.T) {
 	e := numberedEntry(1, []byte("body"))
 	calls := everyUpkeep(d)
 	if runtime.GOOS == "windows" {
-		delete(calls, "TrimDue") // Windows says that a path below a file does not exist, and that is no error
+		delete(calls, "TrimDue") // a path below a file is one that does not exist
 	}
 	calls["Get"] = func() error { _, _, err := d.Get(e.Action); return err }
 	calls["Put"] = func() error { _, err := d.Put(e, strings.NewReader("body")); return err }
@@ -296,8 +297,7 @@ func TestFileInPlaceOfDirectory(t *testing.T) {
 	}
 }
 
-// everyUpkeep returns, for each method that works on the whole directory, a function
-// that calls it.
+// everyUpkeep returns a call of each method that looks at the whole directory.
 func everyUpkeep(d *Dir) map[string]func() error {
 	return map[string]func() error{
 		"Trim":    func() error { _, err := d.Trim(TrimPolicy{MaxAge: 1, MaxSize: 1}); return err },
@@ -306,7 +306,7 @@ func everyUpkeep(d *Dir) map[string]func() error {
 	}
 }
 
-// names returns the paths of the files of d, relative to d.
+// names lists the files of d, relative to it.
 func names(t *testing.T, d *Dir) []string {
 	t.Helper()
 	var list []string
@@ -333,8 +333,8 @@ func wantTemps(t *testing.T, d *Dir, want int) {
 	}
 }
 
-// wantWhole checks that every cache file is whole, and returns how many entries are
-// hits.
+// wantWhole checks that every file with the name of a cache file is whole. It returns
+// how many entries Get finds.
 func wantWhole(t *testing.T, d *Dir) (hits int) {
 	t.Helper()
 	mustDo(t, d.walk(func(f file) error {

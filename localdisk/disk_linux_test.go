@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// mount mounts a file system at path until the test ends. If the test has no right to
-// mount, it is skipped; but in CI root must have that right.
+// mount mounts a file system at path until the test ends. If the test may not mount, it
+// is skipped; in CI it fails where root may not.
 func mount(t *testing.T, source, path, fstype string, flags uintptr, data string) {
 	t.Helper()
 	err := syscall.Mount(source, path, fstype, flags, data)
@@ -48,16 +48,16 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("Get of what is there: %v", err)
 	}
 	wantTemps(t, d, 0)
-	// The failed put has freed the space that it used.
+	// The failed put has freed its space.
 	fits := bytes.Repeat([]byte("x"), 100_000)
 	mustPut(t, d, numberedEntry(3, fits), fits)
 }
 
-// TestFullDiskBeforeTheAction tests a disk on which the body fits, but not the action
-// file.
+// TestFullDiskBeforeTheAction puts an entry whose body fits on the disk and whose
+// action file does not.
 func TestFullDiskBeforeTheAction(t *testing.T) {
 	root := t.TempDir()
-	// There is room for the root, two folders and one file.
+	// Room for the root, two folders and one file.
 	mount(t, "tmpfs", root, "tmpfs", 0, "nr_inodes=4")
 	d := New(root)
 	e := numberedEntry(1, []byte("body"))
@@ -101,8 +101,8 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// TestBodyThatCannotBeReplaced tests a body that is a mount point. A rename can't
-// replace it; on Windows a rename can't replace an open file.
+// TestBodyThatCannotBeReplaced mounts something over a body. Then a rename cannot
+// replace the body, as it cannot replace an open file on Windows.
 func TestBodyThatCannotBeReplaced(t *testing.T) {
 	d := New(t.TempDir())
 	first, second := numberedEntry(1, []byte("body")), numberedEntry(2, []byte("body"))
@@ -120,8 +120,8 @@ func TestBodyThatCannotBeReplaced(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// TestNoDirectoryIsRead tests that New, Get and Put list no directory. So their cost does
-// not grow with the number of entries.
+// TestNoDirectoryIsRead shows that the cost of New, Get and Put does not grow with the
+// number of entries: none of them lists a directory.
 func TestNoDirectoryIsRead(t *testing.T) {
 	root := t.TempDir()
 	d := New(root)
@@ -148,8 +148,8 @@ func TestNoDirectoryIsRead(t *testing.T) {
 	}
 }
 
-// watchDirectories returns a function that returns how often the directories were opened
-// or read since its last call.
+// watchDirectories returns a function that returns how often the directories were
+// opened or read since its last call.
 func watchDirectories(t *testing.T, paths ...string) func() int {
 	t.Helper()
 	fd, err := syscall.InotifyInit1(syscall.IN_NONBLOCK | syscall.IN_CLOEXEC)

@@ -10,12 +10,12 @@ import (
 )
 
 // ErrNotFound says that the directory has no whole entry for an action. The error
-// that wraps it also wraps the reason: fs.ErrNotExist if a file is absent, another
-// error if a file is damaged or can't be read.
+// around it carries the reason. The reason wraps fs.ErrNotExist if a file is absent;
+// otherwise a file is damaged or cannot be read.
 var ErrNotFound = errors.New("no local entry")
 
-// missError is the miss of one action. Its text is formatted only when it is read,
-// because a cold build has thousands of misses.
+// missError is the miss of one action. A cold build has thousands of misses, so the
+// text is made only when somebody reads it.
 type missError struct {
 	action protocol.ActionID
 	reason error
@@ -29,17 +29,16 @@ func (e *missError) Is(target error) bool { return target == ErrNotFound }
 
 func (e *missError) Unwrap() error { return e.reason }
 
-// These are reasons for a miss. Others are errMalformed and errors of the operating
-// system.
+// Reasons of misses, besides errMalformed and those of the operating system.
 var (
 	errOtherAction = errors.New("action file is another action's")
 	errBodySize    = errors.New("body has the wrong size")
 	errNotRegular  = errors.New("body is not a regular file")
 )
 
-// Get returns the entry of action and the path of its body, which lies under
-// d.Path(). It records the use of both files. It checks the body's size, but not
-// its hash. Every error wraps ErrNotFound.
+// Get looks up action and returns its entry and the path of its body, which lies under
+// d.Path(). It records the use of both files. It checks the size of the body, but not
+// the hash. Every error wraps ErrNotFound.
 func (d *Dir) Get(action protocol.ActionID) (Entry, string, error) {
 	e, path, err := d.get(action)
 	if err != nil {
@@ -64,14 +63,14 @@ func (d *Dir) get(action protocol.ActionID) (Entry, string, error) {
 	if info.Size() != e.Size {
 		return Entry{}, "", errBodySize
 	}
-	// A trim may have removed the body after os.Stat.
+	// A trim may have removed the body since the Stat above.
 	if err := d.touch(path, info.ModTime()); errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, "", err
 	}
 	return e, path, nil
 }
 
-// readAction reads the action file of action and records its use.
+// readAction reads and touches the action file of action.
 func (d *Dir) readAction(action protocol.ActionID) (Entry, error) {
 	path := d.actionPath(action)
 	f, err := os.Open(path)
@@ -83,7 +82,7 @@ func (d *Dir) readAction(action protocol.ActionID) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	var data [actionSize + 1]byte // one byte more, to notice a file that is too long
+	var data [actionSize + 1]byte // one more, to tell a file that is too long
 	n, err := f.Read(data[:])
 	if err != nil && err != io.EOF {
 		return Entry{}, err

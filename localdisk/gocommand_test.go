@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// gomodule is a module, and the environment in which to build it.
+// gomodule is a module to build, and an environment to build it in.
 type gomodule struct{ dir, gopath string }
 
 func newGomodule(t *testing.T) gomodule {
@@ -29,8 +29,8 @@ func newGomodule(t *testing.T) gomodule {
 	return m
 }
 
-// run runs the go command without a helper, with d as its cache, and returns what it
-// printed to stdout and stderr.
+// run runs the go command without a helper and with d as its cache. It returns what the
+// go command printed on both outputs.
 func (m gomodule) run(t *testing.T, d *Dir, args ...string) (string, error) {
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = m.dir
@@ -44,8 +44,7 @@ func (m gomodule) run(t *testing.T, d *Dir, args ...string) (string, error) {
 	return string(out), err
 }
 
-// compiles builds the module with d as the cache, and returns the number of packages
-// that were compiled.
+// compiles builds with d as the cache, and returns the number of compile actions.
 func (m gomodule) compiles(t *testing.T, d *Dir) int {
 	t.Helper()
 	out, err := m.run(t, d, "build", "-x", "./...")
@@ -60,9 +59,9 @@ func (m gomodule) compiles(t *testing.T, d *Dir) int {
 	return n
 }
 
-// copyEntries puts each entry that from has into to, and returns their number. An action
-// that is a miss in from must be that of an executable, which the go command keeps in a
-// directory.
+// copyEntries puts every entry that Get finds in from into to, and returns the number
+// of entries. An entry that Get does not find must be an executable, which Go keeps in
+// a directory.
 func copyEntries(t *testing.T, to, from *Dir) (hits, executables int) {
 	t.Helper()
 	mustDo(t, from.walk(func(f file) error {
@@ -100,8 +99,8 @@ func copyEntries(t *testing.T, to, from *Dir) (hits, executables int) {
 	return hits, executables
 }
 
-// TestGoCommand shows with the real go command that this package uses its format: each
-// finds the entries that the other has written.
+// TestGoCommand shows with the real go command that the format is Go's own: Get finds
+// what the go command wrote, and the go command uses what Put wrote.
 func TestGoCommand(t *testing.T) {
 	m := newGomodule(t)
 	native := New(t.TempDir())
@@ -127,7 +126,7 @@ func TestGoCommand(t *testing.T) {
 
 	t.Run("at the same time", func(t *testing.T) {
 		shared := New(filepath.Join(t.TempDir(), "larder"))
-		mustDo(t, os.MkdirAll(shared.Path(), 0o700)) // go commands need the directory
+		mustDo(t, os.MkdirAll(shared.Path(), 0o700)) // as go commands want it
 		built := make(chan error, 2)
 		for range cap(built) {
 			go func() {

@@ -17,7 +17,7 @@ runs; "larder clean" and "larder prune" make it smaller.
 `
 
 // install makes the file at path appear whole or not at all. It calls write with a
-// temporary file in the same directory, and then renames that as replace does.
+// temporary file in the same folder, and then gives that file the name path by replace.
 func (d *Dir) install(path string, intact func() bool, write func(*os.File) error) error {
 	f, err := d.createTemp(filepath.Dir(path))
 	if err != nil {
@@ -36,10 +36,10 @@ func (d *Dir) install(path string, intact func() bool, write func(*os.File) erro
 	return err
 }
 
-// replace renames temp to path. On Windows that fails while a process has the file at
-// path open or mapped. Then, if intact reports that the file at path is as good,
-// replace keeps that file and removes temp. Otherwise it tries again for a while. intact
-// may be nil.
+// replace renames temp to path. Windows does not replace a file that somebody has open
+// or mapped. Then replace calls intact, unless that is nil. If intact reports that the
+// file at path is as good as temp, replace keeps it and removes temp. Otherwise it
+// tries the rename again for a while.
 func replace(temp, path string, intact func() bool) error {
 	if os.Rename(temp, path) == nil {
 		return nil
@@ -50,8 +50,7 @@ func replace(temp, path string, intact func() bool) error {
 	return robustio.Rename(temp, path)
 }
 
-// createTemp creates a temporary file in the directory shard, and the directories
-// that are missing.
+// createTemp creates a temporary file in shard. It creates missing directories, too.
 func (d *Dir) createTemp(shard string) (*os.File, error) {
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := os.OpenFile(tempPath(shard), flags, 0o644)
@@ -64,19 +63,19 @@ func (d *Dir) createTemp(shard string) (*os.File, error) {
 	return os.OpenFile(tempPath(shard), flags, 0o644)
 }
 
-// makeShard creates shard, a directory of d, and the directory d if it is missing.
+// makeShard creates the directory shard of d, and d where it is missing.
 func (d *Dir) makeShard(shard string) error {
 	err := os.Mkdir(shard, 0o755)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(d.root, 0o700); err != nil {
 			return err
 		}
-		// The go command writes its own README only if there is none.
+		// Go writes a README only where there is none.
 		_ = os.WriteFile(filepath.Join(d.root, "README"), []byte(readme), 0o644)
 		err = os.Mkdir(shard, 0o755)
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return nil // another process has made it; or it is a file, and the next open fails
+		return nil // somebody else has made it; if it is a file, the next open fails
 	}
 	return err
 }
@@ -86,9 +85,9 @@ const (
 	tempDigits = 16
 )
 
-// tempPath returns a new name for a temporary file in shard. Get, the go command and
-// its trimming ignore files with this suffix.
+// tempPath returns a new name for a temporary file in shard. Neither Go's readers nor
+// its trimming take a file with this suffix for theirs.
 func tempPath(shard string) string {
-	name := strconv.FormatUint(rand.Uint64()|1<<63, 16) // with this bit it always has 16 digits
+	name := strconv.FormatUint(rand.Uint64()|1<<63, 16) // the bit keeps all digits
 	return filepath.Join(shard, name+tempSuffix)
 }

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// PutBody stores the body of e as Put does, but writes no action file.
+// PutBody stores body as Put does, but writes no action file.
 func (d *Dir) PutBody(e Entry, body io.Reader) error {
 	err := checkRange(e)
 	if err == nil {
@@ -19,9 +19,10 @@ func (d *Dir) PutBody(e Entry, body io.Reader) error {
 	return nil
 }
 
-// Link makes path another name of e's body, in one step, and replaces a file that is
-// there. path lies outside the cache, but on its file system. If the file system has
-// no links, Link makes a copy. It checks the body's size, but not its hash.
+// Link makes path another name of e's body, in one step. It replaces what path named
+// before. The path lies outside of the cache, on the same file system. If the file
+// system has no links, Link makes a copy. It checks the size of the body, but not the
+// hash.
 func (d *Dir) Link(e Entry, path string) error {
 	body := d.bodyPath(e.Output)
 	info, err := os.Stat(body)
@@ -38,14 +39,14 @@ func (d *Dir) Link(e Entry, path string) error {
 	if err == nil {
 		err = exchange(temp, path)
 	}
-	_ = os.Remove(temp) // what is left after an error, or the file that path named before
+	_ = os.Remove(temp) // after an error, or what path named
 	if err != nil {
 		return fmt.Errorf("link the body of %s: %w", e.Action, err)
 	}
 	return nil
 }
 
-// copyTo copies e's body from the file at body to a new file at path.
+// copyTo copies the file at body, which holds e's body, to a new file at path.
 func (d *Dir) copyTo(path string, e Entry, body string) error {
 	from, err := os.Open(body)
 	if err != nil {

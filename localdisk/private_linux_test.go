@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestCheckPrivateByOwner tests directories of other users. Only root can make such
-// directories; for another user the test looks at root's own.
+// TestCheckPrivateByOwner looks at directories that belong to others. Root can give its
+// directories away; other users look at directories that root has.
 func TestCheckPrivateByOwner(t *testing.T) {
 	const other, team = 12345, 54321
 	if os.Geteuid() != 0 {

@@ -10,16 +10,16 @@ import (
 	"syscall"
 )
 
-// CheckPrivate returns an error if a user other than the effective user and root
-// owns the directory at path or can write to it. Then that user could change what
-// this user compiles, links and runs. The error is one line, and also says what
-// helps. A directory that does not exist is no error. If path is a link, its target
-// is checked.
+// CheckPrivate returns an error if the directory at path must not be trusted with what
+// is compiled, linked and run: somebody other than the effective user and root owns it
+// or can write to it. The error is one line, which also says what helps. A directory
+// that does not exist is fine. If path is a symbolic link, CheckPrivate looks at its
+// target.
 //
-// CheckPrivate checks only the directory's owner, group and mode. It does not check
-// the directories above it, the files in it, or access control lists. A caller that
-// wants to create the directory creates it first and then calls CheckPrivate, because
-// another user may create it between the two.
+// CheckPrivate looks only at the owner and the mode of that directory: not at the
+// directories above it, not at the files in it, and not at access control lists. A
+// caller that is about to create the directory creates it first and then calls
+// CheckPrivate, since somebody else may create it in between.
 func CheckPrivate(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,12 +38,12 @@ func CheckPrivate(path string) error {
 	return nil
 }
 
-// sharing says who, other than user and root, can write to a directory with that
-// mode, owner and group, and how to prevent it. It returns "" if nobody can.
+// sharing says who else than user and root can change a directory with that mode, owner
+// and group, and how to end that. It returns "" if nobody else can.
 //
-// It assumes that a group with a user's number has only that user as a member: most
-// systems make such a group for each user, and often a umask that lets it write.
-// The same goes for root's group.
+// If a group has the same number as the owner or as user, sharing takes it for a group
+// of that user alone: most systems make one for each user, often with a umask that lets
+// the group write. It takes root's group for root's alone, too.
 func sharing(mode fs.FileMode, owner, group, user uint32) string {
 	const groupWrite, otherWrite = 0o020, 0o002
 	switch {

@@ -20,7 +20,7 @@ func TestCheckPrivate(t *testing.T) {
 		mustDo(t, os.Chmod(path, mode))
 		return path
 	}
-	// Only on some systems a new directory belongs to the user's own group.
+	// The group of a new directory is the user's own on some systems only.
 	forGroup := "so that all of group"
 	info, err := os.Stat(dir(t, 0o700))
 	mustDo(t, err)
@@ -55,8 +55,7 @@ func TestCheckPrivate(t *testing.T) {
 	}
 }
 
-// expectPrivate checks that CheckPrivate accepts the directory, or that its error
-// contains want if that is not "".
+// expectPrivate checks that CheckPrivate returns nil, or an error that contains want.
 func expectPrivate(t *testing.T, path, want string) {
 	t.Helper()
 	err := CheckPrivate(path)
@@ -110,9 +109,8 @@ func TestSharing(t *testing.T) {
 	}
 }
 
-// TestUmask tests that only the user can write to new files and directories, and that
-// only the user can enter the directory of the tier, even if the umask would let
-// everybody.
+// TestUmask shows that only the user can write what is made, and only the user can
+// enter the tier, even if the umask lets everybody.
 func TestUmask(t *testing.T) {
 	old := syscall.Umask(0)
 	defer syscall.Umask(old)

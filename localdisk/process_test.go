@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// The test binary runs itself as other processes. If roleVariable is set, it plays that
-// role on the directory in dirVariable and exits.
+// The test binary starts itself as other processes. A process with roleVariable set
+// plays that role on the directory in dirVariable, and exits.
 const (
 	roleVariable = "LOCALDISK_TEST_ROLE"
 	dirVariable  = "LOCALDISK_TEST_DIR"
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// process returns a command that runs the test binary in role on d.
+// process returns a command that plays role on d.
 func process(t *testing.T, d *Dir, role string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -51,8 +51,8 @@ func process(t *testing.T, d *Dir, role string) *exec.Cmd {
 	return cmd
 }
 
-// variant returns one of the bodies that processes put under the n-th action, and its
-// entry. Actions share some of the bodies, and some bodies are empty.
+// variant returns one of the bodies that are put under the n-th action, and its entry.
+// Some actions share a body, and some bodies are empty.
 func variant(n, v int) (Entry, []byte) {
 	data := bytes.Repeat([]byte{byte(v)}, n%7*v*1000)
 	return numberedEntry(n, data), data
@@ -60,8 +60,8 @@ func variant(n, v int) (Entry, []byte) {
 
 const variants = 3
 
-// putAndGet puts and gets a few actions. All processes that run it use the same ones. Each
-// body that it gets must be whole and one of the variants.
+// putAndGet puts and gets a few actions, the same ones in every process that runs it.
+// Each body that it gets must be whole and one of the variants.
 func putAndGet(d *Dir, seed int) error {
 	for round := range 20 {
 		for n := range 20 {
@@ -110,13 +110,14 @@ func TestManyProcessesOnTheSameEntries(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// halfPut is the entry of the Put that putHalf does not finish.
+// halfPut is the entry whose put putHalf does not finish.
 func halfPut() (Entry, []byte) {
 	data := bytes.Repeat([]byte("body"), 1<<18)
 	return numberedEntry(1, data), data
 }
 
-// putHalf puts a body whose reader gives half of its bytes, prints a line and then waits.
+// putHalf begins to put a body, of which only half arrives. Then it prints a line and
+// waits.
 func putHalf(d *Dir) error {
 	e, data := halfPut()
 	wait := readerFunc(func([]byte) (int, error) {
@@ -132,7 +133,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// putForever puts new entries without end, and prints a line after each.
+// putForever puts one new entry after the other, and prints a line after each.
 func putForever(d *Dir) error {
 	data := make([]byte, 100_000)
 	for n := 0; ; n++ {
@@ -144,7 +145,7 @@ func putForever(d *Dir) error {
 	}
 }
 
-// killAfter starts cmd, and kills it when it has printed the given number of lines.
+// killAfter starts cmd and kills it after cmd has printed that many lines.
 func killAfter(t *testing.T, cmd *exec.Cmd, lines int) {
 	t.Helper()
 	out, err := cmd.StdoutPipe()

@@ -12,16 +12,15 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// ErrContent says that a body is not the one that its entry names: its SHA-256 or
-// its length differs.
+// ErrContent says that a body does not match its entry: the SHA-256 or the length
+// differs.
 var ErrContent = errors.New("body does not match its entry")
 
-// Put stores body and then e, and returns the path of the stored body. It reads
-// body to its end, but at most one byte more than e.Size. A later Put of the same
-// action replaces the entry. After an error the action still has the entry that it
-// had before, if any, and there is no temporary file; but the body may stay without
-// an entry until a trim. The error wraps ErrContent if body does not match e,
-// and otherwise the error of body or of the file system.
+// Put stores body and then e, and returns the path of the stored body. It reads body to
+// its end, or one byte past e.Size. A later Put of the same action wins. If Put fails,
+// the action keeps the entry that it had, if any, and no temporary file stays. The body
+// may stay without an entry, until it is trimmed. The error wraps ErrContent if the
+// body is at fault, and otherwise the error of body or of the file system.
 func (d *Dir) Put(e Entry, body io.Reader) (string, error) {
 	path := d.bodyPath(e.Output)
 	if err := d.put(e, path, body); err != nil {
@@ -45,9 +44,10 @@ func (d *Dir) put(e Entry, path string, body io.Reader) error {
 	})
 }
 
-// putBody stores body, also if a file with its name exists. That file may be damaged,
-// and to check it costs as much as to write it. An empty file can't be damaged, so
-// putBody keeps it: more than a quarter of all puts have the empty body.
+// putBody stores body, even if a file of its name exists: that file may be damaged, and
+// writing it again costs no more than reading it. The empty body is an exception, since
+// an empty file cannot be damaged. More than a quarter of all puts are of the empty
+// body.
 func (d *Dir) putBody(e Entry, path string, body io.Reader) error {
 	if e.Size == 0 && d.touchIntact(path, e) {
 		return d.copyBody(io.Discard, e, body)
@@ -58,15 +58,15 @@ func (d *Dir) putBody(e Entry, path string, body io.Reader) error {
 	})
 }
 
-// copyBody copies body to w and checks that it is the body of e.
+// copyBody copies body to w and checks that it matches e.
 func (d *Dir) copyBody(w io.Writer, e Entry, body io.Reader) error {
 	b := d.writers.Get().(*bodyWriter)
 	defer d.writers.Put(b)
 	return b.copy(w, e, body)
 }
 
-// touchIntact reports whether the file at path is the body of e. If so, it records
-// the use.
+// touchIntact reports whether the file at path holds the body of e. If it does,
+// touchIntact records the use.
 func (d *Dir) touchIntact(path string, e Entry) bool {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() != e.Size {
@@ -85,7 +85,7 @@ func (d *Dir) touchIntact(path string, e Entry) bool {
 	return !errors.Is(d.touch(path, info.ModTime()), os.ErrNotExist)
 }
 
-// bodyWriter copies bodies, one at a time. It is reused because of its buffer.
+// bodyWriter copies one body after another, with one buffer.
 type bodyWriter struct {
 	buf *bufio.Writer
 	sum hash.Hash
@@ -99,7 +99,7 @@ func (b *bodyWriter) copy(w io.Writer, e Entry, body io.Reader) error {
 	b.sum.Reset()
 	b.buf.Reset(io.MultiWriter(b.sum, w))
 	defer b.buf.Reset(nil)
-	// ReadFrom fills the buffer before it writes, even if body's reads are short.
+	// ReadFrom gathers whole buffers, even if each Read of body returns little.
 	n, err := b.buf.ReadFrom(io.LimitReader(body, e.Size+1))
 	if err == nil {
 		err = b.buf.Flush()

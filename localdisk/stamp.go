@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	ownFolder    = "larder" // for files that are not in the go command's format
+	ownFolder    = "larder" // holds what is not in Go's format
 	trimInterval = 24 * time.Hour
 )
 
 var errNotDue = errors.New("trimmed recently")
 
-// TrimDue reports whether the last trim of d was claimed more than a day ago. If so, it
-// claims the next one: only one of several processes gets true. The first call starts
-// the first day and returns false. TrimDue also returns false if there is no directory,
-// and, with the error, if it can't write the claim.
+// TrimDue reports whether d was not trimmed for a day. If so, it claims the trim: of
+// all processes that ask at the same time, only one is told true. The first call begins
+// the first day and returns false. TrimDue also returns false if the directory does not
+// exist, and, with an error, if it cannot write the claim.
 //
-// Go commands that use the directory trim it, too, by age. They have a stamp of their
-// own.
+// Go commands that use the directory trim it, too. They go by age, and keep a time
+// stamp of their own.
 func (d *Dir) TrimDue() (bool, error) {
 	folder := filepath.Join(d.root, ownFolder)
 	err := os.Mkdir(folder, 0o755)
@@ -37,7 +37,7 @@ func (d *Dir) TrimDue() (bool, error) {
 		return false, wrap("claim trim of", d, err)
 	}
 	path := filepath.Join(folder, "trim.txt")
-	// If Transform made the file, only the umask would keep others from writing to it.
+	// With a umask of 0, everybody could write the file that Transform makes.
 	if f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644); err == nil {
 		f.Close()
 	}
@@ -55,9 +55,9 @@ func (d *Dir) TrimDue() (bool, error) {
 	return err == nil && !first, wrap("claim trim of", d, err)
 }
 
-// trimmedRecently reports whether stamp, the contents of trim.txt, says that d was
-// trimmed within the last day. It ignores a stamp that is no number, or that lies so
-// far in the future that a difference between clocks does not explain it.
+// trimmedRecently reports whether stamp says that a trim began within the last day. It
+// ignores a stamp that is not a number. It also ignores one that lies in the future by
+// more than clocks differ.
 func trimmedRecently(stamp []byte, now time.Time) bool {
 	seconds, err := strconv.ParseInt(strings.TrimSpace(string(stamp)), 10, 64)
 	if err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/rogpeppe/go-internal/robustio"
 )
 
-// file is one file of the cache, as walk has found it.
+// file is one file of the cache.
 type file struct {
 	path  string
 	kind  kind
 	mtime time.Time
-	size  int64 // in bytes; for a directory, of the files in it
+	size  int64 // in bytes; of a directory: that of the files in it
 }
 
 type kind int
@@ -26,14 +26,14 @@ type kind int
 const (
 	otherFile kind = iota
 	actionFile
-	bodyFile // a directory if it is an executable that the go command has cached
+	bodyFile // a directory, where it is an executable that Go keeps
 	tempFile
 )
 
-// walk calls visit for each cache file and each temporary file of d, one after
-// another. It passes over other files, and everything outside the 256
-// subdirectories. A directory that does not exist has no files. walk goes on after
-// an error, and returns the first.
+// walk calls visit for every cache file and temporary file of d, one after the other.
+// It passes over everything else, such as what lies beside the 256 subdirectories. If d
+// does not exist, walk visits nothing. After an error it goes on; it returns the first
+// one.
 func (d *Dir) walk(visit func(file) error) error {
 	info, err := os.Stat(d.root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,8 @@ func (d *Dir) walk(visit func(file) error) error {
 
 func (d *Dir) walkShard(shard string, visit func(file) error) error {
 	dir := filepath.Join(d.root, shard)
-	// Read all names first: visit removes files, and that may disturb the reading.
+	// Read all names first: visit removes files, which may disturb the reading of a
+	// directory.
 	names, first := readNames(dir)
 	for _, name := range names {
 		k := kindOf(shard, name)
@@ -131,10 +132,10 @@ func look(path string, k kind) (file, error) {
 	return f, nil
 }
 
-// remove removes f, unless it has been used since cutoff or, on Windows, is open.
-// Another process may have given out a body after walk has looked at it. So remove
-// first renames a body, and then looks at its modification time again. A Get that
-// can't touch the body any more returns a miss.
+// remove removes f, unless f has been used since cutoff or, on Windows, is open.
+// Another process may have given out a body since the caller looked at it. So remove
+// first renames the body, and then looks at it again. Get takes an entry for a miss if
+// it cannot touch the body.
 func remove(f file, cutoff time.Time) (removed bool, err error) {
 	switch f.kind {
 	case actionFile:
@@ -157,8 +158,8 @@ func remove(f file, cutoff time.Time) (removed bool, err error) {
 	return err == nil, err
 }
 
-// putBack renames aside to path if it has been used since cutoff. If a put has
-// written path in the meantime, it has written the same bytes.
+// putBack renames aside to path if the body has been used since cutoff. A put may have
+// made a file at path meanwhile; that file has the same bytes.
 func putBack(aside, path string, cutoff time.Time) bool {
 	info, err := os.Lstat(aside)
 	if err != nil || info.ModTime().Before(cutoff) {

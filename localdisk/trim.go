@@ -12,35 +12,34 @@ import (
 // TrimPolicy says what Trim removes.
 type TrimPolicy struct {
 	// MaxAge is how long an unused file stays. It may stay up to an hour longer,
-	// because modification times are imprecise. 0: for ever.
+	// because modification times are that imprecise. 0: for ever.
 	MaxAge time.Duration
 
-	// MaxSize is how many bytes all files together may have. 0: no limit.
+	// MaxSize is how many bytes all files together may have. 0: any number.
 	MaxSize int64
 
-	// KeepSince protects all files that may have been used at that time or later.
-	// Zero: no file.
+	// KeepSince keeps every file that may have been used at that time or later. Zero:
+	// none.
 	KeepSince time.Time
 }
 
-// Trimmed says what Trim or Clean has removed. An entry has two files, but entries
-// may share a body.
+// Trimmed says what Trim or Clean did. An entry has two files; several entries may
+// share a body.
 type Trimmed struct {
 	Files     int   // removed
 	Bytes     int64 // removed
 	BytesLeft int64 // that remain in the cache
 }
 
-// Trim removes files that were not used for MaxAge. If the rest is larger than
-// MaxSize, it also removes the files whose last use is oldest. It also removes
-// temporary files that killed processes have left. Trim decides for each file by its
-// modification time. A use touches both files of an entry, so Trim mostly removes
-// both. If one of them stays for a while, it does no harm: it is a miss or an unused
-// body.
+// Trim removes the files that were unused for longer than policy.MaxAge. If the others
+// are still too large, it removes those that were used longest ago. It also removes
+// temporary files that killed processes left behind. Trim goes by the modification time
+// of each file. A use touches both files of an entry, so both mostly go at the same
+// time. If one stays, that is a miss or an unused body, which does no harm.
 //
-// Trim never removes a file that was used within the last hour. It reads all
-// directories, twice if MaxSize is exceeded, and keeps no list of all files in
-// memory. It goes on after an error, and returns the first.
+// Whatever policy says, a file that was used within the last hour stays. Trim reads all
+// directories, and a second time if the size is exceeded. It keeps no list of the
+// files. After an error it goes on; it returns the first one.
 func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 	now := d.now()
 	cutoff := earliest(now.Add(-Idle), usedSince(policy.KeepSince))
@@ -75,21 +74,21 @@ func (d *Dir) Trim(policy TrimPolicy) (Trimmed, error) {
 }
 
 // Clean removes all entries and temporary files, except those that may have been used
-// at keepSince or later. A zero keepSince protects none. Other files stay: README,
-// trim.txt, fuzz/, larder/. Clean goes on after an error, and returns the first.
+// at keepSince or later. A zero keepSince keeps none. Everything else in the directory
+// stays: README, trim.txt, fuzz/, larder/. After an error Clean goes on; it returns the
+// first one.
 func (d *Dir) Clean(keepSince time.Time) (Trimmed, error) {
 	trimmed, err := d.sweep(usedSince(keepSince), func(file) bool { return true })
 	return trimmed, wrap("clean", d, err)
 }
 
-// sweep removes the files for which chosen returns true, unless they were used at cutoff
-// or later.
-func (d *Dir) sweep(cutoff time.Time, chosen func(file) bool) (Trimmed, error) {
+// sweep removes the files that doom chooses, unless they were used at cutoff or later.
+func (d *Dir) sweep(cutoff time.Time, doom func(file) bool) (Trimmed, error) {
 	var t Trimmed
 	err := d.walk(func(f file) error {
 		var removed bool
 		var err error
-		if chosen(f) && f.mtime.Before(cutoff) {
+		if doom(f) && f.mtime.Before(cutoff) {
 			removed, err = remove(f, cutoff)
 		}
 		if removed {
@@ -103,8 +102,8 @@ func (d *Dir) sweep(cutoff time.Time, chosen func(file) bool) (Trimmed, error) {
 	return t, err
 }
 
-// usedSince returns the earliest modification time of a file that may have been used at
-// t or later. For the zero t it returns a time later than that of any file.
+// usedSince returns a modification time: a file with that time or a later one may have
+// been used at t or later. For the zero t it returns a time that no file has.
 func usedSince(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Unix(math.MaxInt32<<8, 0)
@@ -126,23 +125,23 @@ func wrap(op string, d *Dir, err error) error {
 	return fmt.Errorf("%s %s: %w", op, d.root, err)
 }
 
-// ages counts the bytes of files by the minute of the last use. There are few different
-// minutes, and modification times are less precise than that.
+// ages counts bytes by the minute of their last use. Minutes are few, and still finer
+// than modification times are precise.
 type ages map[int64]int64
 
 func minute(f file) int64 { return f.mtime.Unix() / 60 }
 
 func (a ages) add(f file) { a[minute(f)] += f.size }
 
-// selection chooses all files that were last used before a minute, and some of the
-// files that were last used in that minute.
+// selection chooses the files that were last used before a minute, and some of those
+// that were last used in that minute.
 type selection struct {
 	minute int64
-	bytes  int64 // how many bytes of that minute's files are still to be chosen
+	bytes  int64 // how many of that minute's to choose yet
 }
 
-// oldest returns a selection of the files that were counted whose use is oldest. They
-// have n bytes or slightly more. If all files have fewer bytes, it selects all.
+// oldest returns a selection of n bytes, or just over, of the files that a has counted.
+// If a has counted less, the selection is all of them.
 func (a ages) oldest(n int64) *selection {
 	for _, m := range slices.Sorted(maps.Keys(a)) {
 		if a[m] >= n {
@@ -153,7 +152,7 @@ func (a ages) oldest(n int64) *selection {
 	return &selection{minute: math.MaxInt64}
 }
 
-// take reports whether f is chosen. If it belongs to the last minute, take counts it.
+// take reports whether f is chosen.
 func (s *selection) take(f file) bool {
 	if m := minute(f); m != s.minute {
 		return m < s.minute

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// putAged puts an entry whose body has 1000 bytes, which differ for each n. It sets the
-// last use to age before now.
+// putAged puts an entry with a body of 1000 bytes, a different one for each n. It sets
+// the modification times so that the entry looks last used age ago.
 func putAged(t testing.TB, d *Dir, n int, age time.Duration) Entry {
 	t.Helper()
 	data := bytes.Repeat([]byte{byte(n)}, 1000)
@@ -26,9 +26,9 @@ func putAged(t testing.TB, d *Dir, n int, age time.Duration) Entry {
 
 func setAge(t testing.TB, age time.Duration, paths ...string) {
 	t.Helper()
-	modified := time.Now().Add(-age)
+	then := time.Now().Add(-age)
 	for _, path := range paths {
-		mustDo(t, os.Chtimes(path, modified, modified))
+		mustDo(t, os.Chtimes(path, then, then))
 	}
 }
 
@@ -91,9 +91,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimWithinAMinute tests that of many files that were last used in the same minute,
-// a trim removes only as many as it must. A restore installs thousands of files in a
-// minute.
+// TestTrimWithinAMinute trims thousands of files that were installed within one minute,
+// as restore does. Trim removes as many of these as it must, and not all.
 func TestTrimWithinAMinute(t *testing.T) {
 	d := New(t.TempDir())
 	for n := range 100 {
@@ -199,8 +198,8 @@ func TestCleanKeepsWhatSessionsUse(t *testing.T) {
 	}
 }
 
-// TestRemoveLooksAgain tests that a body stays if another process uses it after a sweep
-// has looked at it and before the sweep removes it.
+// TestRemoveLooksAgain shows that remove keeps a body that another process uses after
+// the sweep has looked at it.
 func TestRemoveLooksAgain(t *testing.T) {
 	d := New(t.TempDir())
 	e := putAged(t, d, 1, 72*time.Hour)
@@ -220,7 +219,7 @@ func TestRemoveLooksAgain(t *testing.T) {
 	wantTemps(t, d, 0)
 }
 
-// TestTrimAgainstGet tests that a body that Get gives out while a trim runs stays.
+// TestTrimAgainstGet shows that a body that Get gives out while a trim runs stays.
 func TestTrimAgainstGet(t *testing.T) {
 	d := New(t.TempDir())
 	const entries = 300
@@ -283,7 +282,7 @@ func TestTrimDue(t *testing.T) {
 	}
 }
 
-// usage returns the number of entries in d and the bytes of all its files.
+// usage counts the entries in d and the bytes of all its files.
 func usage(d *Dir) (entries int, bytes int64, err error) {
 	err = d.walk(func(f file) error {
 		if f.kind == actionFile {

@@ -11,24 +11,23 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// Idle is the age of a file's modification time from which on the file counts as unused.
-// The modification time may be up to an hour older than the last use, because neither
-// larder nor the go command records uses more often. So a file that was used within the
-// last hour never counts as unused. The next use of a file that counts as unused is
-// always recorded.
+// Idle is how old a file's modification time must be for the file to count as unused.
+// That time may be older than the last use by an hour, since neither larder nor the go
+// command records uses more often. So a file that was used within the last hour never
+// counts as unused, and the next use of one that does is recorded.
 const Idle = 2 * touchInterval
 
-// SetUsed records that action, which d has, was last used at t. It changes the
-// modification time of the action file, but not that of the body: other entries may
-// share the body, and a process that has its path may still read it.
+// SetUsed records that action, which d holds, was last used at t. It sets the
+// modification time of the action file only. Other entries may share the body, and
+// somebody who was given its path may still be reading it.
 func (d *Dir) SetUsed(action protocol.ActionID, t time.Time) error {
 	return os.Chtimes(d.actionPath(action), t, t)
 }
 
-// UsedSince returns the actions that may have been used at t or later, the earliest
-// use first. The recorded use of such an action is at most an hour before t. UsedSince
-// looks at every file of the directory. Get does not find all of these actions: some
-// are executables that the go command has cached.
+// UsedSince returns the actions that may have been used at t or later, the earliest use
+// first. These are the actions whose files have a modification time of an hour before t
+// or later. UsedSince looks at every file. It also returns actions for which Get finds
+// no entry, such as those of the go command's executables.
 func (d *Dir) UsedSince(t time.Time) ([]protocol.ActionID, error) {
 	type use struct {
 		action protocol.ActionID

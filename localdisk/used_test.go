@@ -36,7 +36,7 @@ func TestUsedSince(t *testing.T) {
 	want(ids[1], ids[3], ids[0], ids[2])
 	mustDo(t, d.SetUsed(ids[2], start.Add(-Idle)))
 	want(ids[1], ids[3], ids[0])
-	// The body may be in use: other entries share it.
+	// Other entries share the body and may be in use.
 	info, err := os.Stat(path)
 	mustDo(t, err)
 	if info.ModTime().Before(start.Add(-time.Minute)) {

@@ -31,8 +31,8 @@ const (
 	keepUnused = 30 * 24 * time.Hour
 )
 
-// binary returns the path of the server whose main package is pkg. It builds the server
-// if nobody has built this version on this machine before.
+// binary returns the path of the server whose main package is pkg. If nobody has built
+// this version on this machine before, it builds all servers.
 func binary(t testing.TB, pkg string) string {
 	t.Helper()
 	file, err := build(t.Context(), pkg)
@@ -51,9 +51,8 @@ func unavailable(t testing.TB, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// build is binary without a test. The test binaries of several packages may call it at
-// the same time. If they want the same server, one builds it and the others wait.
-// Different servers are built at the same time.
+// build is binary without a test. The first caller builds all servers at once, so that
+// each package that they share is compiled once. Callers in other processes wait for it.
 func build(ctx context.Context, pkg string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
@@ -62,6 +61,36 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	dir, err := versionDir(modules)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, path.Base(pkg))
+	if runtime.GOOS == "windows" {
+		file += ".exe"
+	}
+	if _, err := os.Stat(file); err == nil {
+		now := time.Now()
+		return file, os.Chtimes(dir, now, now) // it is in use
+	}
+
+	lock := flock.New(filepath.Join(dir, "lock"))
+	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
+		return "", err
+	}
+	defer lock.Close()
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	if err := buildAll(ctx, modules, dir); err != nil {
+		return "", err
+	}
+	return file, removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
+}
+
+// versionDir returns the folder for the servers of this version of modules, of Go and of
+// the platform, which it creates.
+func versionDir(modules string) (string, error) {
 	sum, err := os.ReadFile(filepath.Join(modules, "go.sum"))
 	if err != nil {
 		return "", err
@@ -70,42 +99,30 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		cache = os.TempDir()
 	}
-	version := sha256.Sum256(append(sum, runtime.Version()...))
+	version := sha256.Sum256(append(sum, runtime.Version()+runtime.GOOS+runtime.GOARCH...))
 	dir := filepath.Join(cache, "larder-testserver", fmt.Sprintf("%x", version[:8]))
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", err
-	}
+	return dir, os.MkdirAll(dir, 0o777)
+}
 
-	name := path.Base(pkg)
-	if runtime.GOOS == "windows" {
-		name += ".exe"
-	}
-	file := filepath.Join(dir, name)
-	if _, err := os.Stat(file); err == nil {
-		now := time.Now()
-		return file, os.Chtimes(dir, now, now) // it is in use
-	}
-
-	lock := flock.New(file + ".lock")
-	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
-		return "", err
-	}
-	defer lock.Close()
-	if _, err := os.Stat(file); err == nil {
-		return file, nil
-	}
-
-	// If the build is killed, it leaves a temporary file, but never half a server.
-	temp := filepath.Join(dir, "new-"+name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", modules, "-o", temp, pkg)
+// buildAll builds every tool of the module in modules and moves the binaries to dir. If it
+// is killed, it leaves a temporary folder, but never half a server. The caller has the lock.
+func buildAll(ctx context.Context, modules, dir string) error {
+	temp := filepath.Join(dir, "new")
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", modules, "-o", temp+string(filepath.Separator), "tool")
 	cmd.Env = cleanEnviron()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
+		return fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
 	}
-	if err := os.Rename(temp, file); err != nil {
-		return "", err
+	servers, err := os.ReadDir(temp)
+	if err != nil {
+		return err
 	}
-	return file, removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
+	for _, server := range servers {
+		if err := os.Rename(filepath.Join(temp, server.Name()), filepath.Join(dir, server.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Remove(temp)
 }
 
 // removeUnused removes the folders in folder that were last used before the given time.

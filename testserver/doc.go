@@ -5,9 +5,10 @@
 // server. The proxy is slow, silent or broken on demand.
 //
 // A separate module (modules/go.mod) pins the servers' versions, so larder's module does
-// not have their dependencies. The package builds a server when it is first used. It
-// keeps the binaries in the user's cache directory, in a folder whose name depends on the
-// module's go.sum and the version of Go. When it has built a server, it removes folders
+// not have their dependencies. The first test that needs a server builds all servers with
+// one go command; tests of other packages wait for it. The package keeps the binaries in
+// the user's cache directory, in a folder whose name depends on the module's go.sum, the
+// version of Go and the platform. When it has filled such a folder, it removes folders
 // that were not used for a month. To add a server, add a line to the module's tool
 // directive and a small file to this package.
 //
