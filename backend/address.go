@@ -9,12 +9,12 @@ import (
 	"strings"
 )
 
-// ParseURL parses the URL of a store for a driver's config: a scheme, a bucket
-// as host, a prefix as path, and as query the parameters that are named, each
-// at most once. Whatever else a URL may hold is an error that says what is
-// wrong and what is allowed. No error repeats a secret: neither what stands
-// before an @, nor the value of a parameter, nor anything of a URL that cannot
-// be parsed.
+// ParseURL parses the URL of a store for a driver's config. The URL has a
+// scheme, a bucket as its host, and a prefix as its path. Its query may have
+// the parameters in params, each at most once. A URL that has anything else is
+// an error, which says what is wrong and what is allowed. No error repeats a
+// secret: it quotes neither the text before an @, nor the value of a parameter,
+// nor any part of a URL that cannot be parsed.
 func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -56,8 +56,8 @@ func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
 	return u, query, nil
 }
 
-// hasBareParam reports whether a parameter has no equals sign. It may be a
-// secret that went astray, so it is not one to be named as unknown.
+// hasBareParam reports whether a parameter has no equals sign. Such a parameter
+// may be a misplaced secret, so an error must not name it.
 func hasBareParam(query string) bool {
 	for param := range strings.SplitSeq(query, "&") {
 		if param != "" && !strings.Contains(param, "=") {
@@ -74,14 +74,15 @@ func allowed(params []string) string {
 	return strings.Join(params, ", ")
 }
 
-// bucketName is what both S3 and GCS allow, and a little more, but for the
-// length: a repetition that counts to it takes longer to compile, at the start
-// of every session, than any other package takes to initialize.
+// bucketName matches the names that S3 and GCS allow, and some more. It does
+// not check the length. A regular expression that counts so far takes longer to
+// compile than any other package takes to initialize, in every session.
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]+[a-z0-9]$`)
 
 const maxBucketName = 222 // bytes
 
-// ParseBucket returns the bucket that u, from ParseURL, names as its host.
+// ParseBucket returns the bucket, which is the host of u. ParseURL has returned
+// u.
 func ParseBucket(u *url.URL) (string, error) {
 	switch {
 	case u.Host == "":
@@ -94,9 +95,9 @@ func ParseBucket(u *url.URL) (string, error) {
 	return u.Host, nil
 }
 
-// ParseEndpoint checks that a parameter's value is the URL of a server, as in
-// http://host:port, without a trailing slash in what it returns. An empty value
-// stays empty.
+// ParseEndpoint checks that value, which a parameter has, is the URL of a
+// server, such as http://host:port. It returns the URL without slashes at its
+// end. An empty value stays empty.
 func ParseEndpoint(value string) (string, error) {
 	if value == "" {
 		return "", nil

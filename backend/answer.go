@@ -10,28 +10,29 @@ import (
 	"sync/atomic"
 )
 
-// Bounds of what is read of an answer.
+// These limits say how many bytes of an answer are read.
 const (
-	// maxAnswer holds a page of a List: 1000 objects with keys of 1 KiB, of
-	// which XML and JSON make five or six where they escape every byte.
+	// maxAnswer has room for a page of a List: 1000 objects with keys of 1 KiB,
+	// each of whose bytes becomes five or six when XML or JSON escapes it.
 	maxAnswer = 8 << 20
 
-	// maxShortAnswer holds every other answer many times over. Clients quote
-	// errors whole, so it bounds what gets into a log, too.
+	// maxShortAnswer is many times the size of every other answer. Clients quote
+	// errors whole, so it also limits what gets into a log.
 	maxShortAnswer = 64 << 10
 )
 
 var errLongAnswer = errors.New("answer too long")
 
-// LimitAnswers bounds what is read of the answers that rt gets, for drivers.
-// Clients read all that a server sends: to decode it, to quote it in an error,
-// or only to throw it away so that the connection can be used again.
+// LimitAnswers returns a RoundTripper for drivers that limits how much a client
+// reads of the answers that rt gets. Clients read all that a server sends: they
+// decode it, quote it in an error, or discard it so that they can use the
+// connection again.
 //
-// An answer that is longer than anything that a store has to say is an error of
-// RoundTrip, since not every client tells of what it met while throwing away.
-// What is too long of an error (a status of 300 or more) is cut off: its status
-// says what matters. An object's body has no bound of its own, if the request
-// is one of [ExpectObject]; its reader knows how long it may be.
+// If an answer is longer than any answer that a store gives, RoundTrip returns
+// an error, because some clients don't report errors that they meet while they
+// discard. An error (a status of 300 or more) that is too long is cut off: its
+// status says what matters. An object's body has no limit, if the request's
+// context comes from [ExpectObject]: its reader knows how long it may be.
 func LimitAnswers(rt http.RoundTripper) http.RoundTripper { return limitedAnswers{rt} }
 
 type limitedAnswers struct{ next http.RoundTripper }
@@ -58,8 +59,8 @@ func (l limitedAnswers) RoundTrip(req *http.Request) (*http.Response, error) {
 	return readAnswer(res, maxShortAnswer)
 }
 
-// readAnswer reads the body of res beforehand. An error on the way is met again
-// by whoever reads that far.
+// readAnswer reads the body of res before the client does. If that fails, the
+// client gets the same bytes and then the same error.
 func readAnswer(res *http.Response, limit int64) (*http.Response, error) {
 	data, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	res.Body.Close()
@@ -85,19 +86,20 @@ func (r brokenReader) Read([]byte) (int, error) { return 0, r.err }
 type objectKey struct{}
 
 // ExpectObject returns a context for the request of a Get, whose answer is an
-// object's body. The driver calls take when its client has accepted the answer
-// and the body is about to be given out; until then it is bounded like others,
-// since a client that finds fault with a header throws away what follows.
+// object's body. The driver calls take when its client has accepted the answer,
+// before it gives the body out. Until then the body is limited to the size of a
+// short answer, because a client that rejects a header discards what follows it.
 func ExpectObject(ctx context.Context) (_ context.Context, take func()) {
 	taken := new(atomic.Bool)
 	return context.WithValue(ctx, objectKey{}, taken), func() { taken.Store(true) }
 }
 
-// objectAnswer is the answer to a request of ExpectObject.
+// objectAnswer is the body of an answer to a request whose context comes from
+// ExpectObject.
 type objectAnswer struct {
 	io.ReadCloser
 	taken *atomic.Bool
-	left  int64 // that may be read before it is taken
+	left  int64 // bytes that may still be read before the driver calls take
 }
 
 func (a *objectAnswer) Read(p []byte) (int, error) {

@@ -11,12 +11,12 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// TestLimitAnswers: what is read of a body by who reads all of it.
+// TestLimitAnswers tests how much of each kind of answer a client can read.
 func TestLimitAnswers(t *testing.T) {
 	const (
-		none  = iota // no request for an object
-		asked        // one whose answer is not taken
-		taken
+		none  = iota // the request is not one of ExpectObject
+		asked        // it is, and the driver has not called take
+		taken        // it is, and the driver has called take
 	)
 	const short, page, more = 64 << 10, 8 << 20, 9 << 20
 	broken := errors.New("connection broken")
@@ -26,9 +26,9 @@ func TestLimitAnswers(t *testing.T) {
 		code   int
 		object int
 		size   int64
-		end    error // of the body; nil: io.EOF
-		want   int64
-		err    string // "": none
+		end    error  // the error at the end of the body; nil: io.EOF
+		want   int64  // how many bytes can be read
+		err    string // part of the error; "": none
 	}{
 		{"page", "GET", 200, none, page, nil, page, ""},
 		{"page too long", "GET", 200, none, page + 1, nil, 0, "answer too long"},
@@ -99,7 +99,8 @@ func TestLimitAnswersPassesErrorsOn(t *testing.T) {
 	}
 }
 
-// answer is the way to a server that gives this one answer, and its body.
+// answer is a RoundTripper that always returns this one answer, and is also the
+// body of the answer.
 type answer struct {
 	code int // 0: none
 	io.Reader

@@ -8,61 +8,63 @@ import (
 	"iter"
 )
 
-// Errors by which callers decide what to do next. Drivers wrap them with the
-// operation and the key; everything else a driver returns is a fault of the
-// moment, worth another try.
+// By these errors callers decide what to do next. Drivers wrap them with the
+// operation and the key. Every other error of a driver is a fault that may pass,
+// so the caller may try again.
 var (
-	// ErrNotFound says that the key does not exist, and nothing else does.
+	// ErrNotFound says that there is no object under the key. Drivers return it
+	// in no other case.
 	ErrNotFound = errors.New("object not found")
 
-	// ErrConflict says that a conditional Put lost: the object is no longer,
-	// or not yet, what the condition demands.
+	// ErrConflict says that a conditional Put stored nothing, because the
+	// object is not in the state that the condition demands.
 	ErrConflict = errors.New("object changed by another writer")
 
-	// ErrDigest says that the store refused a Put because the bytes it got
-	// do not have the MD5 or the size that was announced.
+	// ErrDigest says that the store refused a Put, because its bytes do not
+	// have the MD5 or the size that the options say.
 	ErrDigest = errors.New("content does not match its digest")
 
-	// ErrDenied says that the store knows who is asking and refuses, or
-	// cannot find out: wrong credentials, missing permission, no such bucket.
-	// Trying again does not help.
+	// ErrDenied says that the store refuses the caller or does not know the
+	// caller: the credentials are wrong, a permission is missing, or there is
+	// no such bucket. Trying again does not help.
 	ErrDenied = errors.New("access denied")
 
 	// ErrReadOnly says that the store was opened for reading only.
 	ErrReadOnly = errors.New("store is read-only")
 )
 
-// Store is one remote object store: flat keys, whole objects. All methods may
-// be called from many goroutines at once, and all end early, with an error
-// that wraps context.Cause(ctx), when ctx is done.
+// Store is one remote object store. Its keys are flat, and it stores whole
+// objects. Many goroutines may call its methods at once. When ctx is done, a
+// method ends early, with an error that wraps context.Cause(ctx).
 type Store interface {
-	// Get opens the object under key, or the part of it that r names. A
-	// range that starts at or past the object's end gives an empty body or
-	// an error, one that ends past it gives what is there. The caller owns
-	// body and closes it, at any point; reading it ends with ctx.
+	// Get opens the object under key, or the part of it that r names. If r
+	// starts at or past the object's end, Get returns an empty body or an
+	// error; if only its end lies past the object's end, the body ends with
+	// the object. The caller closes body, also before it has read all. When
+	// ctx is done, reads of body fail.
 	Get(ctx context.Context, key string, r Range) (body io.ReadCloser, obj Object, err error)
 
-	// Put stores body under key, whole or not at all, replacing what was
-	// there. It reads body from its current position to the end, and may
-	// seek back there to try again; it never closes it and does not use it
-	// after returning.
+	// Put stores body under key, whole or not at all, and replaces an object
+	// that is there. It reads body from its current position to the end, and
+	// may seek back to that position to try again. It never closes body, and
+	// does not use it after it has returned.
 	Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error)
 
-	// Delete removes the object under key. Removing what is not there is no
-	// error.
+	// Delete removes the object under key. If there is none, that is no error.
 	Delete(ctx context.Context, key string) error
 
-	// List yields every object whose key begins with prefix, in no promised
-	// order, asking for further pages as it goes. An error is yielded once,
-	// last.
+	// List yields every object whose key begins with prefix, in any order. It
+	// requests a further page when the caller has had all objects of the one
+	// before. It yields at most one error, as the last element.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 
-	// Close releases connections. No other method may be running or follow.
+	// Close releases connections. The caller calls it when no other method
+	// runs, and calls no method after it.
 	Close() error
 }
 
-// Range is a part of an object in bytes. The zero Range is all of it; a Length
-// of 0 reaches to the end.
+// Range is a part of an object, in bytes. A Length of 0 means up to the object's
+// end, so the zero Range is the whole object.
 type Range struct {
 	Offset, Length int64
 }
@@ -70,20 +72,21 @@ type Range struct {
 // Object describes one stored object.
 type Object struct {
 	Key     string
-	Size    int64  // of the whole object, in bytes, also where a range was asked for
+	Size    int64  // of the whole object in bytes, also in the answer to a range
 	Version string // opaque; changes whenever the object does; for Condition.Version
 }
 
-// PutOptions say what the bytes of a Put are and when it may happen.
+// PutOptions describe the bytes of a Put, and say in which state of the key it
+// may store them.
 type PutOptions struct {
 	Size int64          // in bytes
-	MD5  [md5.Size]byte // the store must refuse other bytes, with ErrDigest
-	If   Condition      // otherwise ErrConflict
+	MD5  [md5.Size]byte // the store refuses other bytes with ErrDigest
+	If   Condition      // if it does not hold, Put fails with ErrConflict
 }
 
-// Condition limits a Put to a known state of the key. The zero Condition is
-// none; at most one field is set.
+// Condition limits a Put to a known state of the key. The zero Condition sets no
+// limit. At most one field is set.
 type Condition struct {
 	Absent  bool   // only if there is no object
-	Version string // only if the object is still this one
+	Version string // only if the object still has this version
 }

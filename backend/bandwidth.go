@@ -7,22 +7,23 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// bandwidthStep is how many bytes pass at a time.
+// bandwidthStep is how many bytes at most pass at a time.
 const bandwidthStep = 16 << 10
 
-// WithBandwidth lets at most perSecond bytes of bodies through in a second, each
-// way, for all requests together: to measure what a narrow link would cost.
+// WithBandwidth returns a store that lets at most perSecond bytes of bodies
+// through in a second, in each direction, for all requests together. It serves
+// to measure what a slow link would cost.
 func WithBandwidth(s Store, perSecond int64) Store {
 	limiter := func() *rate.Limiter { return rate.NewLimiter(rate.Limit(perSecond), bandwidthStep) }
-	return &narrow{Store: s, in: limiter(), out: limiter()}
+	return &throttled{Store: s, in: limiter(), out: limiter()}
 }
 
-type narrow struct {
+type throttled struct {
 	Store
 	in, out *rate.Limiter
 }
 
-func (s *narrow) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
+func (s *throttled) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
 	body, obj, err := s.Store.Get(ctx, key, r)
 	if err != nil {
 		return nil, Object{}, err
@@ -34,7 +35,7 @@ func (s *narrow) Get(ctx context.Context, key string, r Range) (io.ReadCloser, O
 	return slow, obj, nil
 }
 
-func (s *narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
+func (s *throttled) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
 	slow := struct {
 		io.Reader
 		io.Seeker
@@ -42,19 +43,19 @@ func (s *narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts P
 	return s.Store.Put(ctx, key, slow, opts)
 }
 
-// slowReader waits for its turn after each read.
+// slowReader waits after each read until the limiter lets its bytes pass.
 type slowReader struct {
-	ctx  context.Context
-	from io.Reader
-	turn *rate.Limiter
+	ctx     context.Context
+	source  io.Reader
+	limiter *rate.Limiter
 }
 
 func (r *slowReader) Read(p []byte) (int, error) {
-	n, err := r.from.Read(p[:min(len(p), bandwidthStep)])
-	if wait := r.turn.WaitN(r.ctx, n); wait != nil && err == nil {
+	n, err := r.source.Read(p[:min(len(p), bandwidthStep)])
+	if errWait := r.limiter.WaitN(r.ctx, n); errWait != nil && err == nil {
 		err = context.Cause(r.ctx)
 		if err == nil {
-			err = wait // the turn would come after the deadline
+			err = errWait // the wait would last until after the deadline
 		}
 	}
 	return n, err

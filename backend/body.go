@@ -6,17 +6,17 @@ import (
 	"io"
 )
 
-// observedBody tells a decorator what became of a Get after it returned.
+// observedBody tells a decorator how the body of a Get was read.
 type observedBody struct {
 	io.ReadCloser
-	n    int64
-	err  error
-	over bool
-	done func(n int64, err error)
+	n      int64
+	err    error
+	closed bool
+	done   func(n int64, err error)
 }
 
-// observe calls done once, when body is closed, with the bytes that were read
-// and the error other than io.EOF that ended them.
+// observe returns body, and calls done once, when it is closed, with the number of
+// bytes that were read and the first error other than io.EOF.
 func observe(body io.ReadCloser, done func(n int64, err error)) io.ReadCloser {
 	return &observedBody{ReadCloser: body, done: done}
 }
@@ -32,22 +32,22 @@ func (b *observedBody) Read(p []byte) (int, error) {
 
 func (b *observedBody) Close() error {
 	err := b.ReadCloser.Close()
-	if !b.over {
-		b.over = true
+	if !b.closed {
+		b.closed = true
 		b.done(b.n, b.err)
 	}
 	return err
 }
 
-// isAnswer reports whether err is what the store has to say to a request, not a
-// fault of the store or of the way there.
+// isAnswer reports whether err, which may be nil, is the store's answer to a
+// request, and not a fault of the store or of the network.
 func isAnswer(err error) bool {
 	return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) ||
 		errors.Is(err, ErrDigest) || errors.Is(err, ErrReadOnly)
 }
 
-// isFault reports whether err, of a request under ctx, speaks against the
-// store: it is no answer, and it was not the caller who gave up.
+// isFault reports whether err, from a request with ctx, is a fault of the store
+// or of the network: it is no answer, and the caller has not given up.
 func isFault(ctx context.Context, err error) bool {
 	return !isAnswer(err) && ctx.Err() == nil
 }

@@ -12,27 +12,28 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// ErrUnavailable says that a request was not sent because those before it
+// ErrUnavailable says that a request was not sent, because earlier requests
 // failed.
 var ErrUnavailable = errors.New("store unavailable")
 
 // Breaker says when [WithBreaker] stops asking a store.
 type Breaker struct {
 	// Faults is how many faults in a row open the circuit. ErrDenied opens it at
-	// once, since that will not get better.
+	// once, because the next request would be denied, too.
 	Faults int
 
-	// Cooldown is how long an open circuit refuses everything. Then it lets one
-	// request through, whose success closes the circuit again.
+	// Cooldown is how long an open circuit refuses all requests. Then it lets one
+	// request through. If that succeeds, the circuit closes again.
 	Cooldown time.Duration
 }
 
-// WithBreaker returns a store that stops asking s while s is broken: requests then fail
-// at once, with ErrUnavailable. Reading and writing have a circuit each, since
-// credentials that may only read are common.
+// WithBreaker returns a store that sends s no requests while s is broken: they fail at
+// once, with ErrUnavailable. Reading and writing have a circuit each, because
+// credentials that allow only reading are common.
 //
 // A fault is an error that is neither an answer, such as ErrNotFound or ErrConflict, nor
-// the end of the caller's context. A Get is judged when its body is closed.
+// the end of the caller's context. The result of a Get is known, and counted, when its
+// body is closed.
 func WithBreaker(s Store, b Breaker) Store {
 	return &guarded{s, newCircuit(b), newCircuit(b)}
 }
@@ -42,7 +43,7 @@ type guarded struct {
 	reads, writes *circuit
 }
 
-// circuit is a gobreaker that ErrDenied opens at once.
+// circuit is a circuit breaker that ErrDenied opens at once.
 type circuit struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
 
@@ -50,7 +51,8 @@ type circuit struct {
 	denied bool       // the result being reported is ErrDenied
 }
 
-// errGone stands for every result that says nothing about the store.
+// errGone stands for each result that says nothing about the store, because the
+// caller gave up.
 var errGone = errors.New("caller gone")
 
 func newCircuit(b Breaker) *circuit {
@@ -66,8 +68,8 @@ func newCircuit(b Breaker) *circuit {
 	return c
 }
 
-// allow asks for leave to send a request. The caller calls report once, with the
-// request's result.
+// allow returns an error if the request must not be sent. Otherwise the caller calls
+// report once, with the request's context and result.
 func (c *circuit) allow(op, key string) (report func(context.Context, error), err error) {
 	done, err := c.breaker.Allow()
 	if err != nil {

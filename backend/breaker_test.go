@@ -121,7 +121,7 @@ func TestBreakerDoesNotCountCallersThatLeave(t *testing.T) {
 		}
 	}
 
-	// They were neither faults nor successes: one more fault opens it.
+	// Those requests were neither faults nor successes: one more fault opens the circuit.
 	*fault = backendtest.Fault{Err: errFault}
 	get(t.Context(), s, "key")
 	if _, err := get(t.Context(), s, "key"); !errors.Is(err, backend.ErrUnavailable) {

@@ -7,17 +7,17 @@ import (
 	"sync/atomic"
 )
 
-// Counters counts what was asked of a store. The zero value is ready. Counters may be
-// read while requests run.
+// Counters counts the requests to a store and the bytes of their bodies. The zero value
+// is ready to use. All methods may be called while requests run.
 type Counters struct {
 	requests, bytesIn, bytesOut atomic.Int64
 }
 
-// Counts is what [Counters] stood at, at one moment.
+// Counts has the values that [Counters] had at one moment.
 type Counts struct {
-	Requests int64 // attempts; a List is one, however many pages it takes
-	BytesIn  int64 // read from bodies
-	BytesOut int64 // of bodies that were put
+	Requests int64 // attempts; a List is one, even if it takes several pages
+	BytesIn  int64 // bytes read from bodies
+	BytesOut int64 // bytes of bodies that were put
 }
 
 // Snapshot returns the counts so far.
@@ -25,8 +25,8 @@ func (c *Counters) Snapshot() Counts {
 	return Counts{c.requests.Load(), c.bytesIn.Load(), c.bytesOut.Load()}
 }
 
-// WithCounters returns a store that adds up in c what is asked of s. It counts a Get when
-// the request is sent, and the bytes when the body is closed.
+// WithCounters returns a store that counts in c the requests to s. It counts a Get when it
+// sends the request, and the bytes of the Get when the caller closes the body.
 func WithCounters(s Store, c *Counters) Store { return &counted{s, c} }
 
 type counted struct {

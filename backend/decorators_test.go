@@ -17,7 +17,7 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// all puts every decorator on s, in the order of the package's documentation.
+// all puts every decorator around s, in the order of the package's documentation.
 func all(s backend.Store, counters *backend.Counters, log func(backend.Record)) backend.Store {
 	s = backend.WithLatency(s, time.Microsecond)
 	s = backend.WithBandwidth(s, 1<<40)
@@ -30,7 +30,7 @@ func all(s backend.Store, counters *backend.Counters, log func(backend.Record)) 
 	return backend.WithPrefix(s, "/some/prefix/")
 }
 
-// TestDecoratedStoreIsAStore runs the suite of the drivers on all decorators.
+// TestDecoratedStoreIsAStore runs the drivers' suite on a store with all decorators.
 func TestDecoratedStoreIsAStore(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store {
 		return all(backendtest.Memory(), new(backend.Counters), func(backend.Record) {})

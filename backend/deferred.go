@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// deferred is a store that is opened at its first use.
+// deferred is a store that is opened when it is first used.
 type deferred struct {
 	open func(context.Context) (Store, error)
 
@@ -18,17 +18,19 @@ type deferred struct {
 	err    error
 }
 
-// Deferred returns a store that open opens at the first use, once. So a session that
-// never asks the store pays nothing. A request waits while the store is being opened, but
-// no longer than its own context allows. If open fails, every request fails with the same
-// error and ErrDenied: opening asks no network, so it would fail again.
+// Deferred returns a store that calls open once, when it is first used. So a session that
+// never uses the store does not spend the time to open it. A request waits while the store
+// is being opened, but no longer than its own context allows. If open fails, every request
+// fails with the same error and ErrDenied: opening does not use the network, so it would
+// fail again.
 func Deferred(open func(context.Context) (Store, error)) Store {
 	return &deferred{open: open, opened: make(chan struct{})}
 }
 
 func (d *deferred) get(ctx context.Context) (Store, error) {
 	d.once.Do(func() {
-		// All later requests use the store, so this one's context must not end it.
+		// Later requests use the store, too, so the end of this request's context must
+		// not end the opening.
 		ctx := context.WithoutCancel(ctx)
 		go func() {
 			defer close(d.opened)
@@ -81,8 +83,8 @@ func (d *deferred) List(ctx context.Context, prefix string) iter.Seq2[Object, er
 	}
 }
 
-// Close closes the store if it was ever opened. If the store is still being opened, Close
-// does not wait for that: the store is closed afterwards.
+// Close closes the store if it was opened. If the store is still being opened, Close
+// does not wait: a goroutine closes the store afterwards.
 func (d *deferred) Close() error {
 	d.once.Do(func() { close(d.opened) })
 	select {

@@ -10,7 +10,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// closeCounter is a store of which only Close and Delete are used.
+// closeCounter is a store of which tests use only Close and Delete.
 type closeCounter struct {
 	backend.Store
 	closed int

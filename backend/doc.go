@@ -1,28 +1,32 @@
-// Package backend defines what larder asks of an object store, and what it
-// adds to every one of them.
+// Package backend defines what larder needs from an object store, and has the
+// decorators that larder puts around each store.
 //
-// [Store] is the contract. Each driver (s3, gcs, dir) is a folder below; open
-// turns a URL into a Store; backendtest holds the one suite that all of them
-// pass. A driver does one attempt at one request and says truly what came of
-// it: SDKs' own retries are off, since a hidden second try turns the success
-// of a conditional Put into a conflict.
+// [Store] is the contract. Each driver (s3, gcs, dir) is a folder below this one.
+// Package open turns a URL into a Store. Package backendtest has the suite that
+// all drivers pass. A driver makes one attempt at each request and returns its
+// result. The SDKs' retries are off: if a conditional Put succeeds and a hidden
+// retry repeats it, the retry meets a conflict.
 //
-// What all stores share is a decorator: a constructor here that wraps a Store
-// and gives a Store. The order matters. From the driver outwards:
+// A decorator does what all stores need. Each is a function in this package that
+// takes a Store and returns a Store. Their order matters. From the driver
+// outwards it is:
 //
-//	WithPrefix    by the driver itself, with its URL's prefix: keys in errors are
-//	              whole, all others see them without it
-//	Lazy          opens the driver at the first request
-//	WithLatency   the network's own delay, for measurements
-//	WithBandwidth likewise its width
-//	WithLog       one record for each attempt
-//	WithCounters  likewise
-//	WithTimeout   so that waiting for a slot or for the next try is not silence
-//	WithBreaker   sees every attempt and the timeouts; those waiting for a slot
-//	              meet it when their turn comes, and fail at once if it is open
-//	WithLimit     so that a request that waits for its next try holds no slot
-//	WithRetry     stops at once when the breaker opens
-//	ReadOnly      refuses before anything else happens
+//	WithPrefix    adds the URL's prefix to keys. The driver calls it itself, so
+//	              errors have whole keys, and all others see keys without prefix.
+//	Deferred      opens the driver at the first request.
+//	WithLatency   adds the delay of a network, for measurements.
+//	WithBandwidth sets the bandwidth of a network, for measurements.
+//	WithLog       makes one record for each attempt.
+//	WithCounters  counts each attempt.
+//	WithTimeout   ends a request without progress. A request that waits for a
+//	              slot or for its next attempt is not here yet, so it can't time
+//	              out.
+//	WithBreaker   counts each attempt, timeouts too. A request that waited for a
+//	              slot fails here at once if the circuit is open.
+//	WithLimit     gives out slots. A request that waits for its next attempt
+//	              has none.
+//	WithRetry     tries again, but not when the circuit is open.
+//	ReadOnly      refuses what would write, before anything else happens.
 //
-// They are put together in one place, package cli.
+// Package cli puts them together.
 package backend

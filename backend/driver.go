@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// This file is for drivers: what the contract of Store asks of all of them.
+// This file has what all drivers need to fulfil the contract of Store.
 
-// Wrap returns err as a Store's method op returns it: with the operation and
-// the key, and with the cause of ctx in place of err once ctx is done, since
-// clients report a cancelled request in many ways. A nil err stays nil.
+// Wrap returns err as a Store's method op returns it: with the operation and the
+// key. If ctx is done, the cause of ctx takes the place of err, because clients
+// report a cancelled request in many ways. A nil err stays nil.
 func Wrap(ctx context.Context, op, key string, err error) error {
 	if err == nil {
 		return nil
@@ -23,8 +23,8 @@ func Wrap(ctx context.Context, op, key string, err error) error {
 	return fmt.Errorf("%s %s: %w", op, key, err)
 }
 
-// WrapAnswer is Wrap for an error of a client that speaks to a bucket. classify returns
-// the sentinel that the server's answer stands for, or nil for a fault.
+// WrapAnswer is Wrap for an error from a bucket's client. classify returns the error of
+// this package that the server's answer means, or nil for a fault.
 func WrapAnswer(ctx context.Context, op, key, bucket string, err error, classify func(error) error) error {
 	if err == nil {
 		return nil
@@ -35,7 +35,7 @@ func WrapAnswer(ctx context.Context, op, key, bucket string, err error, classify
 	return Wrap(ctx, op, key, err)
 }
 
-// Header returns r as an HTTP request's Range header, or "" for a whole object.
+// Header returns r as the Range header of an HTTP request, or "" for a whole object.
 func (r Range) Header() string {
 	switch {
 	case r.Length > 0:
@@ -46,8 +46,9 @@ func (r Range) Header() string {
 	return ""
 }
 
-// NewBody returns r as the body of Get(ctx, key): reading it ends with ctx,
-// and its errors are wrapped like those of Get.
+// NewBody returns r as the body of Get(ctx, key): its reads fail when ctx is done,
+// and its errors are wrapped as those of Get are. The caller closes it, which
+// closes r.
 func NewBody(ctx context.Context, key string, r io.ReadCloser) io.ReadCloser {
 	return &driverBody{r, ctx, key}
 }
@@ -69,18 +70,20 @@ func (b *driverBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Upload is the body of one Put on its way into a client library, which may
-// still be reading when it has already given the answer. It ends with ctx.
+// Upload is the body of one Put as a client library gets it. The library may
+// still read the body after it has returned the answer. Reads fail when the
+// context of NewUpload is done, and after Release. Upload's methods may be called
+// from several goroutines at once.
 type Upload struct {
-	ctx  context.Context
-	mu   sync.Mutex
-	body io.ReadSeeker
-	base int64 // where body stood
-	over bool
+	ctx      context.Context
+	mu       sync.Mutex
+	body     io.ReadSeeker
+	base     int64 // body's position at the beginning
+	released bool
 }
 
-// NewUpload checks that body has size bytes left, and otherwise fails with
-// ErrDigest. The caller calls Release before its Put returns.
+// NewUpload returns body as an Upload, or ErrDigest if body does not have exactly
+// size bytes left. The caller calls Release before its Put returns.
 func NewUpload(ctx context.Context, body io.ReadSeeker, size int64) (*Upload, error) {
 	base, err := body.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -99,13 +102,13 @@ func NewUpload(ctx context.Context, body io.ReadSeeker, size int64) (*Upload, er
 	return &Upload{ctx: ctx, body: body, base: base}, nil
 }
 
-var errUploadOver = errors.New("body of a put that is over")
+var errReleased = errors.New("body of a put that is over")
 
 func (u *Upload) Read(p []byte) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.over {
-		return 0, errUploadOver
+	if u.released {
+		return 0, errReleased
 	}
 	if u.ctx.Err() != nil {
 		return 0, context.Cause(u.ctx)
@@ -113,12 +116,13 @@ func (u *Upload) Read(p []byte) (int, error) {
 	return u.body.Read(p)
 }
 
-// Seek is relative to where the body stood at the beginning.
+// Seek does what io.Seeker says. Offset 0 is the position that the body had at
+// the beginning.
 func (u *Upload) Seek(offset int64, whence int) (int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.over {
-		return 0, errUploadOver
+	if u.released {
+		return 0, errReleased
 	}
 	if whence == io.SeekStart {
 		offset += u.base
@@ -127,16 +131,17 @@ func (u *Upload) Seek(offset int64, whence int) (int64, error) {
 	return n - u.base, err
 }
 
-// Release waits for a Read that is under way and lets no other begin.
+// Release waits for a Read or a Seek that is under way, and makes all later ones
+// fail.
 func (u *Upload) Release() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.over = true
+	u.released = true
 }
 
-// CheckContentRange checks that an HTTP answer's Content-Range header is the
-// part that r asked for, and returns the whole object's size. Some servers
-// ignore ranges and send everything.
+// CheckContentRange checks that the Content-Range header of an HTTP answer names a
+// part that begins where r does, and returns the whole object's size in bytes. Some
+// servers ignore ranges and send the whole object.
 func CheckContentRange(header string, r Range) (size int64, err error) {
 	var first, last int64
 	if _, err := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &size); err != nil || first != r.Offset {

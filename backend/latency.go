@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// WithLatency waits d before each request, to measure what a distant store
-// would cost. A List waits once.
+// WithLatency returns a store that waits d before each request to s. A List waits
+// once. It serves to measure what a distant store would cost.
 func WithLatency(s Store, d time.Duration) Store { return &delayed{s, d} }
 
 type delayed struct {
@@ -55,7 +55,7 @@ func (s *delayed) List(ctx context.Context, prefix string) iter.Seq2[Object, err
 	}
 }
 
-// sleep waits d, or until ctx is done and then returns its cause.
+// sleep waits d and returns nil. If ctx is done before, it returns the cause of ctx.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

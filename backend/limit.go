@@ -8,9 +8,11 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// WithLimit sends at most n requests to s at once; others wait for their turn,
-// in order, or until their context is done. A Get counts until its body is
-// closed. A List counts while it asks, not while its caller looks at what came.
+// WithLimit returns a store that sends at most n requests to s at once. Further
+// requests wait, and are sent in the order in which they came; a request fails
+// when its context is done. A Get occupies a slot until its body is closed. A List
+// occupies one while it waits for the next object, but not while its caller
+// handles an object.
 func WithLimit(s Store, n int) Store {
 	return &limited{s, semaphore.NewWeighted(int64(n))}
 }

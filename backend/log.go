@@ -10,25 +10,24 @@ import (
 	"time"
 )
 
-// Record describes one request that has ended: a Get when its body was closed.
+// Record describes one request that has ended. A Get ends when its body is closed.
 type Record struct {
 	Op       string // get, put, delete, list
 	Key      string // for a list, its prefix
 	Range    Range
 	If       Condition
 	Err      error
-	Bytes    int64 // read or put; for a list, objects
+	Bytes    int64 // bytes read or put; for a list, the number of objects
 	Duration time.Duration
 }
 
-// String returns the request as one line that depends on nothing but what was
-// asked and answered, so that the requests of a test can be compared with
-// those expected:
+// String returns the request as one line, without its duration. The line depends
+// only on the request and the answer, so a test can compare it with a literal:
 //
 //	get v1/main/a/5d/5d41402a… 4096+1024: ok, 1024
 //	put v1/main/m/profile if absent: conflict
 //
-// The parts of a key that are longer than 16 characters are cut to 8.
+// A part of a key that is longer than 16 bytes is cut to 8.
 func (r Record) String() string {
 	var b strings.Builder
 	b.WriteString(r.Op + " " + shortKey(r.Key))
@@ -85,8 +84,8 @@ func outcome(err error) string {
 	return "failed"
 }
 
-// WithLog calls log for each request to s that has ended, possibly from many
-// goroutines at once.
+// WithLog returns a store that calls log when a request to s has ended. It may call
+// log from many goroutines at once.
 func WithLog(s Store, log func(Record)) Store { return &logged{s, log} }
 
 type logged struct {

@@ -7,8 +7,9 @@ import (
 	"strings"
 )
 
-// WithPrefix returns the part of s under prefix, in which keys lack it. A
-// slash is put between prefix and key; slashes around prefix are ignored.
+// WithPrefix returns the part of s under prefix, as a store whose keys do not have
+// the prefix. A slash separates the prefix from the key. Slashes at either end of
+// prefix are ignored.
 func WithPrefix(s Store, prefix string) Store {
 	prefix = strings.Trim(prefix, "/")
 	if prefix == "" {

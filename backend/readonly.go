@@ -6,7 +6,8 @@ import (
 	"io"
 )
 
-// ReadOnly refuses, with ErrReadOnly, everything that would change s.
+// ReadOnly returns a store that reads from s, and refuses Put and Delete with
+// ErrReadOnly.
 func ReadOnly(s Store) Store { return readOnly{s} }
 
 type readOnly struct{ Store }

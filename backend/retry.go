@@ -11,20 +11,22 @@ import (
 	"time"
 )
 
-// WithRetry tries a request to s again, up to so many attempts in all, when it
-// met a fault of the moment. Before the second attempt it waits between half
-// of backoff and all of it, and twice as long before each one after that.
+// WithRetry returns a store that tries a request to s again after a fault that may
+// pass. It makes at most the given number of attempts. Before the second attempt it
+// waits between half of backoff and all of it, and before each further attempt twice
+// as long as before the previous one.
 //
-// A Get is tried again until its body is handed out, a List until its first
-// object is; a fault after that is the caller's to see. A Put's body is sent
-// from where it began.
+// It tries a Get again only until it has returned the body, and a List only until it
+// has yielded the first object. The caller sees a fault that comes later. Each
+// attempt at a Put sends the body from the position that it had at the beginning.
 //
-// A conditional Put whose first attempt failed may still have been carried
-// out, and then the second meets its own success as a conflict. So a conflict
-// after a fault is looked into: if the object is what was to be put, the Put
-// has succeeded, and if that cannot be found out it returns the fault. Two
-// writers of the same bytes can thus both be told that they won; who needs to
-// know the winner puts something of their own in the bytes.
+// If an attempt at a conditional Put fails, the store may have carried it out all
+// the same. Then the next attempt meets a conflict with the first. So after a fault
+// and then a conflict WithRetry reads the object. If the object is the one that the
+// caller puts, the Put has succeeded. If the object can't be read, the Put returns the
+// fault. So two writers of the same bytes may both be told that they succeeded. A
+// caller that must know which writer succeeded puts bytes that differ from those of
+// all other writers.
 func WithRetry(s Store, attempts int, backoff time.Duration) Store {
 	return &retried{s, attempts, backoff}
 }
@@ -35,8 +37,8 @@ type retried struct {
 	backoff  time.Duration
 }
 
-// do calls try until it succeeds or trying again is of no use, and returns its
-// last error.
+// do calls try until it succeeds or until another attempt would not help, and
+// returns its last error.
 func (s *retried) do(ctx context.Context, try func() error) error {
 	backoff := s.backoff
 	for attempt := 1; ; attempt++ {
@@ -82,8 +84,9 @@ func (s *retried) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 	return obj, err
 }
 
-// settle decides what a conflict means after a fault of the same Put: success,
-// the conflict, or still the fault.
+// settle decides what a conflict means after a fault of the same Put. It returns
+// nil and sets obj if the Put has succeeded; otherwise it returns the conflict or
+// the fault.
 func (s *retried) settle(ctx context.Context, key string, opts PutOptions, fault, conflict error, obj *Object) error {
 	body, found, err := s.Store.Get(ctx, key, Range{})
 	if errors.Is(err, ErrNotFound) {

@@ -15,8 +15,8 @@ import (
 
 var errFault = errors.New("fault of the moment")
 
-// failing returns a store that meets the faults one after the other, one a
-// request, and none after that.
+// failing returns a store whose first requests meet the given faults, one each, and
+// whose later requests meet none.
 func failing(s backend.Store, faults ...backendtest.Fault) backend.Store {
 	return backendtest.Faulty(s, func(op, key string) backendtest.Fault {
 		if len(faults) == 0 {
@@ -40,7 +40,7 @@ func TestRetryOvercomesFaults(t *testing.T) {
 				if err := request(t.Context(), s); err != nil {
 					t.Error(err)
 				}
-				// Half to all of 1 s, then half to all of 2 s.
+				// The first wait is from 0.5 s to 1 s, the second from 1 s to 2 s.
 				if took := time.Since(start); took < 1500*time.Millisecond || took > 3*time.Second {
 					t.Errorf("took %v", took)
 				}
@@ -116,7 +116,7 @@ func TestRetryLeavesABodyToItsReader(t *testing.T) {
 	}
 }
 
-// halfReader reads half of a Put's body, then fails, the first time.
+// halfReader is a store whose first Put reads half of the body and then fails.
 type halfReader struct {
 	backend.Store
 	failed bool

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// ErrTimeout says that a request made no progress for as long as WithTimeout
+// ErrTimeout says that a request made no progress for the time that WithTimeout
 // allows.
 var ErrTimeout = errors.New("no progress in time")
 
-// WithTimeout cancels a request to s that makes no progress for d, with
-// ErrTimeout. Progress is the answer's beginning, each Read of a Get's body
-// that returns bytes, each Read of a Put's body by the driver, and each object
-// of a List. What the caller does between two Reads, or between two objects,
-// takes none of the time. A large request that moves is never too late.
+// WithTimeout returns a store that cancels a request to s, with ErrTimeout, if it
+// makes no progress for d. Progress is the beginning of the answer, each Read of a
+// Get's body that returns bytes, each Read of a Put's body by the driver, and each
+// object of a List. The time between two Reads, or between two objects, does not
+// count. A request that makes progress is never cancelled, however long it takes.
 func WithTimeout(s Store, d time.Duration) Store { return &timed{s, d} }
 
 type timed struct {
@@ -25,15 +25,16 @@ type timed struct {
 	limit time.Duration
 }
 
-// watch cancels a context when nobody has reported progress for its limit.
+// watch cancels a context when no progress has been reported for its limit.
 type watch struct {
 	*time.Timer
 	limit  time.Duration
 	cancel context.CancelCauseFunc
 }
 
-// start returns a context that ends limit from now unless the watch is stopped
-// or restarted with progress. The caller ends it with cancel.
+// start returns a context and its watch. The context ends after the limit, unless
+// the caller stops the watch or calls its method progress before. The caller calls
+// end when the request is over.
 func (s *timed) start(ctx context.Context) (context.Context, watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(s.limit, func() {

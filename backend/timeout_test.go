@@ -13,8 +13,8 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// faulty returns a store in memory that holds "data" under "key", and whose
-// requests after that meet fault.
+// faulty returns a store in memory that has "data" under "key". All later requests
+// meet fault.
 func faulty(t *testing.T, fault backendtest.Fault) backend.Store {
 	t.Helper()
 	s := backendtest.Memory()
@@ -22,7 +22,7 @@ func faulty(t *testing.T, fault backendtest.Fault) backend.Store {
 	return backendtest.Faulty(s, func(op, key string) backendtest.Fault { return fault })
 }
 
-// get reads what s has under key to its end.
+// get returns the whole object that s has under key.
 func get(ctx context.Context, s backend.Store, key string) ([]byte, error) {
 	body, _, err := s.Get(ctx, key, backend.Range{})
 	if err != nil {
@@ -46,7 +46,7 @@ func put(ctx context.Context, s backend.Store, key, data string) error {
 	return err
 }
 
-// requests are one of each kind.
+// requests has a function for each kind of request, which sends one.
 var requests = map[string]func(context.Context, backend.Store) error{
 	"get":    func(ctx context.Context, s backend.Store) error { _, err := get(ctx, s, "key"); return err },
 	"put":    func(ctx context.Context, s backend.Store) error { return put(ctx, s, "new", "data") },
@@ -94,7 +94,7 @@ func TestTimeoutLeavesWhatMovesAlone(t *testing.T) {
 	}
 }
 
-// slow takes its time for every byte, on the way in as on the way out.
+// slow waits before each byte that it reads or writes.
 type slow struct {
 	backend.Store
 	pause time.Duration

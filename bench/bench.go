@@ -17,32 +17,32 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// Config says what is measured, and with what.
+// Config says what Run measures, and how.
 type Config struct {
 	Command []string // the go command and its arguments
-	Environ []string // for Command, and for larder as its helper
-	Helper  string   // larder's path
+	Environ []string // environment of Command, and of larder as its helper
+	Helper  string   // path of larder
 
-	Remote string // URL of a store that Run has for itself, and empties; "": a directory
+	Remote string // URL of a store that nobody else uses, and that Run empties; "": a directory
 	Open   func(url string, counters *backend.Counters) backend.Store
 
-	// Restore brings what the manifest in store, which is at url, names to
-	// the local tier in dir.
+	// Restore brings the entries that the manifest in store names to the
+	// local tier in dir. url is the URL of store.
 	Restore func(ctx context.Context, dir, url string, store backend.Store) error
 
 	Edit   string // absolute path of a file to change; "": none
-	Repeat int
+	Repeat int    // how often each scenario is run
 
-	Begin func(what string, done, total int) // is told of each of so many runs
-	Warn  func(string)                       // is told what the helper complains of, once
+	Begin func(what string, done, total int) // called before each run; done of total runs have ended
+	Warn  func(string)                       // called with each line of the helper's warnings, once
 }
 
-// ErrNotBuilt says that the file to edit makes no difference to the build.
+// ErrNotBuilt says that the file to edit is not part of the build.
 var ErrNotBuilt = errors.New("is not part of the build")
 
-// Run runs each scenario so often and returns the medians. When it returns,
-// every process that it started has ended, and all that they wrote is gone. If
-// ctx ends before, the error wraps its cause.
+// Run runs each scenario cfg.Repeat times and returns the medians. When it returns,
+// every process that it started has ended, and all files and objects that they wrote
+// are removed. If ctx ends before, the error wraps its cause.
 func Run(ctx context.Context, cfg Config) (results []Result, err error) {
 	root, err := os.MkdirTemp("", "larder-bench-")
 	if err != nil {
@@ -66,27 +66,28 @@ func Run(ctx context.Context, cfg Config) (results []Result, err error) {
 	return summarize(scenarios, samples), nil
 }
 
-// bench is one run of everything.
+// bench is one call of Run.
 type bench struct {
 	Config
 	root    string   // temporary folder
-	goFlags string   // GOFLAGS, wherever they are set
-	goEnv   []string // what keeps the go command to its own cache
+	goFlags string   // GOFLAGS in effect
+	goEnv   []string // variables with which the go command uses its own cache
 	warned  map[string]bool
 }
 
-// round is one run of each scenario, with a remote that is empty at first.
+// round is one run of each scenario. Its remote is empty at the beginning.
 type round struct {
 	*bench
 	dir    string
 	remote string
-	native string   // the go command's cache
-	local  string   // larder's, likewise warm after its first use
-	edit   []string // environment of a build of the edited file; nil where it is not
-	spent  []string // folders that were fresh
+	native string   // folder of the go command's cache, which is warm after its first use
+	local  string   // folder of larder's local tier, which is warm after its first use
+	edit   []string // variables for a build of the edited file; nil before those builds
+	used   []string // the folders that fresh has returned
 }
 
-// round adds a sample to those of each scenario; begin is told which is next.
+// round runs each scenario once and adds a sample to each scenario's. It calls begin
+// with the index of the next scenario.
 func (b *bench) round(ctx context.Context, name string, scenarios []scenario, samples [][]sample, begin func(int)) (err error) {
 	r := &round{bench: b, dir: filepath.Join(b.root, name)}
 	r.native, r.local = filepath.Join(r.dir, "native"), filepath.Join(r.dir, "larder")
@@ -94,7 +95,7 @@ func (b *bench) round(ctx context.Context, name string, scenarios []scenario, sa
 		return err
 	}
 	defer func() {
-		// The processes of this round must not write any more.
+		// settle first: the processes of this round must not write any more.
 		err = errors.Join(err, r.settle(), b.clear(r.remote), removeAll(r.dir))
 	}()
 	for i, sc := range scenarios {
@@ -113,12 +114,12 @@ func (b *bench) round(ctx context.Context, name string, scenarios []scenario, sa
 	return nil
 }
 
-// fresh returns a folder for the scenario under way. It stays until the round ends:
-// where many files have just been removed, some file systems take many times as long
-// to make others.
+// fresh returns the path of a new folder for the current scenario. The folder stays until
+// the round ends, because after many files were removed some file systems take many
+// times as long to create files.
 func (r *round) fresh() string {
-	dir := filepath.Join(r.dir, fmt.Sprintf("fresh-%d", len(r.spent)))
-	r.spent = append(r.spent, dir)
+	dir := filepath.Join(r.dir, fmt.Sprintf("fresh-%d", len(r.used)))
+	r.used = append(r.used, dir)
 	return dir
 }
 
@@ -135,24 +136,24 @@ func (b *bench) remoteOf(round string) (string, error) {
 	return (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(path, "/")}).String(), nil
 }
 
-// clearing is how long the removal of what a round left in the remote may take,
-// and how many requests do it.
+// clearLimit is how long clear may take, and clearRequests is how many requests it sends
+// at once.
 const (
-	clearing         = 5 * time.Minute
-	clearingRequests = 32
+	clearLimit    = 5 * time.Minute
+	clearRequests = 32
 )
 
-// clear removes everything from the remote at url, also after an interrupt.
+// clear removes all objects from the remote at url, also after an interrupt.
 func (b *bench) clear(url string) error {
 	if b.Remote == "" {
-		return nil // it goes with the temporary folder
+		return nil // the remote is removed with the temporary folder
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), clearing)
+	ctx, cancel := context.WithTimeout(context.Background(), clearLimit)
 	defer cancel()
 	store := b.Open(url, new(backend.Counters))
 	defer store.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(clearingRequests)
+	group.SetLimit(clearRequests)
 	var errList error
 	for obj, err := range store.List(ctx, "") {
 		if err != nil {

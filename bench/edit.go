@@ -11,15 +11,14 @@ import (
 	"strings"
 )
 
-// change returns Go source that changes what the package exports, and nothing
-// that it does.
+// change returns Go source that changes what a package exports, but not what it does.
 func change() string {
 	text := rand.Text()
 	return fmt.Sprintf("\nvar LarderBench%s = %q\n", text, text)
 }
 
-// overlay writes the file to edit, with more at its end, to dir, and returns
-// the environment in which the go command takes it for the original.
+// overlay writes a copy of the file to edit, with more at its end, to dir. It returns the
+// variables with which the go command reads the copy in place of the original.
 func (b *bench) overlay(dir, more string) ([]string, error) {
 	source, err := os.ReadFile(b.Edit)
 	if err != nil {
@@ -48,8 +47,8 @@ func (b *bench) overlay(dir, more string) ([]string, error) {
 	return []string{"GOFLAGS=" + strings.TrimSpace(b.goFlags+" "+flag)}, nil
 }
 
-// checkEdit finds out whether the file to edit is part of the build: then the
-// build fails where the file does not compile.
+// checkEdit returns ErrNotBuilt if the file to edit is not part of the build. It builds
+// with a copy that does not compile: if the file is part of the build, the build fails.
 func (b *bench) checkEdit(ctx context.Context) error {
 	const undefined = "larderBenchIsNowhereDefined"
 	dir := filepath.Join(b.root, "check")

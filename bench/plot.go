@@ -19,8 +19,8 @@ const (
 	labelsHeight = 60
 )
 
-// Plot writes the report as a bar chart, in SVG. The builds from nothing stand in
-// its title: as bars they would leave no room for the others.
+// Plot writes the report as a bar chart, in SVG. It puts the builds that begin with empty
+// caches into the title, because their bars would leave no room for the others.
 func (r *Report) Plot(w io.Writer) error {
 	var bars []chart.Value
 	longest := 0.0
@@ -51,7 +51,7 @@ func (r *Report) Plot(w io.Writer) error {
 		BarWidth:   barWidth,
 		BarSpacing: barSpacing,
 		XAxis:      chart.Style{FontSize: 8, TextWrap: chart.TextWrapWord},
-		YAxis: chart.YAxis{ // the labels say it
+		YAxis: chart.YAxis{ // hidden, because the labels have the numbers
 			Style: chart.Hidden(),
 			Range: &chart.ContinuousRange{Max: longest},
 		},

@@ -10,7 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// Report is what was measured, for people and for programs.
+// Report has the results of one benchmark, for people and for programs.
 type Report struct {
 	Command   string        `json:"command"`
 	Remote    string        `json:"remote"` // for people to read
@@ -20,24 +20,26 @@ type Report struct {
 	Results   []Result      `json:"results"`
 }
 
-// Result is what the runs of one scenario took, in medians.
+// Result has the measurements of one scenario. Each number but those of Runs is a
+// median, or computed from medians.
 type Result struct {
 	Scenario     string          `json:"scenario"`
 	Median       time.Duration   `json:"median_ns"`
 	Runs         []time.Duration `json:"runs_ns"`
-	ToNativeWarm float64         `json:"to_native_warm"` // times that build's
-	ToNoCache    float64         `json:"to_no_cache"`
+	ToNativeWarm float64         `json:"to_native_warm"` // Median divided by that of the scenario "native warm"
+	ToNoCache    float64         `json:"to_no_cache"`    // Median divided by that of the build without a cache
 	Requests     int64           `json:"requests"`
 	BytesIn      int64           `json:"bytes_in"`
 	BytesOut     int64           `json:"bytes_out"`
 }
 
-// summarize returns a result for each scenario, from its samples.
+// summarize returns a result for each scenario. samples has each scenario's samples, in
+// the same order.
 func summarize(scenarios []scenario, samples [][]sample) []Result {
 	results := make([]Result, len(scenarios))
 	var warm, cold time.Duration
 	for i, sc := range scenarios {
-		of := func(value func(sample) int64) (values []int64) {
+		each := func(value func(sample) int64) (values []int64) {
 			for _, s := range samples[i] {
 				values = append(values, value(s))
 			}
@@ -45,9 +47,9 @@ func summarize(scenarios []scenario, samples [][]sample) []Result {
 		}
 		r := Result{
 			Scenario: sc.name,
-			Requests: median(of(func(s sample) int64 { return s.Requests })),
-			BytesIn:  median(of(func(s sample) int64 { return s.BytesIn })),
-			BytesOut: median(of(func(s sample) int64 { return s.BytesOut })),
+			Requests: median(each(func(s sample) int64 { return s.Requests })),
+			BytesIn:  median(each(func(s sample) int64 { return s.BytesIn })),
+			BytesOut: median(each(func(s sample) int64 { return s.BytesOut })),
 		}
 		for _, s := range samples[i] {
 			r.Runs = append(r.Runs, s.took)
@@ -69,7 +71,7 @@ func summarize(scenarios []scenario, samples [][]sample) []Result {
 	return results
 }
 
-// median returns the value in the middle, or between the two there.
+// median returns the value in the middle, or the mean of the two in the middle.
 func median[T ~int64](values []T) T {
 	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
@@ -93,7 +95,7 @@ func (r *Report) String() string {
 		row(result.Scenario, seconds(result.Median), times(result.ToNativeWarm), percent(result.ToNoCache),
 			fmt.Sprint(result.Requests), humanize.IBytes(uint64(result.BytesIn)), humanize.IBytes(uint64(result.BytesOut)))
 	}
-	_ = w.Flush() // a strings.Builder takes everything
+	_ = w.Flush() // writes to a strings.Builder don't fail
 	text := r.title() + "\n"
 	for line := range strings.Lines(table.String()) {
 		text += "\n" + strings.TrimSuffix(line[gap:], "\n")
@@ -101,7 +103,7 @@ func (r *Report) String() string {
 	return text
 }
 
-// title says what was measured.
+// title returns one line that says what was measured.
 func (r *Report) title() string {
 	title := fmt.Sprintf("%s, median of %d, remote: %s", r.Command, r.Repeat, r.Remote)
 	if r.Latency > 0 {

@@ -18,8 +18,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// report returns what would be reported if the runs of each scenario had taken
-// so many milliseconds.
+// report returns a report made from fixed samples of each scenario.
 func report() *Report {
 	const mib = 1 << 20
 	samples := [][]sample{
@@ -83,7 +82,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestPlot checks that the chart names every scenario, and its time.
+// TestPlot checks that the chart has the name and the time of every scenario.
 func TestPlot(t *testing.T) {
 	var svg bytes.Buffer
 	if err := report().Plot(&svg); err != nil {

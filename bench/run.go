@@ -23,14 +23,14 @@ import (
 // patience is how long a process that was interrupted may take to end.
 const patience = 20 * time.Second
 
-// prepare learns how the go command is set up, and runs the command once with
-// the user's own cache, so that the modules are here and mistakes show.
+// prepare finds out how the go command is configured. Then it runs the command once with
+// the user's own cache, so that its modules are downloaded and mistakes show early.
 func (b *bench) prepare(ctx context.Context) error {
 	temp := filepath.Join(b.root, "tmp")
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
-	// What an interrupted go command leaves goes with the temporary folder.
+	// With GOTMPDIR, what an interrupted go command leaves is removed with b.root.
 	b.goEnv = []string{"GOCACHEPROG=", "GOTMPDIR=" + temp}
 	var set struct{ GOFLAGS, GOCACHEPROG, GOENV string }
 	_, stdout, _, err := b.run(ctx, b.goEnv, []string{b.Command[0], "env", "-json", "GOFLAGS", "GOCACHEPROG", "GOENV"})
@@ -42,8 +42,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	b.goFlags = set.GOFLAGS
 	if set.GOCACHEPROG != "" {
-		// It was set by go env -w, against which an empty variable does
-		// nothing.
+		// go env -w has set it, and an empty variable does not override that.
 		if err := b.replaceGoEnv(set.GOENV); err != nil {
 			return err
 		}
@@ -57,8 +56,8 @@ func (b *bench) prepare(ctx context.Context) error {
 	return b.checkEdit(ctx)
 }
 
-// replaceGoEnv has the go command read a copy of its configuration file without
-// the helper.
+// replaceGoEnv makes a copy, without GOCACHEPROG, of the go command's configuration file
+// at path, and makes the go command read the copy.
 func (b *bench) replaceGoEnv(path string) error {
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -79,9 +78,9 @@ func (r *round) nativeBuild(ctx context.Context, dir string) (time.Duration, err
 	return took, err
 }
 
-// larderBuild runs the command with larder and its local tier in dir. What
-// larder leaves to be done in the background is done afterwards: its requests
-// count, its time does not.
+// larderBuild runs the command with larder, with the local tier in dir. Afterwards it does
+// the work that larder has left for the background. The sample counts that work's
+// requests, but not its time.
 func (r *round) larderBuild(ctx context.Context, dir string, settings ...string) (s sample, err error) {
 	helper, err := gocmd.QuoteField(r.Helper)
 	if err != nil {
@@ -89,7 +88,7 @@ func (r *round) larderBuild(ctx context.Context, dir string, settings ...string)
 	}
 	env := slices.Concat(r.goEnv, r.edit, []string{
 		"GOCACHEPROG=" + helper,
-		"GOCACHE=" + beside(dir), // for the little that the go command keeps for itself
+		"GOCACHE=" + goCacheFor(dir), // for the few files that the go command does not give a helper
 		"LARDER_DIR=" + dir,
 		"LARDER_REMOTE=" + r.remote,
 		"LARDER_READONLY=false",
@@ -138,10 +137,11 @@ func (s *sample) add(requests, in, out int64) {
 	s.Counts = backend.Counts{Requests: s.Requests + requests, BytesIn: s.BytesIn + in, BytesOut: s.BytesOut + out}
 }
 
-func beside(dir string) string { return dir + "-go" }
+// goCacheFor returns the GOCACHE that belongs to the local tier in dir.
+func goCacheFor(dir string) string { return dir + "-go" }
 
-// run runs a command, and returns when it and its helper have ended. An error
-// has what the command said.
+// run runs a command, and returns when the command and its helper have ended. An error
+// contains the command's output.
 func (b *bench) run(ctx context.Context, env, command []string) (took time.Duration, stdout, stderr string, err error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = slices.Concat(b.Environ, env)
@@ -167,11 +167,11 @@ func (b *bench) run(ctx context.Context, env, command []string) (took time.Durat
 	return took, stdout, stderr, err
 }
 
-// settle waits for helpers that have outlived a go command that was killed.
+// settle waits for helpers that still run after their go command was killed.
 func (r *round) settle() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		live := false
-		for _, dir := range append(r.spent, r.local) {
+		for _, dir := range append(r.used, r.local) {
 			since, err := session.LiveSince(dir)
 			if err != nil {
 				return err
@@ -187,8 +187,9 @@ func (r *round) settle() error {
 	}
 }
 
-// removeAll removes dir and everything in it, also what a build has made
-// read-only, and what a process that is about to end still has open or adds.
+// removeAll removes dir and everything in it. A build may have made files read-only, and a
+// process that is about to end may still have files open or add some, so removeAll changes
+// modes and tries several times.
 func removeAll(dir string) error {
 	err := os.RemoveAll(dir)
 	for range 50 {
@@ -197,7 +198,7 @@ func removeAll(dir string) error {
 		}
 		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 			if err == nil && e.IsDir() {
-				_ = os.Chmod(path, 0o700) // RemoveAll says what is wrong
+				_ = os.Chmod(path, 0o700) // if this fails, RemoveAll returns an error
 			}
 			return nil
 		})

@@ -7,28 +7,28 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// The scenarios that are known by their names elsewhere.
+// These are the names of scenarios that other files use.
 const (
 	noCache    = "native cold"
 	nativeWarm = "native warm"
 	larderCold = "larder cold, remote empty"
 )
 
-// scenario is one way to come to a build's result.
+// scenario is one way to get the result of a build.
 type scenario struct {
 	name string
-	edit bool // the build is that of the edited file
+	edit bool // whether it builds the edited file
 	run  func(*round, context.Context) (sample, error)
 }
 
-// sample is what one run of a scenario took.
+// sample has the time and the requests of one run of a scenario.
 type sample struct {
 	took time.Duration
 	backend.Counts
 }
 
-// scenarios returns all of them in the order in which they are run. Each round
-// has a remote of its own, which the second one fills.
+// scenarios returns all scenarios in the order in which a round runs them. The second one
+// fills the round's remote.
 func scenarios() []scenario {
 	return []scenario{
 		{noCache, false, (*round).nativeCold},
@@ -57,25 +57,24 @@ func (r *round) larderCold(ctx context.Context) (sample, error) { return r.larde
 
 func (r *round) localWarm(ctx context.Context) (sample, error) { return r.larderBuild(ctx, r.local) }
 
-// remoteWarm builds on what stands for a fresh machine.
+// remoteWarm builds with an empty local tier, as on a new machine.
 func (r *round) remoteWarm(ctx context.Context) (sample, error) {
 	return r.larderBuild(ctx, r.fresh())
 }
 
-// remoteWarmEager is remoteWarm with every archive that the build asks for,
-// whether it is read or not. What it makes it keeps to itself, so that the next
-// one has it to make, too.
+// remoteWarmEager is remoteWarm, but fetches the whole of each archive that the build asks
+// for. It does not upload what it makes, so that the next scenario must make it, too.
 func (r *round) remoteWarmEager(ctx context.Context) (sample, error) {
 	return r.larderBuild(ctx, r.fresh(), "LARDER_BYTES=eager", "LARDER_READONLY=true")
 }
 
-// entryPerRequest is remoteWarm without knowing beforehand what will be asked.
+// entryPerRequest is remoteWarm without the prefetch: each get is a lookup.
 func (r *round) entryPerRequest(ctx context.Context) (sample, error) {
 	return r.larderBuild(ctx, r.fresh(), "LARDER_BENCH_PREFETCH=false")
 }
 
-// floor does the part of remoteWarmEager that no helper can do without: it
-// fetches, verifies, unpacks and writes, and runs no go command.
+// floor does only the part of remoteWarmEager that every helper must do: it fetches,
+// verifies, unpacks and writes the entries. It does not run the go command.
 func (r *round) floor(ctx context.Context) (s sample, err error) {
 	var counters backend.Counters
 	store := r.Open(r.remote, &counters)
@@ -86,8 +85,8 @@ func (r *round) floor(ctx context.Context) (s sample, err error) {
 	return sample{time.Since(start), counters.Snapshot()}, err
 }
 
-// tarball fetches the whole native cache as one object, unpacks it, and builds
-// natively.
+// tarball fetches the go command's whole cache as one object, unpacks it, and builds with
+// it, without larder.
 func (r *round) tarball(ctx context.Context) (s sample, err error) {
 	if err := r.storeTarball(ctx, r.native); err != nil {
 		return s, err

@@ -16,10 +16,10 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// tarballKey is where the tarball lies in a round's remote.
+// tarballKey is the key of the tarball in a round's remote.
 const tarballKey = "tarball"
 
-// storeTarball packs dir and puts it into the remote.
+// storeTarball puts a tarball of dir into the remote.
 func (r *round) storeTarball(ctx context.Context, dir string) error {
 	file, err := os.CreateTemp(r.dir, "tarball-")
 	if err != nil {
@@ -45,7 +45,7 @@ func (r *round) storeTarball(ctx context.Context, dir string) error {
 	return err
 }
 
-// packDir writes dir as a compressed tarball.
+// packDir writes a compressed tarball of dir to w.
 func packDir(w io.Writer, dir string) (err error) {
 	z, err := zstd.NewWriter(w)
 	if err != nil {
@@ -59,7 +59,7 @@ func packDir(w io.Writer, dir string) (err error) {
 	return t.Close()
 }
 
-// fetchTarball unpacks the remote's tarball into dir, as it comes.
+// fetchTarball gets the tarball from the store and unpacks it into dir while it comes.
 func fetchTarball(ctx context.Context, store backend.Store, dir string) error {
 	body, _, err := store.Get(ctx, tarballKey, backend.Range{})
 	if err != nil {
@@ -89,7 +89,7 @@ func fetchTarball(ctx context.Context, store backend.Store, dir string) error {
 	}
 }
 
-// unpack makes the file or folder that header names.
+// unpack creates at path the file or folder that header describes.
 func unpack(path string, header *tar.Header, body io.Reader) error {
 	if header.Typeflag == tar.TypeDir {
 		return os.MkdirAll(path, 0o777)

@@ -10,11 +10,11 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// TestTarball checks that a folder comes back as it was: what the go command
-// makes of a cache depends on names, contents and modification times.
+// TestTarball checks that a folder is unpacked with the names, contents and modification
+// times that it had, because the go command uses all three of a cache.
 func TestTarball(t *testing.T) {
 	source, target := t.TempDir(), filepath.Join(t.TempDir(), "target")
-	then := time.Unix(1_700_000_000, 0)
+	modified := time.Unix(1_700_000_000, 0)
 	files := map[string]string{"00/a": "", "00/b": "body", "ff/c": string(make([]byte, 1<<20)), "README": "read"}
 	for name, content := range files {
 		path := filepath.Join(source, name)
@@ -24,7 +24,7 @@ func TestTarball(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chtimes(path, then, then); err != nil {
+		if err := os.Chtimes(path, modified, modified); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -45,7 +45,7 @@ func TestTarball(t *testing.T) {
 		if err != nil || string(got) != content {
 			t.Errorf("%s: %d bytes, %v, want %d", name, len(got), err, len(content))
 		}
-		if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(then) {
+		if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(modified) {
 			t.Errorf("%s: %v, %v", name, info, err)
 		}
 	}

@@ -20,11 +20,11 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// modulePath marks larder's own go.mod among those found on the way up.
+// modulePath is larder's module path, by which modulesDir finds its go.mod.
 const modulePath = "github.com/larderbuild/larder"
 
 const (
-	// buildLimit bounds one build, and the wait for another process's.
+	// buildLimit is how long a build may take, or the wait for another process's build.
 	buildLimit = 10 * time.Minute
 
 	// keepUnused is how long the servers of other versions are kept.
@@ -104,8 +104,8 @@ func versionDir(modules string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o777)
 }
 
-// buildAll builds every tool of the module in modules and moves the binaries to dir. A
-// build that is killed leaves its own folder, never half a server. The caller has the lock.
+// buildAll builds every tool of the module in modules and moves the binaries to dir. If it
+// is killed, it leaves a temporary folder, but never half a server. The caller has the lock.
 func buildAll(ctx context.Context, modules, dir string) error {
 	temp := filepath.Join(dir, "new")
 	cmd := exec.CommandContext(ctx, "go", "build", "-C", modules, "-o", temp+string(filepath.Separator), "tool")
@@ -125,7 +125,7 @@ func buildAll(ctx context.Context, modules, dir string) error {
 	return os.Remove(temp)
 }
 
-// removeUnused removes the versions in folder that were last used before a time.
+// removeUnused removes the folders in folder that were last used before the given time.
 func removeUnused(folder string, before time.Time) error {
 	versions, err := os.ReadDir(folder)
 	if err != nil {
@@ -141,8 +141,8 @@ func removeUnused(folder string, before time.Time) error {
 	return nil
 }
 
-// cleanEnviron returns the environment without what a test of larder may have set for
-// larder: the go command builds servers without larder.
+// cleanEnviron returns the environment without the variables that a test may have set for
+// larder, because the go command must build the servers without larder.
 func cleanEnviron() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")

@@ -15,9 +15,9 @@ type GCSServer struct {
 	Endpoint string // http://host:port
 }
 
-// GCS starts a GCS server without buckets, with its objects in memory. It
-// answers through a [Proxy] as it does directly: all that larder asks for goes
-// through the JSON API, whose addresses are relative to what the client used.
+// GCS starts a GCS server without buckets. It keeps its objects in memory. Its answers
+// are the same through a [Proxy]: larder uses only the JSON API, whose addresses are
+// relative to the one that the client has used.
 func GCS(t testing.TB) GCSServer {
 	t.Helper()
 	file := binary(t, "github.com/fsouza/fake-gcs-server")
@@ -50,8 +50,8 @@ func (s GCSServer) Bucket(t testing.TB, name string) {
 	}
 }
 
-// URL returns the address of a bucket, and of a prefix in it, for larder. A
-// test that goes through a [Proxy] sets Endpoint to the proxy's first.
+// URL returns larder's URL for prefix in a bucket. A test that uses a [Proxy] first sets
+// Endpoint to the proxy's.
 func (s GCSServer) URL(bucket, prefix string) string {
 	query := url.Values{"endpoint": {s.Endpoint}}
 	return (&url.URL{Scheme: "gs", Host: bucket, Path: prefix, RawQuery: query.Encode()}).String()

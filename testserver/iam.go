@@ -17,7 +17,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// IAMServer is an S3 server, and an IAM server that tells it what users may do.
+// IAMServer is an S3 server together with an IAM server, which tells it the rights of
+// users.
 type IAMServer struct {
 	S3Server
 	api string // http://host:port of the IAM server
@@ -26,7 +27,7 @@ type IAMServer struct {
 // S3WithIAM starts an S3 server that has users besides its root user.
 func S3WithIAM(t testing.TB) IAMServer {
 	t.Helper()
-	// The servers meet at a socket, whose path may have about 100 bytes.
+	// The servers use a socket, whose path must be shorter than about 100 bytes.
 	dir, err := os.MkdirTemp("", "iam")
 	if err != nil {
 		t.Fatal(err)
@@ -42,8 +43,8 @@ func S3WithIAM(t testing.TB) IAMServer {
 	return IAMServer{startS3(t, "--iam-standalone-endpoint", socket), "http://" + api}
 }
 
-// User creates a user with the given policy, a JSON document as AWS has them for
-// users and roles, and returns the variables by which the user is known.
+// User creates a user with the given policy, which is a JSON document as AWS defines it
+// for users and roles. It returns the variables that have the user's credentials.
 func (s IAMServer) User(t testing.TB, name, policy string) []string {
 	t.Helper()
 	var made struct {
@@ -58,8 +59,8 @@ func (s IAMServer) User(t testing.TB, name, policy string) []string {
 	return []string{"AWS_ACCESS_KEY_ID=" + made.Key.AccessKeyId, "AWS_SECRET_ACCESS_KEY=" + made.Key.SecretAccessKey}
 }
 
-// call has the IAM server do what params say, in root's name, and decodes its
-// answer into out, unless that is nil.
+// call sends the IAM server a request with params as its root user. It decodes the answer
+// into out, unless out is nil.
 func (s IAMServer) call(t testing.TB, params url.Values, out any) {
 	t.Helper()
 	params.Set("Version", "2010-05-08")

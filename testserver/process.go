@@ -12,17 +12,16 @@ import (
 	"time"
 )
 
-// startLimit is how long a server may take to answer; startAttempts is how
-// often another port is tried when it exits instead (the port was taken
-// between our choosing it and its using it).
+// startLimit is how long a server may take until it answers. startAttempts is how many
+// ports are tried: a server exits if another process takes its port before it does.
 const (
 	startLimit    = 30 * time.Second
 	startAttempts = 3
 )
 
-// start runs the server file with the arguments that args returns for a free
-// port, waits until it answers HTTP, and returns its host:port. The server
-// ends with the test; its output is logged if the test failed.
+// start runs the server in file, with the arguments that args returns for a free port. It
+// waits until the server answers HTTP, and returns its host:port. The server ends with the
+// test. If the test has failed, its output is logged.
 func start(t testing.TB, file string, args func(port int) []string) string {
 	t.Helper()
 	var err error
@@ -40,7 +39,7 @@ func start(t testing.TB, file string, args func(port int) []string) string {
 	return ""
 }
 
-// run starts cmd and returns once it answers at addr.
+// run starts cmd and returns when it answers at addr.
 func run(t testing.TB, addr string, cmd *exec.Cmd) error {
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -63,7 +62,7 @@ func run(t testing.TB, addr string, cmd *exec.Cmd) error {
 	client := http.Client{
 		Timeout:   time.Second,
 		Transport: &http.Transport{DisableKeepAlives: true},
-		// One server sends to its maker's site who asks for nothing in particular.
+		// One of the servers redirects a request for / to a site on the Internet.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	deadline := time.After(startLimit)
@@ -92,7 +91,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// output collects what a server prints while the test may read it.
+// output collects what a server prints. The test may read it at the same time.
 type output struct {
 	mu  sync.Mutex
 	buf bytes.Buffer

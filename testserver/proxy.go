@@ -11,17 +11,18 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Link is a TCP connection to a server that misbehaves on demand. Faults add
-// up until [Link.Heal]; they meet the connections that are open as well as
-// new ones. Its methods may be called while requests run.
+// Link forwards TCP connections to a server, with faults on demand. A fault stays until
+// [Link.Heal], and several faults may be combined. Faults affect open connections and new
+// ones. Link's methods may be called while requests run.
 type Link struct {
-	Endpoint string // http://host:port, in place of the server's
+	Endpoint string // http://host:port, to use in place of the server's
 
 	t     testing.TB
 	proxy *toxiproxy.Proxy
 }
 
-// Proxy starts a link to the server at endpoint (http://host:port).
+// Proxy starts a link to the server at endpoint (http://host:port). It ends with the
+// test.
 func Proxy(t testing.TB, endpoint string) *Link {
 	t.Helper()
 	upstream, err := url.Parse(endpoint)
@@ -37,20 +38,20 @@ func Proxy(t testing.TB, endpoint string) *Link {
 	return &Link{Endpoint: "http://" + proxy.Listen, t: t, proxy: proxy}
 }
 
-// Latency delays everything the server answers by d: one round trip.
+// Latency delays all bytes that the server sends by d, as long as a round trip takes.
 func (l *Link) Latency(d time.Duration) {
 	l.t.Helper()
 	l.add("latency", map[string]any{"latency": d.Milliseconds()})
 }
 
-// Bandwidth limits the server's answers to so many KiB a second.
+// Bandwidth limits the server's answers to kib KiB a second.
 func (l *Link) Bandwidth(kib int) {
 	l.t.Helper()
 	l.add("bandwidth", map[string]any{"rate": kib})
 }
 
-// Hang lets requests through and holds back every answer, also the end of a
-// connection that the server closes.
+// Hang lets requests through and holds back all answers. If the server closes a
+// connection, the client does not notice.
 func (l *Link) Hang() {
 	l.t.Helper()
 	l.Latency(24 * time.Hour)
@@ -62,7 +63,7 @@ func (l *Link) Reset() {
 	l.add("reset_peer", map[string]any{"timeout": 0})
 }
 
-// Cut closes each connection after it has carried so many bytes of answers.
+// Cut closes each connection when the server has sent the given number of bytes on it.
 func (l *Link) Cut(bytes int64) {
 	l.t.Helper()
 	l.add("limit_data", map[string]any{"bytes": bytes})
@@ -71,7 +72,7 @@ func (l *Link) Cut(bytes int64) {
 // Down closes all connections and refuses new ones.
 func (l *Link) Down() { l.proxy.Stop() }
 
-// Heal takes all faults away.
+// Heal ends all faults.
 func (l *Link) Heal() {
 	l.t.Helper()
 	l.proxy.Toxics.ResetToxics(l.t.Context())

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// versitygw is the server, which is of two kinds: see [S3] and [S3WithIAM].
+// versitygw is the main package of the server that [S3] and [S3WithIAM] start.
 const versitygw = "github.com/versity/versitygw/cmd/versitygw"
 
-// The root user, and where it is asked for.
+// These are the root user's credentials and the server's region.
 const (
 	rootAccessKey = "larder-test"
 	rootSecretKey = "not-a-secret"
@@ -22,9 +22,9 @@ const (
 // S3Server is a running versitygw.
 type S3Server struct {
 	Endpoint             string // http://host:port
-	AccessKey, SecretKey string // of its root user; only [S3WithIAM] knows others
+	AccessKey, SecretKey string // of the root user; only [S3WithIAM] has other users
 	Region               string
-	Dir                  string // buckets are its folders, objects the files in them
+	Dir                  string // its folders are the buckets, the files in them the objects
 }
 
 // S3 starts an S3 server without buckets.
@@ -44,7 +44,7 @@ func startS3(t testing.TB, flags ...string) S3Server {
 	return s
 }
 
-// rootFlags are the flags of either kind.
+// rootFlags returns the flags that the S3 server and the IAM server both need.
 func rootFlags(port int) []string {
 	return []string{
 		"--port", "127.0.0.1:" + strconv.Itoa(port), "--keep-alive", "--quiet",
@@ -60,14 +60,14 @@ func (s S3Server) Bucket(t testing.TB, name string) {
 	}
 }
 
-// URL returns the address of a bucket, and of a prefix in it, for larder. A
-// test that goes through a [Proxy] sets Endpoint to the proxy's first.
+// URL returns larder's URL for prefix in a bucket. A test that uses a [Proxy] first sets
+// Endpoint to the proxy's.
 func (s S3Server) URL(bucket, prefix string) string {
 	query := url.Values{"endpoint": {s.Endpoint}, "region": {s.Region}, "path_style": {"true"}}
 	return (&url.URL{Scheme: "s3", Host: bucket, Path: prefix, RawQuery: query.Encode()}).String()
 }
 
-// Environ returns the variables by which the server's root user is known.
+// Environ returns the variables that have the root user's credentials.
 func (s S3Server) Environ() []string {
 	return []string{"AWS_ACCESS_KEY_ID=" + s.AccessKey, "AWS_SECRET_ACCESS_KEY=" + s.SecretKey}
 }

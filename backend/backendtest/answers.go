@@ -13,8 +13,8 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// RunAnswers tests what a driver that speaks HTTP makes of answers that no
-// store gives. open returns a store at endpoint; the suite closes it.
+// RunAnswers tests how a driver that speaks HTTP handles answers that no store
+// gives. open returns a store at endpoint; the suite closes it.
 func RunAnswers(t *testing.T, open func(t *testing.T, endpoint string) backend.Store) {
 	start := func(t *testing.T, answer http.HandlerFunc) backend.Store {
 		s := open(t, serve(t, answer))
@@ -26,8 +26,8 @@ func RunAnswers(t *testing.T, open func(t *testing.T, endpoint string) backend.S
 	t.Run("ContentType", func(t *testing.T) { testContentType(t, start) })
 }
 
-// serve starts a server that answers everything with answer, once it has read
-// the request.
+// serve starts a server that reads each request to its end and then calls answer.
+// The server ends with the test.
 func serve(t *testing.T, answer http.HandlerFunc) (endpoint string) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -40,7 +40,7 @@ func serve(t *testing.T, answer http.HandlerFunc) (endpoint string) {
 	return server.URL
 }
 
-// requests returns one call of each method of s.
+// requests returns, for each method of s, a function that calls it once.
 func requests(t *testing.T, s backend.Store) map[string]func() error {
 	return map[string]func() error{
 		"get": func() error {
@@ -60,18 +60,21 @@ func requests(t *testing.T, s backend.Store) map[string]func() error {
 	}
 }
 
-// Endless is a server that goes on sending zeros, up to MaxEndless.
+// Endless is a server whose answers do not end. It stops when it has sent
+// MaxEndless bytes in all.
 type Endless struct {
 	URL  string
 	stop func()
 	sent atomic.Int64
 }
 
-// MaxEndless is more than what any driver may read, and what sockets may hold,
-// of an answer that is no object's body.
+// MaxEndless is how many bytes an [Endless] sends at most. It is more than a driver
+// may read of an answer that is not an object's body, plus what the buffers of the
+// sockets hold.
 const MaxEndless = 64 << 20
 
-// NewEndless starts a server that begins each answer with header and code.
+// NewEndless starts a server that begins each answer with code and header, and
+// goes on with zeros. The caller calls Stop.
 func NewEndless(code int, header http.Header) *Endless {
 	e := new(Endless)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +100,7 @@ func NewEndless(code int, header http.Header) *Endless {
 	return e
 }
 
-// Stop ends the server and returns how many zeros it got rid of.
+// Stop ends the server and returns how many zeros it has sent.
 func (e *Endless) Stop() (sent int64) {
 	e.stop()
 	return e.sent.Load()
@@ -107,7 +110,7 @@ func testEndless(t *testing.T, open func(t *testing.T, endpoint string) backend.
 	for _, op := range []string{"get", "put", "delete", "list"} {
 		for _, code := range []int{200, 302, 403, 404, 500} {
 			if op == "get" && code == 200 {
-				continue // an object; who reads it knows where to stop
+				continue // the body of an object; its reader knows how long it may be
 			}
 			t.Run(fmt.Sprintf("%s %d", op, code), func(t *testing.T) {
 				server := NewEndless(code, nil)
@@ -128,7 +131,8 @@ func testEndless(t *testing.T, open func(t *testing.T, endpoint string) backend.
 	}
 }
 
-// testRedirect: another host would get the credentials, and choose the bytes.
+// testRedirect tests that redirects are not followed: another host would get the
+// credentials, and choose the bytes.
 func testRedirect(t *testing.T, start func(*testing.T, http.HandlerFunc) backend.Store) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		t.Run(fmt.Sprint(code), func(t *testing.T) {
@@ -150,7 +154,8 @@ func testRedirect(t *testing.T, start func(*testing.T, http.HandlerFunc) backend
 	}
 }
 
-// testContentType: an object is its bytes, whatever the server thinks they are.
+// testContentType tests that an object's bytes are returned as they are, whatever
+// type the server gives them.
 func testContentType(t *testing.T, start func(*testing.T, http.HandlerFunc) backend.Store) {
 	data := random(100 << 10)
 	for _, test := range []struct{ name, header, value string }{

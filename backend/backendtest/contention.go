@@ -13,8 +13,8 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// This file holds the suite's tests of writers in each other's way, of requests
-// that are given up, and of many users at once.
+// This file has the suite's tests of writers that compete, of requests that the
+// caller gives up, and of many users at once.
 
 func testIfAbsent(t *testing.T, s store) {
 	absent := backend.Condition{Absent: true}
@@ -51,7 +51,8 @@ func testIfVersion(t *testing.T, s store) {
 	}
 }
 
-// testOneWinner has 16 writers race for each of several states of one object.
+// testOneWinner tests that of 16 writers with the same condition exactly one
+// succeeds, first for no object and then for several versions of it.
 func testOneWinner(t *testing.T, s store) {
 	cond := backend.Condition{Absent: true}
 	for round := range 4 {
@@ -125,7 +126,7 @@ func testCancelledDuringBody(t *testing.T, s store) {
 	}
 }
 
-// cancelling is a body that gives its own Put up halfway.
+// cancelling is a body that cancels its own Put when half of it has been read.
 type cancelling struct {
 	*bytes.Reader
 	cancel context.CancelCauseFunc

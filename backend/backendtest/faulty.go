@@ -9,25 +9,25 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// Fault is what befalls one request. The zero Fault is none. Its parts may be
-// combined, and happen in the order in which they stand here.
+// Fault says what goes wrong with one request. The zero Fault is none. Fields may
+// be combined; they take effect in the order in which they stand here.
 type Fault struct {
 	Delay time.Duration // before the request is sent
 	Hang  bool          // the request is never answered
-	Err   error         // the request is not sent, and fails with this
-	Lost  error         // the request is carried out, and fails with this
+	Err   error         // the request is not sent, and fails with this error
+	Lost  error         // the request is carried out, and fails with this error
 
-	// What befalls the body of a Get.
-	Flip     bool  // the first byte has one bit wrong
-	Truncate bool  // half of it comes, then its end
-	Break    error // half of it comes, then this
-	Stall    bool  // half of it comes, then nothing
-	Endless  bool  // after it come zeros without end
+	// What goes wrong with the body of a Get.
+	Flip     bool  // one bit of the first byte is wrong
+	Truncate bool  // the body ends after half of its bytes
+	Break    error // after half of its bytes reads fail with this error
+	Stall    bool  // after half of its bytes reads wait until the context is done
+	Endless  bool  // zeros without end follow the body
 }
 
-// Faulty returns s with the faults that plan gives: plan is called for each
-// request, with get, put, delete or list and the key, possibly by many
-// goroutines at once.
+// Faulty returns s with the faults that plan chooses. It calls plan for each
+// request, with op ("get", "put", "delete" or "list") and the key, which for a list
+// is the prefix. Many goroutines may call plan at once.
 func Faulty(s backend.Store, plan func(op, key string) Fault) backend.Store {
 	return &faulty{s, plan}
 }
@@ -37,7 +37,7 @@ type faulty struct {
 	plan func(op, key string) Fault
 }
 
-// before does what happens before a request is sent.
+// before waits and fails as f demands before a request is sent.
 func (f Fault) before(ctx context.Context, op, key string) error {
 	var answer <-chan time.Time // never, for a Hang
 	if !f.Hang {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// This file holds the suite's tests of List.
+// This file has the suite's tests of List.
 
 func testList(t *testing.T, s store) {
 	if got := s.list(t, ""); len(got) != 0 {

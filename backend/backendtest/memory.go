@@ -16,9 +16,9 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// Memory returns an empty store in memory. It passes [Run]. Its errors are of
-// its own making, so that a caller that tests for those of one driver, and not
-// for backend's, is found out.
+// Memory returns an empty store in memory. It passes [Run]. The texts of its errors
+// differ from those of all drivers, so a test fails if its code depends on the text
+// of a driver's error, and not on the errors of package backend.
 func Memory() backend.Store {
 	return &memory{objects: make(map[string]memoryObject)}
 }

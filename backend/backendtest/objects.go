@@ -12,7 +12,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// This file holds the suite's tests of one object at a time.
+// This file has the suite's tests of one object at a time.
 
 func testPutGet(t *testing.T, s store) {
 	for _, size := range []int{0, 1, 100, 64 << 10, 1<<20 + 1} {

@@ -9,7 +9,8 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// WantDenied expects that s refuses one request of each kind with ErrDenied.
+// WantDenied sends s one request of each kind. The test fails if s does not refuse
+// all of them with ErrDenied.
 func WantDenied(t *testing.T, s backend.Store) {
 	t.Helper()
 	for op, request := range requests(t, s) {
@@ -19,8 +20,8 @@ func WantDenied(t *testing.T, s backend.Store) {
 	}
 }
 
-// RunFaults tests what a driver makes of faults on the way to its server. Each of
-// faults makes the link break; heal mends it.
+// RunFaults tests how a driver handles faults of the connection to its server. Each
+// function in faults breaks the connection; heal repairs it.
 func RunFaults(t *testing.T, s backend.Store, faults map[string]func(), heal func()) {
 	PutBytes(t, s, "key", bytes.Repeat([]byte("0123456789abcdef"), 1<<16))
 	for name, fault := range faults {

@@ -13,9 +13,9 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Run tests the contract of [backend.Store]. open returns an empty store, and
-// is called once for each test; the suite closes what it returns, and looks for
-// goroutines that are left.
+// Run tests the contract of [backend.Store]. It calls open for each test. open
+// returns an empty store, which the suite closes. Run also checks that the store
+// leaves no goroutines behind.
 func Run(t *testing.T, open func(t *testing.T) backend.Store) {
 	tests := []struct {
 		name string
@@ -56,7 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) backend.Store) {
 	}
 }
 
-// store is what the tests use: a Store with short forms of its methods.
+// store is a Store with shorter methods for the tests.
 type store struct{ backend.Store }
 
 func (s store) put(t *testing.T, key string, data []byte) backend.Object {
@@ -87,7 +87,7 @@ func (s store) get(ctx context.Context, key string, r backend.Range) ([]byte, ba
 	return data, obj, err
 }
 
-// expect checks that key holds data.
+// expect checks that the object under key has the bytes data.
 func (s store) expect(t *testing.T, key string, data []byte) backend.Object {
 	t.Helper()
 	got, obj, err := s.get(t.Context(), key, backend.Range{})
@@ -110,7 +110,7 @@ func (s store) expectMissing(t *testing.T, key string) {
 	}
 }
 
-// list returns the keys under prefix in order.
+// list returns the keys that begin with prefix, sorted.
 func (s store) list(t *testing.T, prefix string) []string {
 	t.Helper()
 	var keys []string
@@ -124,7 +124,7 @@ func (s store) list(t *testing.T, prefix string) []string {
 	return keys
 }
 
-// only reports whether err is want, and no other of backend's sentinels.
+// only reports whether err wraps want, and wraps no other error of package backend.
 func only(err, want error) bool {
 	for _, sentinel := range []error{
 		backend.ErrNotFound, backend.ErrConflict, backend.ErrDigest, backend.ErrDenied, backend.ErrReadOnly,

@@ -15,8 +15,8 @@ type Config struct {
 	Dir string // absolute
 }
 
-// ParseConfig reads file:///abs/dir, on Windows file:///C:/dir. It touches no
-// file.
+// ParseConfig reads file:///abs/dir, on Windows file:///C:/dir. It does not use
+// the file system.
 func ParseConfig(rawURL string) (Config, error) {
 	u, _, err := backend.ParseURL(rawURL)
 	if err != nil {

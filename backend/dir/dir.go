@@ -1,15 +1,15 @@
-// Package dir keeps objects as files of a directory, which may be on a network
-// file system and may be shared by processes and machines.
+// Package dir stores objects as files of a directory. The directory may be on a
+// network file system, and processes and machines may share it.
 //
-// The object under key a/b is the file a/b, with each part of the key escaped
-// as in a URL's query, so that every key is a legal name on every system. Names
-// that begin with @, which escaping never yields, are the driver's own: @lock,
-// under which objects are replaced and removed, and @new-…, an object while it
-// is being written. A key cannot be both an object and the beginning of another
-// (a and a/b), and two keys that differ in case alone may be one.
+// The object under key a/b is the file a/b. Each part of the key is escaped as in
+// a URL's query, so every key is a legal file name on every system. An escaped
+// name never begins with @. The driver's own files do: a process holds the lock of
+// @lock while it replaces or removes an object, and @new-… is an object while it
+// is being written. A key can't be an object if it is also the beginning of another
+// one (a and a/b). Two keys that differ only in case may be the same object.
 //
-// An object's version is its file's size and modification time, and a Put sees
-// to it that the time differs from that of the object it replaces.
+// An object's version is the size and the modification time of its file. A Put
+// makes sure that the time differs from that of the object that it replaces.
 package dir
 
 import (
@@ -36,20 +36,20 @@ const (
 	lockName   = "@lock"
 	tempPrefix = "@new-"
 
-	// lockRetry is how long to wait between two attempts at a lock that
-	// another process holds; it is held for microseconds.
+	// lockRetry is the time between two attempts to get a lock that another
+	// process holds. A process holds the lock for microseconds.
 	lockRetry = time.Millisecond
 )
 
-// Open returns the store in cfg.Dir, which the first Put creates. It touches
-// no file.
+// Open returns the store in cfg.Dir. The first Put creates the directory. Open
+// itself does not use the file system. Close does nothing.
 func Open(_ context.Context, cfg Config) (backend.Store, error) {
-	return &store{root: cfg.Dir, turn: make(chan struct{}, 1)}, nil
+	return &store{root: cfg.Dir, busy: make(chan struct{}, 1)}, nil
 }
 
 type store struct {
 	root string
-	turn chan struct{} // holds an element while this process wants the lock
+	busy chan struct{} // has an element while a call of this process has the lock or waits for it
 }
 
 // path returns the file of key.
@@ -68,7 +68,7 @@ func (s *store) path(key string) (string, error) {
 	return filepath.Join(s.root, name), nil
 }
 
-// wrap is backend.Wrap for what the file system says.
+// wrap is backend.Wrap for an error of the file system.
 func wrap(ctx context.Context, op, key string, err error) error {
 	switch {
 	case err == nil:
@@ -132,9 +132,9 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	info, err := s.put(ctx, key, body, opts)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-			// Somebody removes directories, or key lies below another.
-			// That says nothing about an object, so it must not read as
-			// ErrNotFound.
+			// Another process removes directories, or a part of key is
+			// an object. Neither means that an object is missing, so
+			// the error must not be ErrNotFound.
 			return backend.Object{}, backend.Wrap(ctx, "put", key, err)
 		}
 		return backend.Object{}, wrap(ctx, "put", key, err)
@@ -167,7 +167,7 @@ func write(dir string, body io.Reader, opts backend.PutOptions) (name string, er
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return "", err
 	}
-	// Not os.CreateTemp: its files are the owner's alone.
+	// Other users must be able to read the file, and with os.CreateTemp they can't.
 	name = filepath.Join(dir, tempPrefix+rand.Text())
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
@@ -207,9 +207,9 @@ func (s *store) publish(ctx context.Context, temp, path string, cond backend.Con
 		return nil, backend.ErrConflict
 	}
 
-	// The system stamps files with a clock of a few milliseconds. Ours is
-	// finer, and is moved on where even that, or what the file system keeps
-	// of it, gives the time of the object before.
+	// The modification time that the system sets has steps of a few
+	// milliseconds. The time that we set has finer steps. If the file system
+	// still gives the file the time of the old object, we set a later one.
 	var info fs.FileInfo
 	stamp := time.Now()
 	for step := time.Nanosecond; step < time.Minute; step *= 10 {
@@ -227,23 +227,23 @@ func (s *store) publish(ctx context.Context, temp, path string, cond backend.Con
 	return info, os.Rename(temp, path)
 }
 
-// lock keeps all other processes, and all other calls in this one, from
-// replacing and removing objects until unlock is called.
+// lock waits until no other call, in this process or another, replaces or removes
+// objects, and keeps others from it until the caller calls unlock.
 func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	select {
-	case s.turn <- struct{}{}:
+	case s.busy <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		lock.Close()
-		<-s.turn
+		<-s.busy
 		return nil, err
 	}
 	return func() {
 		lock.Close()
-		<-s.turn
+		<-s.busy
 	}, nil
 }
 
@@ -282,7 +282,7 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 				return ctx.Err()
 			}
 			if errors.Is(err, fs.ErrNotExist) {
-				return nil // gone since its directory was read
+				return nil // removed after its directory was read
 			}
 			if err != nil {
 				return err
@@ -295,8 +295,8 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 	}
 }
 
-// visit yields the object in the file path if its key begins with prefix, and
-// skips directories in which no key does.
+// visit yields the object in the file at path if its key begins with prefix. It
+// skips a directory if no key in it begins with prefix.
 func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(backend.Object, error) bool) error {
 	name, err := filepath.Rel(s.root, path)
 	if err != nil || name == "." {
@@ -304,7 +304,7 @@ func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(
 	}
 	key, ok := keyOf(name)
 	if !ok {
-		return nil // not ours, or not yet an object
+		return nil // one of the driver's own files, or a file of somebody else
 	}
 	if entry.IsDir() {
 		if !strings.HasPrefix(key+"/", prefix) && !strings.HasPrefix(prefix, key+"/") {
@@ -328,7 +328,8 @@ func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(
 	return nil
 }
 
-// keyOf returns the key whose object lies in the file name.
+// keyOf returns the key of the object in the file called name, and false if the file
+// is no object.
 func keyOf(name string) (string, bool) {
 	key, err := url.QueryUnescape(filepath.ToSlash(name))
 	return key, err == nil && !strings.HasPrefix(filepath.Base(name), "@")

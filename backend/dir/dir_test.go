@@ -29,8 +29,9 @@ func open(t *testing.T, path string) backend.Store {
 	return s
 }
 
-// TestKeysThatAreRefused: what lies beside the store would be found under most
-// of these, and is neither read nor replaced nor removed.
+// TestKeysThatAreRefused tests that the store refuses keys that are no keys. Most of
+// them would lead to files outside the store, which must not be read, replaced or
+// removed.
 func TestKeysThatAreRefused(t *testing.T) {
 	path := t.TempDir()
 	outside := filepath.Join(path, "outside")
@@ -83,8 +84,8 @@ func TestKeysThatAreRefused(t *testing.T) {
 	}
 }
 
-// expectRefused checks that err names key and what is wrong with it, and says
-// nothing of an object that is missing or denied.
+// expectRefused checks that err names key and says what is wrong with it, and that it
+// is neither ErrNotFound nor ErrDenied.
 func expectRefused(t *testing.T, op, key string, err error) {
 	t.Helper()
 	if err == nil || !strings.HasPrefix(err.Error(), op+" "+key+": not a key") {
@@ -130,8 +131,8 @@ func TestUnfinishedObjectsAreInvisible(t *testing.T) {
 	}
 }
 
-// TestOneWinnerOfMany has stores that share nothing but the directory race for
-// an object, as processes do.
+// TestOneWinnerOfMany tests that exactly one of several stores puts an object. The
+// stores share only the directory, as processes do.
 func TestOneWinnerOfMany(t *testing.T) {
 	path := t.TempDir()
 	cond := backend.Condition{Absent: true}

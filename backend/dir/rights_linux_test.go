@@ -6,12 +6,12 @@ import (
 	"syscall"
 )
 
-// withoutRights runs f without root's right to write everywhere, and reports
-// whether it could.
+// withoutRights runs f without root's right to write everywhere. It reports whether
+// it could run f so.
 func withoutRights(f func()) bool {
 	ran := make(chan bool)
 	go func() {
-		runtime.LockOSThread() // what it loses ends with the goroutine
+		runtime.LockOSThread() // the thread loses its rights, and ends with the goroutine
 		const nobody = 65534
 		if os.Geteuid() == 0 && syscall.Setfsuid(nobody) != nil {
 			ran <- false

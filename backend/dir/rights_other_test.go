@@ -7,8 +7,8 @@ import (
 	"runtime"
 )
 
-// withoutRights runs f where directories can be closed to this user, and
-// reports whether they can.
+// withoutRights runs f if this user can be denied access to a directory. It reports
+// whether it has run f.
 func withoutRights(f func()) bool {
 	if runtime.GOOS == "windows" || os.Geteuid() == 0 {
 		return false

@@ -16,9 +16,9 @@ import (
 // hasCredentialsFile reports whether the environment names credentials.
 func hasCredentialsFile() bool { return os.Getenv("GOOGLE_APPLICATION_CREDENTIALS") != "" }
 
-// authorized adds credentials to requests. It looks for them when the first
-// request comes, since that may mean asking the network whether this machine is
-// one of Google's; a request waits for the outcome no longer than its context
+// authorized adds credentials to requests. It looks for them at the first
+// request, because it may have to ask the network whether this machine is one of
+// Google's. A request waits for the result, but no longer than its context
 // allows.
 type authorized struct {
 	base http.RoundTripper
@@ -65,7 +65,8 @@ func (a *authorized) search() {
 	a.next = client.Transport
 }
 
-// closeBody does what http.RoundTripper asks of one that fails.
+// closeBody closes the body of req, as an http.RoundTripper must before it returns
+// an error.
 func closeBody(req *http.Request) {
 	if req.Body != nil {
 		req.Body.Close()

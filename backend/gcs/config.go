@@ -2,16 +2,15 @@ package gcs
 
 import "github.com/larderbuild/larder/backend"
 
-// Config is what a GCS URL says. Credentials are not part of it: they come from
-// Google's ordinary chain (GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, the
-// machine).
+// Config is what a GCS URL says. It has no credentials: they come from Google's
+// usual sources (GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, the machine).
 type Config struct {
 	Bucket   string
 	Prefix   string // of all keys; may be empty
-	Endpoint string // of a server that is not Google's; empty: Google's
+	Endpoint string // URL of a server that is not Google's; empty: Google's
 }
 
-// ParseConfig reads gs://bucket/prefix?endpoint=….
+// ParseConfig reads gs://bucket/prefix?endpoint=…. Its errors repeat no secret.
 func ParseConfig(rawURL string) (Config, error) {
 	u, query, err := backend.ParseURL(rawURL, "endpoint")
 	if err != nil {

@@ -55,8 +55,8 @@ func TestFaultsOnTheWay(t *testing.T) {
 	}, link.Heal)
 }
 
-// answering returns a store whose server gives every request one answer. No real server
-// can be made to give that answer.
+// answering returns a store whose server always gives the same answer, one that no real
+// server gives on demand.
 func answering(t *testing.T, code int, body string) backend.Store {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "http://127.0.0.1:1/")

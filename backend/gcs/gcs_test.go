@@ -15,7 +15,7 @@ func TestStore(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, server, "some/prefix") })
 }
 
-// open returns the store under prefix in a bucket of the test's own.
+// open creates a bucket for the test and returns the store under prefix in it.
 func open(t *testing.T, server testserver.GCSServer, prefix string) backend.Store {
 	t.Helper()
 	bucket := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))

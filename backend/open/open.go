@@ -1,5 +1,5 @@
-// Package open turns a URL into a store. Its table is the one place that knows
-// all drivers; a new one is a line in it.
+// Package open turns a URL into a store. Only its table lists all drivers; a new
+// driver is a new line there.
 //
 //	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true
 //	gs://bucket/prefix?endpoint=…
@@ -23,9 +23,9 @@ import (
 // driver is one kind of store.
 type driver struct {
 	scheme string
-	form   string // of its URLs, for error messages
+	form   string // what its URLs look like, for error messages
 
-	// prepare checks a URL and returns what opens its store.
+	// prepare checks a URL and returns a function that opens its store.
 	prepare func(rawURL string) (opener, error)
 }
 
@@ -39,7 +39,7 @@ func drivers() []driver {
 	}
 }
 
-// preparer joins the two halves of a driver.
+// preparer makes a driver's prepare from its ParseConfig and its Open.
 func preparer[C any](
 	parse func(string) (C, error), open func(context.Context, C) (backend.Store, error),
 ) func(string) (opener, error) {
@@ -64,22 +64,23 @@ func prepare(rawURL string) (opener, error) {
 		forms = append(forms, d.form)
 	}
 	allowed := "allowed are " + strings.Join(forms, ", ")
-	if u, err := url.Parse(rawURL); err != nil || len(u.Scheme) < 2 { // one letter is a drive of Windows
+	if u, err := url.Parse(rawURL); err != nil || len(u.Scheme) < 2 { // a scheme of one letter is a Windows drive
 		return nil, errors.New("not the URL of a store: " + allowed)
 	}
 	return nil, fmt.Errorf("unknown scheme %q: %s", scheme, allowed)
 }
 
-// Check reports what is wrong with rawURL, and what would be right, or nil. It
-// touches neither the network nor files. The error repeats no secret.
+// Check returns nil if rawURL is the URL of a store. Otherwise the error says what
+// is wrong and what would be right, and repeats no secret. Check uses neither the
+// network nor files.
 func Check(rawURL string) error {
 	_, err := prepare(rawURL)
 	return err
 }
 
-// Store opens the store at rawURL. It does not ask the network: a store that
-// cannot be reached, and credentials that are missing, show at the first
-// request.
+// Store opens the store at rawURL. It does not use the network. If the store can't
+// be reached or credentials are missing, the first request fails. The caller closes
+// the store.
 func Store(ctx context.Context, rawURL string) (backend.Store, error) {
 	open, err := prepare(rawURL)
 	if err != nil {
@@ -88,9 +89,9 @@ func Store(ctx context.Context, rawURL string) (backend.Store, error) {
 	return open(ctx)
 }
 
-// Redact returns rawURL for people to read: without what stands before an @,
-// and without the values of parameters that are not known to be harmless. The
-// URL need not be well-formed.
+// Redact returns rawURL without secrets, for people to read. It leaves out the text
+// before an @, the fragment, and the values of all parameters but those that are
+// known to be harmless. The URL may be malformed.
 func Redact(rawURL string) string {
 	rawURL, _, fragment := strings.Cut(rawURL, "#")
 	address, query, hasQuery := strings.Cut(rawURL, "?")
@@ -111,8 +112,9 @@ func Redact(rawURL string) string {
 	return b.String()
 }
 
-// redactUser hides what may be a user and a password. It hides too much where
-// a path holds an @, since in a malformed URL a password may hold a slash.
+// redactUser hides what may be a user and a password. It hides all text before the
+// last @, also if that is in the path, because a password in a malformed URL may
+// contain a slash.
 func redactUser(address string) string {
 	at := strings.LastIndexByte(address, '@')
 	if at < 0 {

@@ -7,19 +7,20 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// Config is what an S3 URL says. Credentials are not part of it: they come
-// from the AWS SDK's ordinary chain (environment, shared files, the machine).
+// Config is what an S3 URL says. It has no credentials: they come from the AWS
+// SDK's usual sources (environment, shared files, the machine).
 type Config struct {
 	Bucket    string
 	Prefix    string // of all keys; may be empty
-	Region    string // empty: as the SDK is configured
-	Endpoint  string // of a server that is not Amazon's; empty: Amazon's
+	Region    string // empty: the SDK's configuration decides
+	Endpoint  string // URL of a server that is not Amazon's; empty: Amazon's
 	PathStyle bool   // the bucket stands in the path, not in the host name
 	Anonymous bool   // requests are not signed
 }
 
 // ParseConfig reads
-// s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true.
+// s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true. Its
+// errors repeat no secret.
 func ParseConfig(rawURL string) (Config, error) {
 	u, query, err := backend.ParseURL(rawURL, "region", "endpoint", "path_style", "anonymous")
 	if err != nil {

@@ -63,7 +63,7 @@ func TestFaultsOnTheWay(t *testing.T) {
 	}, link.Heal)
 }
 
-// recorder answers every request as S3 would a Put, and keeps its header.
+// recorder answers each request as S3 answers a Put, and keeps the request's header.
 func recorder(t *testing.T, header *http.Header) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -74,8 +74,8 @@ func recorder(t *testing.T, header *http.Header) string {
 	return server.URL
 }
 
-// TestDigestHeaders looks at the headers themselves, since no server at hand
-// has directory buckets.
+// TestDigestHeaders looks at the headers of requests, because no server that the tests
+// have supports directory buckets.
 func TestDigestHeaders(t *testing.T) {
 	testserver.S3Server{AccessKey: "id", SecretKey: "secret"}.Setenv(t)
 	t.Setenv("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "true")
@@ -104,7 +104,7 @@ func TestAnswers(t *testing.T) {
 	backendtest.RunAnswers(t, openAt)
 }
 
-// openAt returns a store at endpoint, which gets a session token.
+// openAt returns a store at endpoint, to which its requests send a session token.
 func openAt(t *testing.T, endpoint string) backend.Store {
 	testserver.S3Server{AccessKey: "id", SecretKey: "secret"}.Setenv(t)
 	t.Setenv("AWS_SESSION_TOKEN", "token")
@@ -115,8 +115,8 @@ func openAt(t *testing.T, endpoint string) backend.Store {
 	return s
 }
 
-// TestRefusedObject: the SDK finds fault with a header, and throws away what
-// the server sends as an object.
+// TestRefusedObject tests that a Get ends when the SDK rejects a header of an endless
+// answer: then the SDK discards the body.
 func TestRefusedObject(t *testing.T) {
 	server := backendtest.NewEndless(200, http.Header{"Last-Modified": {"never"}})
 	s := openAt(t, server.URL)

@@ -1,18 +1,18 @@
-// Package s3 keeps objects in a bucket of Amazon S3 or of a server that speaks
+// Package s3 stores objects in a bucket of Amazon S3 or of a server that speaks
 // its protocol. An object's version is its ETag.
 //
-// Ordinary buckets check the Content-MD5 of what is put. Directory buckets (S3
-// Express; their names end in --x-s3) do not know it: they get a CRC32, which
-// the SDK computes, and the MD5 is checked here before anything is sent. For a
-// server that is named by an endpoint the SDK's newer checksums are off, since
-// many reject them.
+// Ordinary buckets check the Content-MD5 of a put. Directory buckets (S3 Express;
+// their names end in --x-s3) don't support it. For them the SDK computes a CRC32,
+// and this package checks the MD5 before it sends anything. With an endpoint (a
+// server that is not Amazon's), the SDK's newer checksums are off, because many
+// servers reject them.
 //
-// Each call is one attempt: the SDK's retries are off. Redirects are not
-// followed, since they would carry the request's session token to another host.
+// Each call is one attempt: the SDK's retries are off. The package does not follow
+// redirects, because it would send the request's session token to another host.
 //
-// Whoever may read objects (s3:GetObject) but not list them (s3:ListBucket) is
-// told 403 by Amazon where a key is missing, and so gets ErrDenied: both
-// permissions are needed.
+// A user needs the permission to read objects (s3:GetObject) and the permission to
+// list them (s3:ListBucket). Without the second one, Amazon answers 403 if a key is
+// missing, so the user gets ErrDenied.
 package s3
 
 import (
@@ -40,13 +40,14 @@ import (
 // connections is how many idle connections to the server are kept.
 const connections = 64
 
-// Open returns the store that cfg names. It reads the SDK's configuration
-// files, and leaves the network alone until the first request.
+// Open returns the store that cfg names. Open reads the SDK's configuration files.
+// The store does not use the network before the first request. The caller closes
+// it.
 func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient()),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
-		config.WithLogger(logging.Nop{}), // it would write to stderr
+		config.WithLogger(logging.Nop{}), // the default logger writes to stderr
 	}
 	if cfg.Region != "" {
 		options = append(options, config.WithRegion(cfg.Region))
@@ -56,7 +57,7 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	}
 	if cfg.Endpoint != "" {
 		options = append(options,
-			config.WithDefaultRegion("us-east-1"), // such servers rarely care, and signing needs one
+			config.WithDefaultRegion("us-east-1"), // signatures need a region, which such servers rarely check
 			config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 			config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired))
 	}
@@ -94,7 +95,7 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	}, cfg.Prefix), nil
 }
 
-// credentials says ErrDenied when there are none.
+// credentials returns ErrDenied if the provider finds no credentials.
 type credentials struct{ aws.CredentialsProvider }
 
 func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
@@ -118,16 +119,16 @@ func (s *store) wrap(ctx context.Context, op, key string, err error) error {
 	return backend.WrapAnswer(ctx, op, key, s.bucket, err, classify)
 }
 
-// classify returns the sentinel that the server's answer err stands for, or nil for a
-// fault. The code of an answer is more precise than its status: a missing bucket and a
-// missing key are both 404.
+// classify returns the error of package backend that the server's answer err means, or
+// nil for a fault. It looks at the code of the answer first, because the status is less
+// precise: a missing bucket and a missing key are both 404.
 func classify(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		switch api.ErrorCode() {
 		case "NoSuchKey":
 			return backend.ErrNotFound
-		case "NoSuchBucket", "InvalidBucketName", // no such place
+		case "NoSuchBucket", "InvalidBucketName",
 			"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", // not in this region
 			"ExpiredToken", "InvalidToken", "TokenRefreshRequired": // these have status 400
 			return backend.ErrDenied
@@ -136,13 +137,13 @@ func classify(err error) error {
 		case "BadDigest", "InvalidDigest":
 			return backend.ErrDigest
 		case "RequestTimeTooSkewed":
-			return nil // status 403, but the SDK corrects its clock by the answer
+			return nil // status 403, but the SDK adjusts its clock to the answer
 		}
 	}
 	switch status(err) {
 	case http.StatusUnauthorized, http.StatusForbidden,
 		http.StatusMovedPermanently,
-		http.StatusNotFound: // of anything but a key: a bucket, a user, S3 itself
+		http.StatusNotFound: // not a key, but a bucket, a user or the service
 		return backend.ErrDenied
 	case http.StatusPreconditionFailed:
 		return backend.ErrConflict
@@ -150,7 +151,7 @@ func classify(err error) error {
 	return nil
 }
 
-// status returns the HTTP status of the answer err, or 0 if it is none.
+// status returns the HTTP status of the answer err, or 0 if err is not an answer.
 func status(err error) int {
 	var answer *awshttp.ResponseError
 	if errors.As(err, &answer) {
@@ -164,8 +165,8 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 	if part := r.Header(); part != "" {
 		in.Range = &part
 	}
-	asking, take := backend.ExpectObject(ctx)
-	out, err := s.client.GetObject(asking, in)
+	objectCtx, take := backend.ExpectObject(ctx)
+	out, err := s.client.GetObject(objectCtx, in)
 	if err != nil {
 		if status(err) == http.StatusRequestedRangeNotSatisfiable {
 			return http.NoBody, backend.Object{Key: key}, nil
@@ -219,7 +220,7 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	out, err := s.client.PutObject(ctx, in, s.unsigned)
 	if err != nil {
 		if classify(err) == backend.ErrNotFound {
-			// The answer to If-Match where nothing is.
+			// There is no object, so If-Match can't hold.
 			err = backend.ErrConflict
 		}
 		return backend.Object{}, err
@@ -227,8 +228,8 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	return backend.Object{Key: key, Size: opts.Size, Version: aws.ToString(out.ETag)}, nil
 }
 
-// unsigned leaves the body out of a request's signature where TLS and a digest
-// protect it anyway: signing means reading and hashing it once more beforehand.
+// unsigned leaves the body out of a request's signature if TLS and a digest protect
+// it. To sign a body, the SDK would have to read and hash it before it sends it.
 func (s *store) unsigned(o *s3.Options) {
 	if !s.plain {
 		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)

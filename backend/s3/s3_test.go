@@ -16,7 +16,7 @@ func TestStore(t *testing.T) {
 	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, server, "some/prefix") })
 }
 
-// open returns the store under prefix in a bucket of its own.
+// open creates a bucket and returns the store under prefix in it.
 func open(t *testing.T, server testserver.S3Server, prefix string) backend.Store {
 	t.Helper()
 	bucket := bucketName(t)
@@ -32,7 +32,7 @@ func open(t *testing.T, server testserver.S3Server, prefix string) backend.Store
 	return s
 }
 
-// bucketName makes a legal bucket name of the test's.
+// bucketName returns a legal bucket name made from the test's name.
 func bucketName(t *testing.T) string {
 	name := strings.ToLower(strings.ReplaceAll(t.Name(), "/", "-"))
 	return strings.ReplaceAll(name, "_", "-")
