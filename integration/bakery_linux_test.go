@@ -26,6 +26,7 @@ type bakery struct {
 	gocache string   // where the GOCACHE lies while it is not in use
 	remote  string   // folder of the directory remote
 	tools   string   // folder of programs for the commands
+	larder  string   // without the race detector: races don't tell one command from another
 	version string   // GOTOOLCHAIN, or ""
 }
 
@@ -37,7 +38,7 @@ func newBakery(t *testing.T, version string, fill []string) *bakery {
 	at := func(name string) string { return filepath.Join(dir, name) }
 	b := &bakery{
 		work: at("bakery"), tier: at("tier"), temp: at("temp"), gocache: at("gocache"),
-		remote: at("remote"), tools: at("tools"), version: version,
+		remote: at("remote"), tools: at("tools"), larder: plainLarder(t), version: version,
 	}
 	if err := errors.Join(os.Mkdir(b.gocache, 0o777), os.Mkdir(b.remote, 0o777)); err != nil {
 		t.Fatal(err)
@@ -49,18 +50,18 @@ func newBakery(t *testing.T, version string, fill []string) *bakery {
 	b.alone.version = version
 	b.natively(t, func() {
 		b.checkout(t)
-		b.alone.must(larder, "restore", "--strict")
+		b.alone.must(b.larder, "restore", "--strict")
 		b.alone.must("go", "build", "-o", filepath.Join(b.tools, "vettool"), "-ldflags=-X 'main.always=tool vet'", "./cmd/errand")
 		for _, line := range fill {
 			b.run(t, b.alone, row{line: line})
 		}
-		b.alone.must(larder, "save", "--strict")
+		b.alone.must(b.larder, "save", "--strict")
 	})
 	return b
 }
 
 func (b *bakery) settings(more ...string) []string {
-	return append([]string{"TMPDIR=" + b.temp, "GOTMPDIR=" + b.temp}, more...)
+	return append([]string{"TMPDIR=" + b.temp, "GOTMPDIR=" + b.temp, "GOCACHEPROG=" + b.larder}, more...)
 }
 
 // natively calls do while the GOCACHE is in its place.

@@ -199,8 +199,8 @@ func TestBarrierWithoutRemote(t *testing.T) {
 // TestBarrierAtTheEnd takes away all that a lazy file can be filled from, its
 // source included. The build fails, larder says why, and nothing is compiled
 // against a hole. The next one is right.
-// It runs alone: whether larder or the go command meets the missing source first
-// depends on the load.
+// It runs alone, and with a plain larder: whether larder or the go command meets what
+// is missing first depends on how fast they are.
 func TestBarrierAtTheEnd(t *testing.T) {
 	c := newChangedChain(t, 16)
 	source := readFile(t, filepath.Join(c.dir, "p003", "p003.go"))
@@ -209,7 +209,7 @@ func TestBarrierAtTheEnd(t *testing.T) {
 			c := c.troubled(t, "pa", trouble, func() {
 				c.write(t, "p003/p003.go", "package p003\n\nfunc Len() int { return nothing }\n")
 			})
-			m := c.machine(t, c.endpoint, impatient()...)
+			m := c.machine(t, c.endpoint, append(impatient(), "GOCACHEPROG="+plainLarder(t))...)
 			ctx, cancel := context.WithTimeout(t.Context(), c.withoutCacheAnd(3*faultBudget))
 			defer cancel()
 			args, out := c.goal(t)

@@ -55,7 +55,7 @@ func (b *bakery) test(t *testing.T, r row) (stdout string) {
 	}
 	wantSameTrace(t, got, want)
 	wantBytes(t, out.stats, r.bytes, b.version)
-	m.must(larder, "flush") // waits for what goes on in the background
+	m.must(b.larder, "flush") // waits for what goes on in the background
 	b.wantIntact(t, remote)
 	if !exists(m.dir) {
 		return want.stdout // there was no session

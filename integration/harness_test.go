@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -85,19 +86,24 @@ func buildLarder(file string, flags ...string) error {
 	return nil
 }
 
-// plainLarder returns a larder that is built without the race detector, for what
-// that would distort.
+// plainLarder returns a larder without the race detector: for what that would distort,
+// and for many rows that have the same goroutines.
 func plainLarder(t testing.TB) string {
 	t.Helper()
 	if !whole {
 		return larder
 	}
-	file := filepath.Join(t.TempDir(), "larder"+exe)
-	if err := buildLarder(file); err != nil {
+	file, err := buildPlain()
+	if err != nil {
 		t.Fatal(err)
 	}
 	return file
 }
+
+var buildPlain = sync.OnceValues(func() (string, error) {
+	file := filepath.Join(filepath.Dir(larder), "plain"+exe)
+	return file, buildLarder(file)
+})
 
 // environ returns this process's environment without what would turn the go
 // command or larder, and with extra.

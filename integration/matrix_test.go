@@ -57,7 +57,7 @@ func otherVersions() []string {
 }
 
 // TestVersions is a part of the matrix for go commands other than the one that
-// runs the tests.
+// runs the tests. Their larder is plain: TestMatrix has the same goroutines.
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	for _, version := range otherVersions() {
@@ -70,7 +70,7 @@ func TestVersions(t *testing.T) {
 				t.Fatalf("%s is %s", version, out)
 			}
 			testMachines(t, plainOutcomes(alone, someGoals()), func(t *testing.T) *machine {
-				m := p.machine(t, remote)
+				m := p.machine(t, remote, "GOCACHEPROG="+plainLarder(t))
 				m.version = version
 				return m
 			})
