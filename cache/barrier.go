@@ -12,9 +12,12 @@ import (
 	"github.com/larderbuild/larder/pack"
 )
 
+// isLazy reports whether the session is, or was, lazy.
+func (c *Cache) isLazy() bool { return c.promised != nil && c.promised.lazy != nil }
+
 // gaveLazily reports whether archives were given out before their bytes were here.
 func (c *Cache) gaveLazily() bool {
-	return c.promised != nil && c.promised.lazy != nil && c.promised.lazy.any()
+	return c.isLazy() && c.promised.lazy.any()
 }
 
 // passBarrier returns once a miss may be answered. A compiler, a linker or vet may

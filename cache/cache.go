@@ -79,8 +79,9 @@ type hit struct {
 func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(protocol.Entry, error)) {
 	c.Stats.count(func(s *Summary) { s.Gets++ })
 	found, err := c.findLocal(action)
-	// The barrier may take long, so a miss passes it on another goroutine.
-	if err == nil || c.lookups == nil || c.lookups.budget.spent() && !c.gaveLazily() {
+	// The barrier may take long, so where there is one a miss passes it on another
+	// goroutine.
+	if err == nil || c.lookups == nil || c.lookups.budget.spent() && !c.isLazy() {
 		c.answer(ctx, action, found, err, reply)
 		return
 	}
@@ -119,7 +120,7 @@ func (c *Cache) findLocal(action protocol.ActionID) (hit, error) {
 	if e, byPrefetch := c.promised.named(action); e != nil {
 		c.lookups.cold.noteHit(e)
 		found.cost = e.Cost
-		if byPrefetch {
+		if byPrefetch && e.Output == found.OutputID {
 			found.source = fromPrefetch
 		}
 	}
@@ -214,8 +215,9 @@ func (c *Cache) countMiss(action protocol.ActionID) {
 // the entry, otherwise it queues the upload. The error is that of the local tier.
 func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	c.Stats.count(func(s *Summary) { s.Puts++ })
+	done := func(error) {}
 	if c.promised != nil {
-		c.promised.supersede(put.ActionID)
+		done = c.promised.supersede(put.ActionID)
 	}
 	index, scan := &prefix{want: moduleIndex}, c.withheld.secrets.NewScan()
 	path, err := c.Local.Put(localdisk.Entry{
@@ -224,6 +226,7 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		Size:   put.Size,
 		Time:   c.now(),
 	}, io.TeeReader(put.Body, io.MultiWriter(index, scan)))
+	done(err)
 	if err != nil {
 		c.Log.Info("put", "action", put.ActionID, "err", err)
 		return "", err

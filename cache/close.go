@@ -83,7 +83,7 @@ func (c *Cache) news() session.Record {
 	if c.publishing == nil || c.promised == nil {
 		return session.Record{}
 	}
-	r := session.Record{Uses: c.vouched(c.publishing.history.all())}
+	r := session.Record{Uses: c.publishable(c.publishing.history.all())}
 	known := c.promised.known()
 	if len(r.Uses) == 0 || known == nil && c.Stats.Summary().Puts == 0 {
 		return session.Record{} // nothing new, or no manifest to hold the rest against
@@ -107,15 +107,18 @@ func (c *Cache) news() session.Record {
 	return r
 }
 
-// vouched returns those of uses that the session may sign, if it signs. Of what the
-// local tier had before, that is only what a manifest, which is believed, names with
-// the same output.
-func (c *Cache) vouched(uses []session.Use) []session.Use {
-	if c.Policy.Key == nil {
-		return uses
-	}
+// publishable returns those of uses that the session may publish. Of what the local tier
+// had before, a session that signs vouches only for what a manifest, which is believed,
+// names with the same output. And no session replaces what a manifest names by another
+// output that it has only found: two machines, each with an output of its own, would
+// replace each other's for ever.
+func (c *Cache) publishable(uses []session.Use) []session.Use {
 	return slices.DeleteFunc(uses, func(u session.Use) bool {
-		return u.Kind == session.Found && !c.promised.names(u.Action, u.Output)
+		if u.Kind != session.Found || c.promised.names(u.Action, u.Output) {
+			return false
+		}
+		e, _ := c.promised.named(u.Action)
+		return c.Policy.Key != nil || e != nil && !c.promised.misplaced(u.Action)
 	})
 }
 

@@ -95,11 +95,20 @@ func (p *promised) misplaced(action protocol.ActionID) bool {
 	return ok && p.states.get(i) == forfeited
 }
 
-// supersede says that the build has put action itself. The prefetch does not bring the
-// entry any more, unless a goroutine is installing it already.
-func (p *promised) supersede(action protocol.ActionID) {
-	if i, ok := p.find(action); ok {
-		p.states.happen(superseded, i)
+// supersede says that the build is putting action itself, so that the prefetch does not
+// bring the entry any more, unless a goroutine is installing it already. The caller calls
+// done with the outcome of the put. A get that waits for the entry goes on then.
+func (p *promised) supersede(action protocol.ActionID) (done func(error)) {
+	i, ok := p.find(action)
+	kept := ok && p.states.happen(claimed, i)
+	return func(err error) {
+		switch i, ok := p.find(action); {
+		case !ok:
+		case err == nil:
+			p.states.happen(superseded, i)
+		case kept:
+			p.states.happen(failed, i)
+		}
 	}
 }
 

@@ -23,7 +23,7 @@ func (s state) settled() bool { return s == present || s == brought || s == forf
 type event uint8
 
 const (
-	claimed    event = iota // a goroutine takes it upon itself to install the entry
+	claimed    event = iota // a goroutine takes it upon itself to install the entry, or to put the action
 	released                // the connection broke off; another request may bring the entry
 	noticed                 // the local tier was found to have the entry
 	superseded              // the build has put the action itself
@@ -37,7 +37,7 @@ var transitions = [...]map[state]state{
 	claimed:    {absent: bringing},
 	released:   {bringing: absent},
 	noticed:    {absent: present},
-	superseded: {absent: present, brought: present},
+	superseded: {absent: present, bringing: present, brought: present},
 	installed:  {bringing: brought},
 	failed:     {bringing: forfeited},
 }

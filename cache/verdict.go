@@ -33,8 +33,8 @@ func (v verdict) isNews() bool { return v >= renewed }
 // lent says that the packs it names are another profile's. If u is added or joining, judge
 // returns its entry as the local tier has it.
 //
-// The local tier counts as long as it has the output that the session used. If it has
-// another one, another session has put that since, and publishes it.
+// The local tier counts as long as it has the output that the session used. Another one
+// is for the session that has put it since.
 func (p *publisher) judge(u session.Use, named *pack.Entry, lent bool) (verdict, pack.Entry) {
 	switch {
 	case p.marked[u.Action]:

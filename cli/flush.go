@@ -65,6 +65,9 @@ func (p *program) flush(ctx context.Context, cmd *urfave.Command, s settings) er
 	_ = bar.Clear()
 	sum := with.stats.Summary()
 	result := flushed{sum.Uploads, sum.UploadErrors, sum.RemoteRequests, sum.RemoteBytesOut}
+	if err != nil && result == (flushed{}) && !cmd.Bool("json") {
+		return err // which says what was left; the result would say that nothing was
+	}
 	if errPrint := p.print(cmd, result); err == nil {
 		err = errPrint
 	}

@@ -75,7 +75,7 @@ func newReaders(t *testing.T) readers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return readers{newPantry(t), s3Store(t), key}
+	return readers{newStockedPantry(t), s3Store(t), key}
 }
 
 func (r readers) modes() []readerMode {
@@ -122,8 +122,12 @@ func TestReadOnly(t *testing.T) {
 	}
 	writer.must(larder, "save", "--strict")
 	filled := contents(t, r.folder)
-	for _, mode := range r.modes() {
+	for i, mode := range r.modes() {
 		for _, g := range readOnlyGoals() {
+			// The modes do not differ in what the go command asks for.
+			if !whole && i > 0 && g.name != "build" && g.name != "list compiled" {
+				continue
+			}
 			t.Run(mode.name+"/"+g.name, func(t *testing.T) {
 				var seen asked
 				m := r.machine(t, mode, &seen)
