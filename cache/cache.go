@@ -135,6 +135,9 @@ func located(e localdisk.Entry, path string) protocol.Entry {
 // findRemote finds what the local tier does not have: what a manifest promises, once
 // it is here, or what a lookup brings.
 func (c *Cache) findRemote(ctx context.Context, action protocol.ActionID) (hit, error) {
+	if c.lookups.budget.spent() {
+		return hit{}, errBudget
+	}
 	var known *promises
 	if c.promised != nil {
 		found, err := c.findPromised(ctx, action)

@@ -362,3 +362,15 @@ func TestBringLater(t *testing.T) {
 		})
 	}
 }
+
+// A lazy session with a budget of nothing asks for nothing, and says nothing.
+func TestLazyWithoutBudget(t *testing.T) {
+	m := newMachine(t, t.TempDir(), compiled(t), under(profile), lazy(t), func(c *cache.SessionConfig) { c.Budget = 0 })
+	for _, name := range packages {
+		m.wantMiss(t, name)
+	}
+	m.Close(0)
+	if got := m.warnings(); len(got) > 0 {
+		t.Errorf("warnings: %q", got)
+	}
+}

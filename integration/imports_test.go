@@ -13,6 +13,7 @@ import (
 // driver can be taken out, and the wire and the stores can be read without the
 // rest. What tests import does not count.
 func TestImports(t *testing.T) {
+	t.Parallel()
 	const module = "github.com/larderbuild/larder"
 	mayImport := importTable(t, "../ARCHITECTURE.md")
 	below := func(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, module), "/") }

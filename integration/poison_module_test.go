@@ -169,8 +169,7 @@ func (p *poisoned) machine(t *testing.T, endpoint string, settings ...string) *m
 	return m
 }
 
-// settings returns the settings of all machines that build p, and more. With the race
-// detector a program would sleep for a second before its end.
+// settings returns the settings of all machines that build p, and more.
 func (p *poisoned) settings(more ...string) []string {
 	return append([]string{"LARDER_SCOPE=main", "LARDER_PROFILE=" + victimProfile}, more...)
 }

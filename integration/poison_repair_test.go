@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/backend/open"
 )
 
 // named returns the attacks with these names.
@@ -101,15 +100,7 @@ func (p *poisoned) hits(w way) int64 { return p.healthy[w].PrefetchHits + p.heal
 // The build that repairs an object names the version that it replaces.
 func (p *poisoned) put(t *testing.T) {
 	t.Helper()
-	for _, pair := range p.env {
-		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
-	}
-	store, err := open.Store(t.Context(), p.url(p.endpoint))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
+	store := p.open(t)
 	walkFiles(t, p.folder, func(path string) {
 		name := strings.TrimPrefix(path, p.folder)
 		if same(path, filepath.Join(p.filled, name)) {

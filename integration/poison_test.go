@@ -64,6 +64,7 @@ func attacks() []attack {
 }
 
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	p := newPoisoned(t)
 	p.fill(t, newKey(t))
 	t.Run("attacks", p.testAttacks)

@@ -110,6 +110,7 @@ func wantReader(t *testing.T, m *machine, seen *asked) {
 // TestReadOnly checks that a machine that may not write finds all that others have, and
 // sends no request that writes.
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	r := newReaders(t)
 	plain := make(map[string]outcome)
 	writer := r.pantry.machine(t, r.url(r.endpoint), slices.Concat(r.env, []string{
@@ -147,6 +148,7 @@ func TestReadOnly(t *testing.T) {
 // TestReadOnlyAlone checks that a machine that may not write and finds nothing in the
 // remote builds, and keeps in its local tier what it has built.
 func TestReadOnlyAlone(t *testing.T) {
+	t.Parallel()
 	r := newReaders(t)
 	for i, mode := range r.modes() {
 		t.Run(mode.name, func(t *testing.T) {
@@ -184,6 +186,7 @@ func TestReadOnlyAlone(t *testing.T) {
 // TestReadOnlyWithAJournal checks that a session that may not write leaves the uploads
 // of an earlier session to one that may.
 func TestReadOnlyWithAJournal(t *testing.T) {
+	t.Parallel()
 	c := newChained(t, 5)
 	s := s3Store(t)
 	var seen asked

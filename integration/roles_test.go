@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -57,6 +58,7 @@ func TestReadmePolicies(t *testing.T) {
 
 // TestRolePolicies checks what the server lets each role do, without larder's engine.
 func TestRolePolicies(t *testing.T) {
+	t.Parallel()
 	both := newRoles(t)
 	const (
 		get  = "get"
@@ -114,12 +116,22 @@ func TestRolePolicies(t *testing.T) {
 	}
 }
 
-// open opens s with larder's driver.
+// open opens s with larder's driver and the credentials of s.
 func (s store) open(t *testing.T) backend.Store {
 	t.Helper()
+	environment.Lock()
+	defer environment.Unlock()
 	for _, pair := range s.env {
 		name, value, _ := strings.Cut(pair, "=")
-		t.Setenv(name, value)
+		before, had := os.LookupEnv(name)
+		os.Setenv(name, value)
+		defer func() {
+			if had {
+				os.Setenv(name, before)
+			} else {
+				os.Unsetenv(name)
+			}
+		}()
 	}
 	opened, err := open.Store(t.Context(), s.url(s.endpoint))
 	if err != nil {
@@ -129,8 +141,13 @@ func (s store) open(t *testing.T) backend.Store {
 	return opened
 }
 
+// environment guards the variables of this process that a driver reads while it opens a
+// store. Commands that tests start do not have them: see environ.
+var environment sync.Mutex
+
 // TestRoles fills scope main from a protected branch. Pull requests build on that.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	const packages = 12
 	c := newChained(t, packages)
 	c.inPlace = true
@@ -191,6 +208,7 @@ func TestRoles(t *testing.T) {
 // TestRoleOfAnotherScope gives scope main to a machine with a pull request's role. The
 // server refuses what it writes, and the build succeeds.
 func TestRoleOfAnotherScope(t *testing.T) {
+	t.Parallel()
 	const packages = 12
 	c := newChained(t, packages)
 	c.inPlace = true

@@ -129,6 +129,7 @@ func (r vaultRun) timeless() string {
 // that has no secret in it, and nothing else. A later build without the secrets in its
 // environment does not share the rest either.
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"wait", "linger"} {
 		if !whole && mode == "wait" {
 			continue // linger does all that wait does, and then lingers
@@ -276,6 +277,7 @@ func (p shared) wantAllBut(t *testing.T, m *machine, held map[protocol.ActionID]
 // TestSecretsOfWhoMayNotWrite checks that a session that uploads nothing notes what is
 // secret. A later session that uploads does not know the secrets.
 func TestSecretsOfWhoMayNotWrite(t *testing.T) {
+	t.Parallel()
 	s, v := s3Store(t), newVault(t)
 	m := v.machine(t, s)
 	v.test(t, m, append(v.confided(), "LARDER_READONLY=true")...)

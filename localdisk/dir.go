@@ -69,5 +69,11 @@ func (d *Dir) touch(path string, mtime time.Time) error {
 	if now.Sub(mtime) < touchInterval {
 		return nil
 	}
-	return os.Chtimes(path, now, now)
+	if err := os.Chtimes(path, now, now); err != nil {
+		return err
+	}
+	// A trim may have renamed the file, and looked at its time, between the moment
+	// at which Chtimes found it and the one at which it set its time.
+	_, err := os.Stat(path)
+	return err
 }
