@@ -13,6 +13,7 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
 // A get may wait for an entry that the build then puts itself. It waits until the body is
@@ -86,6 +87,38 @@ func TestSignsNothingPutByOthers(t *testing.T) {
 	next := newMachine(t, t.TempDir(), store, under(profile), signing(k))
 	defer next.Close(0)
 	rebuild(t, next, append(packages, "news")...)
+}
+
+// What a session has put may be replaced by another process before it is uploaded. Neither
+// the session nor Flush signs or uploads that.
+func TestUploadsNothingPutByOthers(t *testing.T) {
+	for name, change := range map[string]func(*cache.SessionConfig){
+		"with a profile":    under(profile),
+		"without a profile": func(*cache.SessionConfig) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := generate(t)
+			store, dir := backendtest.Memory(), t.TempDir()
+			m := newMachine(t, dir, store, signing(k), change, func(c *cache.SessionConfig) { c.Linger = true })
+			build(t, m, packages...)
+			other := newMachine(t, dir, nil)
+			other.put(t, "fmt", "nobody vouches for this")
+			other.Close(0)
+			if !m.Close(0) {
+				t.Fatal("nothing is left")
+			}
+			if _, err := flush(t.Context(), dir, store, flushSigning(k)); err != nil {
+				t.Error(err)
+			}
+			if n, err := session.Uploads(dir); n != 0 || err != nil {
+				t.Errorf("%d uploads are left, %v", n, err)
+			}
+			next := newMachine(t, t.TempDir(), store, signing(k), change)
+			defer next.Close(0)
+			next.wantMiss(t, "fmt")
+			rebuild(t, next, packages[1:]...)
+		})
+	}
 }
 
 // Two machines whose local tiers have different outputs of one action publish it once.

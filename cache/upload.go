@@ -44,10 +44,10 @@ type uploader struct {
 	mu     sync.Mutex // guards what follows
 	change *sync.Cond // signals each change of what follows
 	queue  []session.Upload
-	queued map[protocol.ActionID]int  // how often an action is in queue
-	active map[protocol.ActionID]bool // under way; true: was put again meanwhile
-	failed int                        // could not be uploaded; they stay in the journal
-	lost   int                        // the local tier has them no longer
+	queued map[protocol.ActionID]int             // how often an action is in queue
+	active map[protocol.ActionID]*session.Upload // under way; what was put again meanwhile, or nil
+	failed int                                   // could not be uploaded; they stay in the journal
+	lost   int                                   // the local tier has them no longer
 }
 
 func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld) *uploader {
@@ -58,7 +58,7 @@ func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld)
 		compress: semaphore.NewWeighted(cores),
 		cores:    cores,
 		queued:   make(map[protocol.ActionID]int),
-		active:   make(map[protocol.ActionID]bool),
+		active:   make(map[protocol.ActionID]*session.Upload),
 	}
 	u.change = sync.NewCond(&u.mu)
 	u.connect.TryAcquire(uploadsAfterBuild - uploadsDuringBuild)
@@ -139,10 +139,10 @@ func (u *uploader) next(ctx context.Context) (session.Upload, error) {
 			delete(u.queued, up.Action)
 		}
 		if _, busy := u.active[up.Action]; !busy {
-			u.active[up.Action] = false
+			u.active[up.Action] = nil
 			return up, nil
 		}
-		u.active[up.Action] = true
+		u.active[up.Action] = &up
 	}
 }
 
@@ -155,10 +155,10 @@ func (u *uploader) finish(up session.Upload, err error) {
 	u.change.Broadcast()
 
 	switch {
-	case again:
-		u.enqueue(up)
+	case again != nil:
+		u.enqueue(*again)
 		return
-	case errors.Is(err, errWithheld):
+	case errors.Is(err, errWithheld), errors.Is(err, errReplaced):
 	case errors.Is(err, localdisk.ErrNotFound):
 		u.lost++
 	case err != nil:
@@ -204,8 +204,13 @@ func (u *uploader) await(ctx context.Context, ready func() bool) error {
 	return nil
 }
 
+// errReplaced says that the local tier has another output of the action by now. To upload
+// that is up to the session that has put it. Nobody else signs it.
+var errReplaced = errors.New("another process has put the action since")
+
 // upload puts one entry object. The error wraps localdisk.ErrNotFound if the local
-// tier no longer has the entry, and errWithheld if the entry stays there.
+// tier no longer has the entry, errReplaced if it has another output, and errWithheld if
+// the entry stays there.
 func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 	err := func() error {
 		object, opts, err := u.encode(ctx, up)
@@ -221,6 +226,8 @@ func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 	case err == nil:
 		u.Stats.count(func(s *Summary) { s.Uploads++ })
 	case errors.Is(err, errWithheld):
+	case errors.Is(err, errReplaced):
+		u.Log.Info(fmt.Sprintf("an upload is left out: %v", err), "action", up.Action)
 	case errors.Is(err, localdisk.ErrNotFound): // no fault of the remote
 		u.Log.Info("an entry is no longer in the local tier, and can't be uploaded", "action", up.Action)
 	case context.Cause(ctx) == nil:
@@ -239,6 +246,9 @@ func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, bac
 	defer u.compress.Release(1)
 
 	e, path, err := u.Local.Get(up.Action)
+	if err == nil && e.Output != up.Output {
+		err = errReplaced
+	}
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}

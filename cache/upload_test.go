@@ -31,14 +31,18 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 		}
 	}
 	one := session.Upload{Action: protocol.ActionID{1}}
+	again := session.Upload{Action: one.Action, Output: protocol.OutputID{2}}
 	cfg := Config{Local: localdisk.New(local), Stats: new(Stats)}
 	u := newUploader(newRemote(cfg, nil, target), s, j, newWithheld(cfg))
 	u.add(one)
 	up, _ := u.next(t.Context())
-	u.add(one)
+	u.add(again)
 	u.finish(up, nil)
 	want(1)
 	up, _ = u.next(t.Context())
+	if up != again {
+		t.Errorf("%+v is uploaded again, want %+v", up, again)
+	}
 	u.finish(up, nil)
 	want(0)
 }

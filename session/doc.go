@@ -12,7 +12,7 @@
 //
 // The journal is text. Its header has six lines:
 //
-//	larder journal v2
+//	larder journal v3
 //	<remote URL, quoted as in Go>
 //	<scope that is written> <each scope that is read>
 //	signed | unsigned
@@ -24,7 +24,7 @@
 //	<kind> <action ID> <output ID> <cost>    a [Use] is to be published
 //	eager <SHA-256 of the command line>      with the uses: the command reads archives
 //	bring                                    the local tier is to get what the manifest names
-//	+ <action ID> <cost>                     an upload is to be done
+//	+ <action ID> <output ID> <cost>         an upload is to be done
 //	- <action ID>                            it is done
 //
 // Costs are those of building the entry, in nanoseconds. Hashes are in hex. A kind is

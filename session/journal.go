@@ -22,7 +22,7 @@ type Journal struct {
 }
 
 const (
-	journalMagic = "larder journal v2"
+	journalMagic = "larder journal v3"
 	eagerPrefix  = "eager "
 	bringLine    = "bring"
 	signedLine   = "signed"
@@ -98,7 +98,7 @@ func (s *Session) OpenJournal() (*Journal, Pending, error) {
 
 // Add notes an upload that is to be done.
 func (j *Journal) Add(u Upload) error {
-	return j.write(fmt.Sprintf("+ %s %d\n", u.Action, u.Cost.Nanoseconds()))
+	return j.write(fmt.Sprintf("+ %s %s %d\n", u.Action, u.Output, u.Cost.Nanoseconds()))
 }
 
 // Done notes that the upload of action is done.

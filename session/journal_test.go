@@ -16,9 +16,9 @@ import (
 )
 
 var (
-	one   = Upload{Action: protocol.ActionID{1}, Cost: 5}
+	one   = Upload{Action: protocol.ActionID{1}, Output: protocol.OutputID{8}, Cost: 5}
 	two   = Upload{Action: protocol.ActionID{2}}
-	three = Upload{Action: protocol.ActionID{3}, Cost: time.Hour}
+	three = Upload{Action: protocol.ActionID{3}, Output: protocol.OutputID{9}, Cost: time.Hour}
 
 	somewhere = Target{Remote: "file:///remote", Scope: "main"}
 )
@@ -179,8 +179,8 @@ func TestJournalNotOurs(t *testing.T) {
 // FuzzJournal shows that no bytes make reading a journal fail in another way than by
 // an error, and that what is read can be written and read again.
 func FuzzJournal(f *testing.F) {
-	f.Add(fmt.Appendf(nil, "%s\n\"file:///r\"\nmain\nsigned\n\"m\"\n\"p\"\n+ %s 7\n+ %s 0\n- %s\n= %[2]s %[2]s 4\neager %[2]s\nbring\n", journalMagic, one.Action, two.Action, one.Action))
-	f.Add([]byte(journalMagic + "\n\"\"\nmain\n\n\"\"\n\"\"\n+ 00 1\n- x\n+\n\n"))
+	f.Add(fmt.Appendf(nil, "%s\n\"file:///r\"\nmain\nsigned\n\"m\"\n\"p\"\n+ %s %[2]s 7\n+ %s %[2]s 0\n- %[2]s\n= %[2]s %[2]s 4\neager %[2]s\nbring\n", journalMagic, one.Action, two.Action))
+	f.Add([]byte(journalMagic + "\n\"\"\nmain\n\n\"\"\n\"\"\n+ 00 00 1\n- x\n+\n\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		todo, err := readJournal(journalPath(withJournal(t, content).dir))
 		if err != nil || todo.Target.Scope == "" { // or cut before its first line

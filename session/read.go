@@ -109,7 +109,7 @@ func (r *reader) line(text string) {
 // add takes in an upload of action, whose other fields are rest.
 func (r *reader) add(action protocol.ActionID, rest []string) {
 	u := Upload{Action: action}
-	if len(rest) != 1 || !parseCost(&u.Cost, rest[0]) {
+	if len(rest) != 2 || !parseHex(u.Output[:], rest[0]) || !parseCost(&u.Cost, rest[1]) {
 		return
 	}
 	if r.queued == nil {

@@ -46,8 +46,10 @@ type Record struct {
 	Eager [sha256.Size]byte // digest of its command line, if that reads archives; or zero
 }
 
-// Upload is one entry object that is still to be put into the remote.
+// Upload is one entry object that is still to be put into the remote. It names the output
+// that the session has put: whoever does the upload uploads no other one.
 type Upload struct {
 	Action protocol.ActionID
+	Output protocol.OutputID
 	Cost   time.Duration // to build the entry; 0: unknown
 }
