@@ -114,10 +114,7 @@ func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, 
 			return 0, err
 		}
 		defer body.Close()
-		if _, _, err := c.Local.Get(e.Action); err == nil { // the build may have put the action with another output
-			return e.Cost, c.Local.PutBody(localEntry(e), body)
-		}
-		_, err = c.Local.Put(localEntry(e), body) // for the next manifest, too
+		_, _, err = c.Local.PutNew(localEntry(e), body) // the entry is for the next manifest
 		return e.Cost, err
 	})
 }

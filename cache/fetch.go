@@ -44,12 +44,12 @@ func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, er
 		stream := &witness{Reader: body}
 		object := &io.LimitedReader{R: stream, N: e.Length}
 		if p.states.happen(claimed, i) {
-			err := p.unpack(e, object)
+			isNew, err := p.unpack(e, object)
 			if err != nil && stream.err != nil && object.N > 0 {
 				p.states.happen(released, i)
 				return n, err
 			}
-			p.finish(i, err)
+			p.finish(i, isNew, err)
 		}
 		if _, err := io.Copy(io.Discard, object); err != nil {
 			return n + 1, err
@@ -74,11 +74,11 @@ func (w *witness) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// unpack puts the entry object of e into the local tier.
-func (p *prefetch) unpack(e *pack.Entry, object io.Reader) error {
+// unpack installs e, whose entry object is object.
+func (p *prefetch) unpack(e *pack.Entry, object io.Reader) (isNew bool, err error) {
 	body, err := openPromised(object, e, p.remote.want(p.merged.Packs[e.Pack].Scope, e.Action))
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer body.Close()
 	return p.install(localEntry(e), body)
@@ -109,21 +109,22 @@ func (p *prefetch) forfeit(c pack.Chunk, n int, err error) {
 	p.remote.complain("fetch a pack", packKey(p.merged.Packs[c.Pack]), err)
 	for _, i := range c.Entries[n:] {
 		if p.states.happen(claimed, i) {
-			p.settle(i, err)
+			p.settle(i, false, err)
 		}
 	}
 }
 
 // finish settles entry i, which this goroutine has claimed, after an attempt to install it.
-func (p *prefetch) finish(i int, err error) {
+func (p *prefetch) finish(i int, isNew bool, err error) {
 	if err != nil && !refused(err) {
 		p.remote.warn(fmt.Sprintf("keep what was fetched: %v", err))
 	}
-	p.settle(i, err)
+	p.settle(i, isNew, err)
 }
 
-// settle notes what became of entry i, which this goroutine has claimed.
-func (p *prefetch) settle(i int, err error) {
+// settle notes what became of entry i, which this goroutine has claimed. If it is not new,
+// another process has put the action.
+func (p *prefetch) settle(i int, isNew bool, err error) {
 	e := &p.merged.Entries[i]
 	if refused(err) { // out of a pack: an inline body is believed with its manifest
 		p.Stats.countRefusal(err)
@@ -131,10 +132,13 @@ func (p *prefetch) settle(i int, err error) {
 		p.states.refuse(i)
 	}
 	p.Progress.done(e.Size)
-	if err == nil {
-		p.states.happen(installed, i)
-	} else {
+	switch {
+	case err != nil:
 		p.states.happen(failed, i)
+	case isNew:
+		p.states.happen(installed, i)
+	default:
+		p.states.happen(superseded, i)
 	}
 }
 
@@ -147,12 +151,15 @@ func (p *prefetch) installInline(ctx context.Context, w wanted) {
 		}
 		e := &p.merged.Entries[i]
 		if !e.InPack() && w(e) && p.states.happen(claimed, i) {
-			p.finish(i, p.putInline(e))
+			p.putInline(i)
 		}
 	}
 }
 
-// putInline installs e, whose body stands in the manifest.
-func (p *prefetch) putInline(e *pack.Entry) error {
-	return p.install(localEntry(e), bytes.NewReader(e.Inline))
+// putInline installs entry i, which this goroutine has claimed and whose body stands in the
+// manifest.
+func (p *prefetch) putInline(i int) {
+	e := &p.merged.Entries[i]
+	isNew, err := p.install(localEntry(e), bytes.NewReader(e.Inline))
+	p.finish(i, isNew, err)
 }

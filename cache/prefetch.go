@@ -30,7 +30,9 @@ type prefetch struct {
 	Config
 	remote  *remote
 	library *library
-	install func(localdisk.Entry, io.Reader) error // into the local tier
+
+	// install puts an entry into the local tier, unless that has one of the action.
+	install func(localdisk.Entry, io.Reader) (isNew bool, err error)
 
 	loaded chan struct{} // closed once the next two are set
 	*promises
@@ -44,9 +46,9 @@ func newPrefetch(r *remote, l *library) *prefetch {
 		Config:  r.Config,
 		remote:  r,
 		library: l,
-		install: func(e localdisk.Entry, body io.Reader) error {
-			_, err := r.Local.Put(e, body)
-			return err
+		install: func(e localdisk.Entry, body io.Reader) (isNew bool, err error) {
+			_, isNew, err = r.Local.PutNew(e, body)
+			return isNew, err
 		},
 		loaded: make(chan struct{}),
 	}
@@ -172,7 +174,7 @@ func (p *prefetch) lead(ctx context.Context, w wanted) {
 func (p *prefetch) wait(ctx context.Context, e *pack.Entry) error {
 	i := p.index[e.Action]
 	if !e.InPack() && p.states.happen(claimed, i) {
-		p.finish(i, p.putInline(e))
+		p.putInline(i)
 	}
 	for {
 		now, changed := p.states.look(i)

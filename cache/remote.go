@@ -111,7 +111,8 @@ func (a scopeAnswer) close() {
 	}
 }
 
-// install puts the entry in a's object, if it is what w wants, into the local tier.
+// install puts the entry in a's object, if it is what w wants, into the local tier. If
+// another process has put the action meanwhile, the local tier keeps that.
 func (a scopeAnswer) install(local *localdisk.Dir, w entry.Want) (fetched, error) {
 	if a.err != nil {
 		return fetched{}, a.err
@@ -124,7 +125,7 @@ func (a scopeAnswer) install(local *localdisk.Dir, w entry.Want) (fetched, error
 
 	h := body.Header
 	e := localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}
-	path, err := local.Put(e, body)
+	path, _, err := local.PutNew(e, body)
 	if err != nil {
 		return fetched{}, err
 	}

@@ -49,11 +49,11 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 	}
 	p := newPrefetch(r, l)
 	unused := start.Add(-localdisk.Idle)
-	p.install = func(e localdisk.Entry, body io.Reader) error {
-		if _, err := cfg.Local.Put(e, body); err != nil {
-			return err
+	p.install = func(e localdisk.Entry, body io.Reader) (isNew bool, err error) {
+		if _, isNew, err = cfg.Local.PutNew(e, body); isNew {
+			err = cfg.Local.SetUsed(e.Action, unused)
 		}
-		return cfg.Local.SetUsed(e.Action, unused)
+		return isNew, err
 	}
 	p.begin(newPromises(found, true))
 	p.bring(ctx, everything)

@@ -26,7 +26,7 @@ const (
 	claimed    event = iota // a goroutine takes it upon itself to install the entry, or to put the action
 	released                // the connection broke off; another request may bring the entry
 	noticed                 // the local tier was found to have the entry
-	superseded              // the build has put the action itself
+	superseded              // the build or another process has put the action itself
 	installed               // the entry was installed
 	failed                  // the entry can't be brought
 )

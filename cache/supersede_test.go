@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -66,6 +67,40 @@ func TestPutOfWhatAGetWaitsFor(t *testing.T) {
 	m.Close(time.Minute)
 	if got := m.warnings(); len(got) > 0 {
 		t.Errorf("warnings: %q", got)
+	}
+}
+
+// Another process may put an action while its entry is on the way from the remote. The local
+// tier keeps what was put.
+func TestPutByOthersWins(t *testing.T) {
+	for name, test := range map[string]struct {
+		on     func(*cache.SessionConfig)
+		object string // what the entry comes in
+	}{
+		"over the prefetch": {under(profile), "/p/"},
+		"over a lookup":     {func(*cache.SessionConfig) {}, "/a/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			var put sync.Once
+			store := backendtest.Faulty(built(t), func(op, key string) backendtest.Fault {
+				if op == "get" && strings.Contains(key, test.object) {
+					put.Do(func() {
+						other := newMachine(t, dir, nil)
+						other.put(t, "fmt", "of another process")
+						other.Close(0)
+					})
+				}
+				return backendtest.Fault{}
+			})
+			m := newMachine(t, dir, store, test.on)
+			if _, _, err := m.get(t.Context(), "fmt"); err != nil {
+				t.Error(err)
+			}
+			rebuild(t, m, packages[1:]...)
+			m.wantHit(t, "fmt", "of another process")
+			m.Close(0)
+		})
 	}
 }
 

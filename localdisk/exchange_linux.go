@@ -1,6 +1,11 @@
 package localdisk
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
 
 // exchange renames temp to path. Afterwards temp may name what path named before. A
 // plain rename over a file makes ext4 write the new file to the disk at once, and a
@@ -10,4 +15,14 @@ func exchange(temp, path string) error {
 		return replace(temp, path, nil) // path is new, or the file system can't
 	}
 	return nil
+}
+
+// renameNew renames temp to path unless a file has that name. Then its error wraps
+// fs.ErrExist.
+func renameNew(temp, path string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return linkNew(temp, path) // the file system can't
 }

@@ -48,7 +48,12 @@ func (d *Dir) Get(action protocol.ActionID) (Entry, string, error) {
 }
 
 func (d *Dir) get(action protocol.ActionID) (Entry, string, error) {
-	e, err := d.readAction(action)
+	return d.getAt(d.actionPath(action), action)
+}
+
+// getAt is get for an action file at actionPath.
+func (d *Dir) getAt(actionPath string, action protocol.ActionID) (Entry, string, error) {
+	e, err := d.readAction(actionPath, action)
 	if err != nil {
 		return Entry{}, "", err
 	}
@@ -70,9 +75,8 @@ func (d *Dir) get(action protocol.ActionID) (Entry, string, error) {
 	return e, path, nil
 }
 
-// readAction reads and touches the action file of action.
-func (d *Dir) readAction(action protocol.ActionID) (Entry, error) {
-	path := d.actionPath(action)
+// readAction reads and touches the file at path, which has to be the action file of action.
+func (d *Dir) readAction(path string, action protocol.ActionID) (Entry, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Entry{}, err

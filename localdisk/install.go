@@ -19,21 +19,32 @@ runs; "larder clean" and "larder prune" make it smaller.
 // install makes the file at path appear whole or not at all. It calls write with a
 // temporary file in the same folder, and then gives that file the name path by replace.
 func (d *Dir) install(path string, intact func() bool, write func(*os.File) error) error {
-	f, err := d.createTemp(filepath.Dir(path))
+	temp, err := d.writeTemp(filepath.Dir(path), write)
 	if err != nil {
 		return err
+	}
+	if err = replace(temp, path, intact); err != nil {
+		_ = os.Remove(temp)
+	}
+	return err
+}
+
+// writeTemp creates a temporary file in shard, fills it by write, and returns its path.
+// After an error no file stays.
+func (d *Dir) writeTemp(shard string, write func(*os.File) error) (path string, err error) {
+	f, err := d.createTemp(shard)
+	if err != nil {
+		return "", err
 	}
 	err = write(f)
 	if errClose := f.Close(); err == nil {
 		err = errClose
 	}
-	if err == nil {
-		err = replace(f.Name(), path, intact)
-	}
 	if err != nil {
 		_ = os.Remove(f.Name())
+		return "", err
 	}
-	return err
+	return f.Name(), nil
 }
 
 // replace renames temp to path. Windows does not replace a file that somebody has open

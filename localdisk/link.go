@@ -2,22 +2,9 @@ package localdisk
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 )
-
-// PutBody stores body as Put does, but writes no action file.
-func (d *Dir) PutBody(e Entry, body io.Reader) error {
-	err := checkRange(e)
-	if err == nil {
-		err = d.putBody(e, d.bodyPath(e.Output), body)
-	}
-	if err != nil {
-		return fmt.Errorf("put the body of %s: %w", e.Action, err)
-	}
-	return nil
-}
 
 // Link makes path another name of e's body, in one step. It replaces what path named
 // before. The path lies outside of the cache, on the same file system. If the file

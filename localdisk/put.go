@@ -36,12 +36,14 @@ func (d *Dir) put(e Entry, path string, body io.Reader) error {
 	if err := d.putBody(e, path, body); err != nil {
 		return err
 	}
+	return d.install(d.actionPath(e.Action), nil, e.writeAction)
+}
+
+// writeAction writes the contents of e's action file to f.
+func (e Entry) writeAction(f *os.File) error {
 	var data [actionSize]byte
-	action := appendAction(data[:0], e)
-	return d.install(d.actionPath(e.Action), nil, func(f *os.File) error {
-		_, err := f.Write(action)
-		return err
-	})
+	_, err := f.Write(appendAction(data[:0], e))
+	return err
 }
 
 // putBody stores body, even if a file of its name exists: that file may be damaged, and
