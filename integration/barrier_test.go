@@ -121,7 +121,6 @@ func TestBarrier(t *testing.T) {
 		{"packs and objects", "pa", newChangedChain},
 	} {
 		t.Run(test.lost, func(t *testing.T) {
-			t.Parallel()
 			c := test.newChain(t, 16)
 			for trouble := range troubles(nil) {
 				t.Run(trouble, func(t *testing.T) {
