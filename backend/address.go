@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -74,25 +73,49 @@ func allowed(params []string) string {
 	return strings.Join(params, ", ")
 }
 
-// bucketName matches the names that S3 and GCS allow, and some more. It does
-// not check the length. A regular expression that counts so far takes longer to
-// compile than any other package takes to initialize, in every session.
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]+[a-z0-9]$`)
-
-const maxBucketName = 222 // bytes
+const (
+	minBucketName = 3   // bytes
+	maxBucketName = 222 // bytes
+)
 
 // ParseBucket returns the bucket, which is the host of u. ParseURL has returned
 // u.
 func ParseBucket(u *url.URL) (string, error) {
-	switch {
-	case u.Host == "":
+	if u.Host == "" {
 		return "", fmt.Errorf("the bucket is missing: write %s://bucket or %[1]s://bucket/prefix", u.Scheme)
-	case strings.Contains(u.Host, ":"):
+	}
+	if strings.Contains(u.Host, ":") {
 		return "", fmt.Errorf("bucket %q must not have a port: a server's address goes into the parameter endpoint", u.Host)
-	case len(u.Host) > maxBucketName || !bucketName.MatchString(u.Host):
-		return "", fmt.Errorf("bucket %q is no bucket's name: allowed are 3 or more of a-z, 0-9, dot, dash and underscore", u.Host)
+	}
+	if fault := bucketFault(u.Host); fault != "" {
+		return "", fmt.Errorf("bucket %q is no bucket's name, because it %s: allowed are 3 or more of a-z, 0-9, dot, dash and underscore, the first and the last a letter or a digit", u.Host, fault)
 	}
 	return u.Host, nil
+}
+
+// bucketFault says what is wrong with the name of a bucket, or "". The names that S3 and
+// GCS allow, and some more, are right.
+func bucketFault(name string) string {
+	inner := func(r rune) bool { return r == '.' || r == '-' || r == '_' }
+	for _, r := range name {
+		switch {
+		case 'A' <= r && r <= 'Z':
+			return "has capital letters"
+		case !inner(r) && (r < 'a' || 'z' < r) && (r < '0' || '9' < r):
+			return fmt.Sprintf("has a %q", r)
+		}
+	}
+	switch {
+	case len(name) < minBucketName:
+		return "is too short"
+	case len(name) > maxBucketName:
+		return fmt.Sprintf("is longer than %d bytes", maxBucketName)
+	case inner(rune(name[0])):
+		return fmt.Sprintf("begins with a %q", name[0])
+	case inner(rune(name[len(name)-1])):
+		return fmt.Sprintf("ends with a %q", name[len(name)-1])
+	}
+	return ""
 }
 
 // ParseEndpoint checks that value, which a parameter has, is the URL of a

@@ -1,8 +1,10 @@
 package cache
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
+	"strings"
 
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
@@ -24,8 +26,30 @@ func packKey(p pack.Pack) string {
 	return key(p.Scope, "p/"+id[:2]+"/"+id)
 }
 
-// MaxProfile is the length in bytes of the longest name of a profile.
-const MaxProfile = 200
+// MaxName is the length in bytes of the longest name of a module or a profile.
+const MaxName = 200
+
+// maxEscapedName is the length in bytes of the longest name in a key, as a directory has
+// it: a directory escapes what a key has escaped, and its file names have 255 bytes.
+const maxEscapedName = 240
+
+// ShortName returns name or, if it is too long for a key, its beginning and a digest.
+func ShortName(name string) string {
+	if fitsKey(name) {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	digest := "-" + hex.EncodeToString(sum[:8])
+	beginning := name[:min(len(name), MaxName-len(digest))]
+	for !fitsKey(beginning + digest) {
+		beginning = beginning[:len(beginning)-1]
+	}
+	return strings.ToValidUTF8(beginning, "") + digest // no half of a letter
+}
+
+func fitsKey(name string) bool {
+	return len(name) <= MaxName && len(url.QueryEscape(url.QueryEscape(name))) <= maxEscapedName
+}
 
 // manifestName returns the name, below a scope, of the manifest of p.
 func manifestName(p session.Profile) string {

@@ -101,7 +101,7 @@ func (m *manifests) latest(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer body.Close()
-	name, err := io.ReadAll(io.LimitReader(body, MaxProfile+1))
+	name, err := io.ReadAll(io.LimitReader(body, MaxName+1))
 	return string(name), err
 }
 

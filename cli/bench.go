@@ -163,7 +163,7 @@ func benchSettings(cmd *urfave.Command, s settings) (settings, error) {
 		}
 	}
 	if s.target.Profile == (session.Profile{}) {
-		return s, errors.New("there is no go.mod here, nor in a folder above")
+		return s, errors.New("there is no go.mod or go.work here, nor in a folder above")
 	}
 	return s, nil
 }

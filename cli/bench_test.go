@@ -78,7 +78,7 @@ func TestBenchSettings(t *testing.T) {
 		{name: "no runs", args: "-n 0", want: "-n is 0: want 1 or more"},
 		{name: "a latency that is none", args: "--latency=20", want: `--latency is "20": want a duration`},
 		{name: "a bandwidth that is none", args: "--bandwidth=wide", want: `--bandwidth is "wide": want a size`},
-		{name: "no module", change: func(s *settings) { s.target.Profile = session.Profile{} }, want: "there is no go.mod here, nor in a folder above"},
+		{name: "no module", change: func(s *settings) { s.target.Profile = session.Profile{} }, want: "there is no go.mod or go.work here, nor in a folder above"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := settings{target: module}

@@ -37,7 +37,7 @@ func stepFlags() []urfave.Flag {
 
 var (
 	errNoRemote  = errors.New("no remote is set (LARDER_REMOTE)")
-	errNoProfile = errors.New("no go.mod here or above: a profile belongs to a module")
+	errNoProfile = errors.New("no go.mod or go.work here or above: a profile belongs to a module or a workspace")
 	errTimeIsUp  = errors.New("the time of --max-time is up")
 )
 
@@ -51,7 +51,7 @@ func (p *program) step(ctx context.Context, cmd *urfave.Command, s settings, res
 		return err
 	}
 	if s.target.Profile == (session.Profile{}) {
-		return &usageError{errNoProfile, "run it in the module's folder"}
+		return &usageError{errNoProfile, "run it in the folder of the module or the workspace"}
 	}
 	if s.target.Remote == "" {
 		err = errNoRemote

@@ -27,6 +27,7 @@ func (p *program) helper(given givenSettings) error {
 	if err != nil {
 		return err
 	}
+	giveUpStdio()
 	log := newLog(p.stderr, given.logLevel)
 	s, wrong := given.resolve(p.surroundings())
 	if wrong != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/larderbuild/larder/cache"
@@ -33,7 +34,7 @@ func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
 		cfg.Command, cfg.Links = command.ID(), command.Links()
 	}
 	cfg.Lazy = &cache.Lazy{
-		Rebuild: func(ctx context.Context) error { return rebuild(ctx, command, cfg.Local) },
+		Rebuild: func(ctx context.Context) error { return p.rebuild(ctx, command, cfg.Local) },
 		Abandon: func(reason error) {
 			// The go command ends when its helper's output does.
 			log.Error(fmt.Sprintf("this build relies on archives that can't be fetched: %v; run it again, or set LARDER_BYTES=eager", reason))
@@ -44,7 +45,7 @@ func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
 
 // rebuild runs the go command without a remote. It compiles what command compiles,
 // and puts it into the local tier.
-func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) error {
+func (p *program) rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) error {
 	args, err := command.Rebuild()
 	if err != nil {
 		return err
@@ -60,13 +61,13 @@ func rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) e
 	var stderr strings.Builder
 	cmd := exec.CommandContext(ctx, command.Exe, args...)
 	cmd.Dir = command.Dir
-	cmd.Env = append(os.Environ(),
-		"GOCACHEPROG="+helper,
-		"LARDER_DIR="+local.Path(),
+	cmd.Env = slices.Concat(p.environ, []string{
+		"GOCACHEPROG=" + helper,
+		"LARDER_DIR=" + local.Path(),
 		"LARDER_REMOTE=",
 		"LARDER_STATS=0",
 		"LARDER_RECORD=",
-	)
+	})
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
 		// The arguments stay out of the log: -ldflags may hold a secret.

@@ -65,7 +65,7 @@ func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
 		args = append(args, "--trim")
 	}
 	cmd := exec.CommandContext(context.Background(), exe, args...)
-	cmd.Dir = filepath.VolumeName(exe) + string(filepath.Separator)
+	cmd.Dir = backgroundFolder(os.Environ(), filepath.VolumeName(exe)+string(filepath.Separator))
 	cmd.Stdout, cmd.Stderr = file, file
 	detach(cmd)
 	if err := cmd.Start(); err != nil {

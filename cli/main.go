@@ -23,11 +23,16 @@ const (
 
 // Main runs the program with args, of which the first is its name, and returns
 // its exit status.
-func Main(args []string, stdin *os.File, stdout, stderr *os.File) int {
+func Main(args []string, stdin *os.File, stdout, stderr *os.File) (status int) {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:], environ: os.Environ()}
-	promoteCredentials()
-	root := p.command()
-	err := root.Run(context.Background(), args)
+	promoteCredentials(p.environ)
+	immune(func() { status = p.run(args) })
+	return status
+}
+
+// run runs the program with args, and returns its exit status.
+func (p *program) run(args []string) int {
+	err := p.command().Run(context.Background(), args)
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -109,13 +114,10 @@ func (p *program) command() *urfave.Command {
 		if sub || !p.calledByGo(root) {
 			return err
 		}
-		// The go command gives up without its helper.
 		for _, f := range root.Flags {
 			err = errors.Join(err, f.PostParse()) // reads the variables
 		}
-		given := configure(root, p.environ)
-		given.wrong = append([]error{err}, given.wrong...)
-		return p.helper(given)
+		return p.helperDespite(err, root)
 	}
 	for _, cmd := range root.Commands {
 		cmd.OnUsageError = func(_ context.Context, cmd *urfave.Command, err error, _ bool) error {
@@ -148,12 +150,31 @@ func namesCommand(root *urfave.Command, args []string) bool {
 // root runs larder without a command.
 func (p *program) root(_ context.Context, cmd *urfave.Command) error {
 	if name := cmd.Args().First(); name != "" {
-		return &usageError{fmt.Errorf("unknown command %q", name), "larder --help lists the commands"}
+		err := &usageError{fmt.Errorf("unknown command %q", name), "larder --help lists the commands"}
+		// Who mistypes a command in a script wants to know it. The go command sets
+		// GOVERSION, and gives its helper pipes.
+		if p.calledByGo(cmd) && p.environ.get("GOVERSION") != "" && isPipe(p.stdin) && isPipe(p.stdout) {
+			return p.helperDespite(err, cmd)
+		}
+		return err
 	}
 	if !p.calledByGo(cmd) {
 		return urfave.ShowRootCommandHelp(cmd)
 	}
 	return p.helper(configure(cmd, p.environ))
+}
+
+func isPipe(file *os.File) bool {
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
+
+// helperDespite serves a session although the go command has called larder wrongly: it
+// gives up without its helper.
+func (p *program) helperDespite(err error, cmd *urfave.Command) error {
+	given := configure(cmd, p.environ)
+	given.wrong = append([]error{err}, given.wrong...)
+	return p.helper(given)
 }
 
 // action makes the Action of a command that takes no arguments, from run.

@@ -59,11 +59,11 @@ func options() []option {
 		flag:     "profile",
 		fallback: defaultProfile,
 		shown:    "platform and, in CI, the job's name",
-		usage:    "name of the builds of this module that ask for the same entries; larder fetches what the last of them used before the next one asks for it",
+		usage:    "name of the builds of this module or workspace that ask for the same entries; larder fetches what the last of them used before the next one asks for it",
 		set: func(g *givenSettings, v string) error {
 			g.profile = v
-			if len(v) > cache.MaxProfile {
-				return fmt.Errorf("want at most %d bytes", cache.MaxProfile)
+			if cache.ShortName(v) != v {
+				return fmt.Errorf("want at most %d bytes, and fewer of those that a URL escapes", cache.MaxName)
 			}
 			return nil
 		},
@@ -127,7 +127,7 @@ func options() []option {
 	}, {
 		flag:     "close",
 		fallback: defaultClose,
-		shown:    "wait where CI is set, otherwise linger",
+		shown:    "wait in CI, otherwise linger",
 		usage:    "when to upload: linger uploads in the background once the build has ended, wait uploads during the build and waits for the rest",
 		set: func(g *givenSettings, v string) error {
 			g.close = v
@@ -263,7 +263,7 @@ func defaultDir(environment) (string, error) {
 }
 
 func defaultClose(environ environment) (string, error) {
-	if v := environ.get("CI"); v != "" && v != "false" && v != "0" {
+	if inCI(environ) {
 		return closeWait, nil
 	}
 	return closeLinger, nil

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"log/slog"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -43,17 +41,4 @@ func openRemote(url string, s settings, counters *backend.Counters, log *slog.Lo
 		store = backend.ReadOnly(store)
 	}
 	return store
-}
-
-// promoteCredentials sets AWS_X to the value of each LARDER_AWS_X, and does the same
-// for Google's variable. It changes this process alone: a test that the go command
-// runs does not inherit larder's credentials.
-func promoteCredentials() {
-	for _, pair := range os.Environ() {
-		name, value, _ := strings.Cut(pair, "=")
-		plain, ours := strings.CutPrefix(name, "LARDER_")
-		if ours && (strings.HasPrefix(plain, "AWS_") || plain == "GOOGLE_APPLICATION_CREDENTIALS") {
-			_ = os.Setenv(plain, value) // fails only for names that can't be in Environ
-		}
-	}
 }

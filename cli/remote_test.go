@@ -18,28 +18,6 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 )
 
-func TestPromoteCredentials(t *testing.T) {
-	const path = "GOOGLE_APPLICATION_CREDENTIALS"
-	for name, value := range map[string]string{
-		"AWS_PROFILE": "build's", "LARDER_AWS_PROFILE": "larder's",
-		path: "", "LARDER_" + path: "/larder's",
-		"AWS_REGION": "build's", "LARDER_AWS_REGION": "",
-		"GOOGLE_CLOUD_PROJECT": "build's", "LARDER_GOOGLE_CLOUD_PROJECT": "larder's",
-		"REMOTE": "build's", "LARDER_REMOTE": "larder's",
-	} {
-		t.Setenv(name, value)
-	}
-	promoteCredentials()
-	for name, want := range map[string]string{
-		"AWS_PROFILE": "larder's", path: "/larder's", "AWS_REGION": "",
-		"GOOGLE_CLOUD_PROJECT": "build's", "REMOTE": "build's",
-	} {
-		if got := os.Getenv(name); got != want {
-			t.Errorf("%s is %q, want %q", name, got, want)
-		}
-	}
-}
-
 // TestOpenRemote: nothing is opened, or written to, before it is used; and a store that
 // must not be written refuses.
 func TestOpenRemote(t *testing.T) {

@@ -3,8 +3,6 @@ package cli
 import (
 	"errors"
 	"log/slog"
-	"runtime"
-	"strings"
 	"time"
 
 	urfave "github.com/urfave/cli/v3"
@@ -68,20 +66,6 @@ type surroundings struct {
 	folder  string // the working directory; "" where it has no name
 }
 
-// environment is a list of name=value, as os.Environ returns it.
-type environment []string
-
-// get returns the value of a variable, or "" where it is not set.
-func (e environment) get(name string) string {
-	for _, pair := range e {
-		n, value, _ := strings.Cut(pair, "=")
-		if n == name || runtime.GOOS == "windows" && strings.EqualFold(n, name) {
-			return value
-		}
-	}
-	return ""
-}
-
 // configure returns what cmd's flags, the variables and the defaults set. A flag
 // counts before its variable, and that before the default; what is empty is not
 // set. Some defaults depend on environ.
@@ -131,7 +115,7 @@ func (g givenSettings) target(from surroundings) session.Target {
 			t.Read = append(t.Read, mainScope)
 		}
 	}
-	if module := mainModule(from.folder); module != "" && g.prefetch {
+	if module := mainModule(from); module != "" && g.prefetch {
 		t.Profile = session.Profile{Module: module, Name: g.profile}
 	}
 	return t

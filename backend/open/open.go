@@ -1,7 +1,7 @@
 // Package open turns a URL into a store. Only its table lists all drivers; a new
 // driver is a new line there.
 //
-//	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true
+//	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true&…
 //	gs://bucket/prefix?endpoint=…
 //	file:///abs/dir
 package open
@@ -127,12 +127,17 @@ func redactUser(address string) string {
 	return scheme + "://…" + address[at:]
 }
 
+// harmless are the parameters whose values are no secrets.
+var harmless = []string{
+	"region", "path_style", "anonymous", "requester_pays", "sse", "kms_key", "acl", "storage_class",
+}
+
 func redactParam(param string) string {
 	name, value, found := strings.Cut(param, "=")
 	switch {
 	case !found:
 		return "…"
-	case name == "region" || name == "path_style" || name == "anonymous":
+	case slices.Contains(harmless, name) && !strings.Contains(value, "@"):
 		return param
 	case name == "endpoint" && !strings.ContainsAny(value, "@?%"):
 		return param

@@ -2,10 +2,11 @@
 // its protocol. An object's version is its ETag.
 //
 // Ordinary buckets check the Content-MD5 of a put. Directory buckets (S3 Express;
-// their names end in --x-s3) don't support it. For them the SDK computes a CRC32,
-// and this package checks the MD5 before it sends anything. With an endpoint (a
-// server that is not Amazon's), the SDK's newer checksums are off, because many
-// servers reject them.
+// their names end in --x-s3, those of their access points in --xa-s3) don't support
+// it. For them the SDK computes a CRC32, and this package checks the MD5 before it
+// sends anything. With an endpoint (a server that is not Amazon's, be it named by the
+// URL or by AWS_ENDPOINT_URL), the SDK's newer checksums are off, because many servers
+// reject them.
 //
 // Each call is one attempt: the SDK's retries are off. The package does not follow
 // redirects, because it would send the request's session token to another host.
@@ -16,6 +17,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
@@ -24,6 +26,8 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,6 +38,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -44,10 +49,13 @@ const connections = 64
 // The store does not use the network before the first request. The caller closes
 // it.
 func Open(ctx context.Context, cfg Config) (backend.Store, error) {
+	machine := new(metadata)
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient()),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 		config.WithLogger(logging.Nop{}), // the default logger writes to stderr
+		config.WithEC2RoleCredentialOptions(machine.use),
+		withoutHome,
 	}
 	if cfg.Region != "" {
 		options = append(options, config.WithRegion(cfg.Region))
@@ -55,19 +63,11 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	if cfg.Anonymous {
 		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
 	}
-	if cfg.Endpoint != "" {
-		options = append(options,
-			config.WithDefaultRegion("us-east-1"), // signatures need a region, which such servers rarely check
-			config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
-			config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired))
-	}
 	sdk, err := config.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
-	if sdk.Region == "" {
-		return nil, errors.New("the region is missing: give the parameter region, or set AWS_REGION")
-	}
+	machine.configure(sdk)
 	if !cfg.Anonymous {
 		sdk.Credentials = credentials{sdk.Credentials}
 	}
@@ -75,24 +75,72 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	transport.MaxIdleConns = 0
 	transport.MaxIdleConnsPerHost = connections
 	transport.DisableCompression = true
+	// Many connections transfer more than one connection that all requests share. And
+	// GODEBUG=http2debug=2, which is meant for the build, would print credentials.
+	transport.Protocols = new(http.Protocols)
+	transport.Protocols.SetHTTP1(true)
 	sdk.HTTPClient = &http.Client{
-		Transport:     backend.LimitAnswers(transport),
+		Transport:     regionAnswers{backend.LimitAnswers(transport)},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 
-	client := s3.NewFromConfig(sdk, func(o *s3.Options) {
-		o.UsePathStyle = cfg.PathStyle
-		if cfg.Endpoint != "" {
-			o.BaseEndpoint = &cfg.Endpoint
-		}
-	})
+	client := s3.NewFromConfig(sdk, cfg.apply)
+	resolved := client.Options()
+	if resolved.Region == "" {
+		return nil, errors.New("the region is missing: give the parameter region, or set AWS_REGION")
+	}
 	return backend.WithPrefix(&store{
+		Config:    cfg,
 		client:    client,
 		transport: transport,
-		bucket:    cfg.Bucket,
-		express:   strings.HasSuffix(cfg.Bucket, "--x-s3"),
-		plain:     strings.HasPrefix(cfg.Endpoint, "http://"),
+		express:   strings.HasSuffix(cfg.Bucket, "--x-s3") || strings.HasSuffix(cfg.Bucket, "--xa-s3"),
+		plain:     strings.HasPrefix(aws.ToString(resolved.BaseEndpoint), "http://"),
 	}, cfg.Prefix), nil
+}
+
+// withoutHome keeps the SDK from the files .aws/config and .aws/credentials of the folder
+// that is built, where it looks for the files of a user who has no home.
+func withoutHome(o *config.LoadOptions) error {
+	if filepath.IsAbs(config.DefaultSharedConfigFilename()) {
+		return nil
+	}
+	if os.Getenv("AWS_CONFIG_FILE") == "" {
+		o.SharedConfigFiles = []string{}
+	}
+	if os.Getenv("AWS_SHARED_CREDENTIALS_FILE") == "" {
+		o.SharedCredentialsFiles = []string{}
+	}
+	return nil
+}
+
+// apply sets what cfg says, and what a server that is not Amazon's needs. Such a server
+// is also named by AWS_ENDPOINT_URL and its like, which o has already.
+func (cfg Config) apply(o *s3.Options) {
+	o.UsePathStyle = cfg.PathStyle
+	o.UseARNRegion = true // the URL's region may be another one
+	if cfg.Endpoint != "" {
+		o.BaseEndpoint = &cfg.Endpoint
+	}
+	if o.BaseEndpoint != nil {
+		o.Region = cmp.Or(o.Region, anyRegion)
+		o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	}
+	if strings.HasPrefix(cfg.Bucket, "arn:") {
+		o.Region = cmp.Or(o.Region, anyRegion)
+	}
+	o.APIOptions = append(o.APIOptions, withoutAcceptEncoding)
+}
+
+// anyRegion is the region where signatures need one, but nobody checks it.
+const anyRegion = "us-east-1"
+
+// withoutAcceptEncoding keeps the header Accept-Encoding out of requests. The SDK signs
+// it, and proxies rewrite it, Google's among them: then the signature is wrong. No server
+// compresses without it.
+func withoutAcceptEncoding(stack *middleware.Stack) error {
+	_, err := stack.Finalize.Remove("DisableAcceptEncodingGzip")
+	return err
 }
 
 // credentials returns ErrDenied if the provider finds no credentials.
@@ -107,16 +155,16 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 }
 
 type store struct {
+	Config
 	client    *s3.Client
 	transport *http.Transport
-	bucket    string
 	express   bool // a directory bucket
 	plain     bool // without TLS
 }
 
 // wrap wraps an error of the SDK.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
-	return backend.WrapAnswer(ctx, op, key, s.bucket, err, classify)
+	return backend.WrapAnswer(ctx, op, key, s.Bucket, explainRegion(err), classify)
 }
 
 // classify returns the error of package backend that the server's answer err means, or
@@ -161,7 +209,7 @@ func status(err error) int {
 }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
-	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}
+	in := &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer}
 	if part := r.Header(); part != "" {
 		in.Range = &part
 	}
@@ -197,11 +245,18 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	defer upload.Release()
 
 	in := &s3.PutObjectInput{
-		Bucket:        &s.bucket,
-		Key:           &key,
-		Body:          upload,
-		ContentLength: &opts.Size,
-		ContentType:   aws.String("application/octet-stream"),
+		Bucket:               &s.Bucket,
+		Key:                  &key,
+		Body:                 upload,
+		ContentLength:        &opts.Size,
+		ContentType:          aws.String("application/octet-stream"),
+		RequestPayer:         s.Payer,
+		ServerSideEncryption: s.Encryption,
+		ACL:                  s.ACL,
+		StorageClass:         s.StorageClass,
+	}
+	if s.KMSKey != "" {
+		in.SSEKMSKeyId = &s.KMSKey
 	}
 	if s.express {
 		in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
@@ -249,7 +304,7 @@ func checkMD5(body io.ReadSeeker, want [md5.Size]byte) error {
 }
 
 func (s *store) Delete(ctx context.Context, key string) error {
-	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer})
 	if err = s.wrap(ctx, "delete", key, err); errors.Is(err, backend.ErrNotFound) {
 		return nil
 	}
@@ -259,8 +314,9 @@ func (s *store) Delete(ctx context.Context, key string) error {
 func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
 	return func(yield func(backend.Object, error) bool) {
 		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
-			Bucket: &s.bucket,
-			Prefix: &prefix,
+			Bucket:       &s.Bucket,
+			Prefix:       &prefix,
+			RequestPayer: s.Payer,
 		})
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
