@@ -133,9 +133,10 @@ func TestNamesOfBuckets(t *testing.T) {
 	t.Setenv("AWS_REGION", "us-west-1")
 	elsewhere()
 	for rawURL, want := range map[string]string{
-		"s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/my-ap/pre?endpoint=http://s3.example": "my-ap-123456789012.s3.example/pre/key eu-west-1",
-		"s3://tenant:bucket/pre?endpoint=http://s3.example":                                       "s3.example/tenant:bucket/pre/key us-west-1",
-		"s3://tenant:bucket?endpoint=http://s3.example&region=x":                                  "s3.example/tenant:bucket/key x",
+		"s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/my-ap/pre?endpoint=http://s3.example":      "my-ap-123456789012.s3.example/pre/key eu-west-1",
+		"s3://arn:aws:s3:eu-west-1:123456789012:accesspoint:my-ap?region=x&endpoint=http://s3.example": "my-ap-123456789012.s3.example/key eu-west-1",
+		"s3://tenant:bucket/pre?endpoint=http://s3.example":                                            "s3.example/tenant:bucket/pre/key us-west-1",
+		"s3://tenant:bucket?endpoint=http://s3.example&region=x":                                       "s3.example/tenant:bucket/key x",
 	} {
 		body, _, err := openURL(t, rawURL).Get(t.Context(), "key", backend.Range{})
 		if err == nil {

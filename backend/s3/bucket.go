@@ -60,8 +60,7 @@ func (c *Config) setBucket(name string) error {
 
 const arnForm = "arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME"
 
-// setARN sets the bucket to an access point, whose ARN also names a region. A parameter
-// goes before that.
+// setARN sets the bucket to an access point, whose ARN also names its region.
 func (c *Config) setARN(arn string) error {
 	parts := strings.SplitN(arn, ":", 6) // arn, partition, service, region, account, resource
 	switch {
