@@ -101,7 +101,7 @@ func (c *Cache) news() session.Record {
 			u.Kind = session.Misplaced
 		}
 	}
-	if !c.publisher(found).needed(found.written, r) {
+	if !c.publisher(found).draft(found.written, r).needed {
 		return session.Record{}
 	}
 	return r

@@ -25,12 +25,15 @@
 //
 // The package owns the keys under the user's prefix:
 //
-//	v1/<scope>/a/<xx>/<action id>     entry object
-//	v1/<scope>/p/<xx>/<pack id>       pack
-//	v1/<scope>/m/<module>/<profile>   manifest, both names escaped as in a URL's query
-//	v1/<scope>/m/<module>/@latest     name of the profile that was published last
+//	v1/<scope>/a/<xx>/<action id>        entry object
+//	v1/<scope>/p/<xx>/<pack id>          pack
+//	v1/<scope>/m/v4/<module>/<profile>   manifest, both names escaped as in a URL's query
+//	v1/<scope>/m/v4/<module>/@latest     name of the profile that was published last
 //
-// and two folders in the local tier's directory: larder/manifests, with copies of
+// The first version in a key is that of entry objects, the second that of manifests. So
+// one version of larder neither reads nor replaces what another one writes.
+//
+// It also owns two folders in the local tier's directory: larder/manifests, with copies of
 // manifests, the locks that let one process at a time fetch what they promise, and what
 // [Restore] notes for [Save]; and larder/withheld, with the marks of entries that stay local. Package
 // session owns a third one.

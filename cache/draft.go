@@ -5,14 +5,11 @@ import (
 	"slices"
 
 	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
 )
 
 const (
-	// expiry is the number of days without a use after which an entry leaves the
-	// manifest.
-	expiry = 7
-
 	// maxPacks is how many packs of its own a profile's manifest names before
 	// they are rewritten as one. They are rewritten, too, when more than a third
 	// of their bytes are of no use any more.
@@ -22,11 +19,13 @@ const (
 // draft is a manifest in the making.
 type draft struct {
 	*publisher
+	calendar
 	old    published
+	named  map[protocol.ActionID]*pack.Entry // entries of old that no use is for, so far
 	next   pack.Manifest
 	packs  map[pack.ID]int // index in next.Packs
 	fresh  []int           // entries of next that are still to be packed
-	needed bool            // next differs from old in a way worth writing
+	needed bool            // next differs from old in a way worth writing, and old may be replaced
 
 	inlined int64 // bytes of bodies that stand in next
 
@@ -37,17 +36,24 @@ type draft struct {
 // draft merges r into old. First stands what was used, in the order of its use, then
 // what other builds used within the last week.
 func (p *publisher) draft(old published, r session.Record) *draft {
-	d := &draft{publisher: p, old: old, packs: make(map[pack.ID]int), needed: p.isNewEager(old, r.Eager)}
+	d := &draft{
+		publisher: p,
+		calendar:  newCalendar(old.Manifest, p.now),
+		old:       old,
+		named:     byAction(old.Manifest),
+		packs:     make(map[pack.ID]int),
+	}
+	d.next.Today, d.next.Clock, d.next.Far = d.today, d.clock, d.far
 	d.next.Entries = make([]pack.Entry, 0, max(len(r.Uses), len(old.Entries)))
+	d.needed = d.isNewEager(r.Eager)
 	d.keepEager(r.Eager)
-	named := byAction(old.Manifest)
 	var indexes []pack.Entry
 	for _, u := range r.Uses {
-		v, e := p.judge(u, named[u.Action], old.packsAreLent())
+		v, e := d.judge(u)
 		switch v {
 		case kept, renewed:
-			e = *named[u.Action]
-			e.Used = p.today
+			e = *d.named[u.Action]
+			e.Used = d.today
 			d.keep(e)
 		case added:
 			d.add(e)
@@ -58,7 +64,7 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 			d.used++
 		}
 		if v != leftOut {
-			delete(named, u.Action)
+			delete(d.named, u.Action)
 		}
 		d.needed = d.needed || v.isNews()
 	}
@@ -70,15 +76,16 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 	for i := range old.Entries {
 		e := &old.Entries[i]
 		switch {
-		case named[e.Action] == nil: // used, so it stands in next already
+		case d.named[e.Action] == nil: // used, so it stands in next already
 		case p.mustLeave(e):
 			d.needed = true
-		case e.Used+expiry < p.today:
+		case d.expired(e.Used):
 		default:
 			d.keep(*e)
 		}
 	}
 	d.compact()
+	d.needed = d.needed && !old.newer
 	return d
 }
 
@@ -119,7 +126,7 @@ func (d *draft) packIndex(from pack.Pack) int {
 // command, if that is one.
 func (d *draft) keepEager(command [sha256.Size]byte) {
 	for _, e := range d.old.Eager {
-		if e.Command != command && e.Used+expiry >= d.today {
+		if e.Command != command && !d.expired(e.Used) {
 			d.next.Eager = append(d.next.Eager, e)
 		}
 	}
@@ -161,7 +168,8 @@ func (d *draft) compact() {
 // tidy removes the entries that gone names, and packs that nothing lies in.
 func (d *draft) tidy(gone map[int]bool) {
 	drafted := d.next
-	d.next = pack.Manifest{Eager: drafted.Eager, Entries: make([]pack.Entry, 0, len(drafted.Entries))}
+	d.next = drafted
+	d.next.Packs, d.next.Entries = nil, make([]pack.Entry, 0, len(drafted.Entries))
 	d.packs = make(map[pack.ID]int)
 	for i, e := range drafted.Entries {
 		if gone[i] {

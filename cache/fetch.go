@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -84,17 +85,23 @@ func (p *prefetch) unpack(e *pack.Entry, object io.Reader) (isNew bool, err erro
 	return p.install(localEntry(e), body)
 }
 
+var errNotTheEntry = fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
+
 // openPromised returns the body of an entry object. The object has to be the one that
 // the manifest promises as e, and as w wants it. The caller closes the body.
 func openPromised(object io.Reader, e *pack.Entry, w entry.Want) (*entry.Reader, error) {
+	w.MaxSize = e.Size
 	body, err := entry.Open(object, w)
 	if err != nil {
+		if errors.Is(err, entry.ErrTooLarge) {
+			err = errNotTheEntry
+		}
 		return nil, err
 	}
 	h := body.Header
 	if h.Output != e.Output || h.BodySize != e.Size || !h.Time.Equal(e.Time) {
 		body.Close()
-		return nil, fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
+		return nil, errNotTheEntry
 	}
 	return body, nil
 }

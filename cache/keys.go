@@ -3,6 +3,7 @@ package cache
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -53,10 +54,16 @@ func fitsKey(name string) bool {
 
 // manifestName returns the name, below a scope, of the manifest of p.
 func manifestName(p session.Profile) string {
-	return "m/" + url.QueryEscape(p.Module) + "/" + url.QueryEscape(p.Name)
+	return manifestsOf(p.Module) + url.QueryEscape(p.Name)
 }
 
 // latestName returns the name, below a scope, of the object that says which of the
 // module's profiles was published last. No manifest has this name: escaping yields
 // no @.
-func latestName(module string) string { return "m/" + url.QueryEscape(module) + "/@latest" }
+func latestName(module string) string { return manifestsOf(module) + "@latest" }
+
+// manifestsOf returns how the names of a module's manifests begin. The version of their
+// format is among it.
+func manifestsOf(module string) string {
+	return fmt.Sprintf("m/v%d/%s/", pack.Version, url.QueryEscape(module))
+}

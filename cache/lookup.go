@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -81,6 +82,8 @@ func (l *lookups) probe(ctx context.Context, action protocol.ActionID) {
 func (l *lookups) explain(ctx context.Context, key string, err error) {
 	switch {
 	case errors.Is(err, backend.ErrNotFound), errors.Is(err, errNotPromised):
+	case errors.Is(err, entry.ErrTooLarge):
+		l.Log.Info("left in the remote", "key", key, "err", err)
 	case errors.Is(context.Cause(ctx), errBudget):
 		l.degraded.Do(func() {
 			l.warn(fmt.Sprintf("%v: no more lookups there in this build", errBudget))

@@ -26,6 +26,7 @@ const manifestFresh = 5 * time.Minute
 type published struct {
 	*pack.Manifest        // nil: it could not be had
 	version        string // of the profile's object; "": the profile has none yet
+	newer          bool   // a later version of larder wrote the object, which is left alone
 }
 
 // manifests reads and writes the manifests of one profile in one scope.
@@ -72,9 +73,9 @@ func (m *manifests) fetch(ctx context.Context) (published, error) {
 	found, object, err := m.get(ctx, name)
 	if errors.Is(err, backend.ErrNotFound) {
 		name, found, object, err = m.getLatest(ctx)
-		found.version = "" // it is another profile's
+		found.version, found.newer = "", false // it is another profile's
 	}
-	if err == nil {
+	if err == nil && !found.newer {
 		m.saveCopy(name, object, found.version)
 	}
 	return found, err
@@ -113,10 +114,15 @@ func (m *manifests) get(ctx context.Context, name string) (found published, obje
 	}
 	defer body.Close()
 	decoded, object, err := pack.Read(body, m.place(name), m.remote.Policy.Trust)
+	found = published{Manifest: decoded, version: info.Version}
 	if refused(err) {
-		decoded = new(pack.Manifest)
+		found.Manifest = new(pack.Manifest)
 	}
-	return published{decoded, info.Version}, object, err
+	if errors.Is(err, pack.ErrNewer) {
+		m.remote.Log.Info(fmt.Sprintf("the manifest is left alone: %v", err), "key", key(m.scope, name))
+		found.newer, err = true, nil
+	}
+	return found, object, err
 }
 
 // place returns where the object of a name lies.
@@ -166,10 +172,10 @@ func (m *manifests) loadCopy() (published, bool) {
 	}
 	version, name, object := string(parts[0]), string(parts[1]), parts[2]
 	if len(object) == 0 { // the remote had none
-		return published{new(pack.Manifest), version}, true
+		return published{Manifest: new(pack.Manifest), version: version}, true
 	}
 	found, err := pack.Decode(object, m.place(name), m.remote.Policy.Trust)
-	return published{found, version}, err == nil
+	return published{Manifest: found, version: version}, err == nil
 }
 
 // saveCopy keeps a manifest for the next sessions. Without the copy they ask the

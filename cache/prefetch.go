@@ -135,6 +135,10 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 			p.states.happen(noticed, i)
 			continue
 		}
+		if e.Size > p.MaxObject {
+			p.forgo(i)
+			continue
+		}
 		bytes += e.Size
 		if e.Head == nil {
 			lacking = append(lacking, i)
@@ -149,6 +153,13 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	}
 	p.states.setLeading(leading)
 	return len(lacking) == 0
+}
+
+// forgo forfeits entry i, which is larger than this session brings. For others it is good.
+func (p *prefetch) forgo(i int) {
+	if p.states.happen(claimed, i) {
+		p.states.happen(failed, i)
+	}
 }
 
 // lead brings what plan has found lacking.

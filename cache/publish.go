@@ -33,7 +33,7 @@ type publisher struct {
 	withheld  *withheld
 	marked    map[protocol.ActionID]bool // actions of which an entry is withheld
 	session   *session.Session           // has room for packs on their way out
-	today     pack.Day
+	now       pack.Day                   // by the clock of this machine
 
 	packed map[protocol.ActionID]packing // what this publisher has packed
 	saved  Saved
@@ -56,7 +56,7 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 		withheld:  w,
 		marked:    w.actions(),
 		session:   s,
-		today:     pack.DayOf(now),
+		now:       pack.DayOf(now),
 		packed:    make(map[protocol.ActionID]packing),
 	}
 }

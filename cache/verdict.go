@@ -29,15 +29,15 @@ const (
 // isNews reports whether v is a reason to write a manifest.
 func (v verdict) isNews() bool { return v >= renewed }
 
-// judge gives the verdict on u. named is what the manifest names for its action, or nil;
-// lent says that the packs it names are another profile's. If u is added or joining, judge
-// returns its entry as the local tier has it.
+// judge gives the verdict on u. If u is added or joining, judge returns its entry as the
+// local tier has it.
 //
 // The local tier counts as long as it has the output that the session used. Another one
 // is for the session that has put it since.
-func (p *publisher) judge(u session.Use, named *pack.Entry, lent bool) (verdict, pack.Entry) {
+func (d *draft) judge(u session.Use) (verdict, pack.Entry) {
+	named := d.named[u.Action]
 	switch {
-	case p.marked[u.Action]:
+	case d.marked[u.Action]:
 		return leftOut, pack.Entry{}
 	case u.Kind == session.Refused:
 		if named == nil {
@@ -46,18 +46,18 @@ func (p *publisher) judge(u session.Use, named *pack.Entry, lent bool) (verdict,
 		return removed, pack.Entry{}
 	case u.Kind == session.Misplaced: // is packed again, whatever the manifest names by now
 	case named != nil && named.Output == u.Output:
-		if named.Used == p.today && !lent {
+		if named.Used == d.today && !d.old.packsAreLent() {
 			return kept, pack.Entry{}
 		}
 		return renewed, pack.Entry{}
-	case named == nil && p.namedElsewhere(u):
+	case named == nil && d.namedElsewhere(u):
 		return elsewhere, pack.Entry{}
 	}
-	local, path, err := p.Local.Get(u.Action)
-	if err != nil || local.Output != u.Output || local.Size > p.MaxObject {
+	local, path, err := d.Local.Get(u.Action)
+	if err != nil || local.Output != u.Output || local.Size > d.MaxObject {
 		return leftOut, pack.Entry{}
 	}
-	e := pack.Entry{Action: u.Action, Output: local.Output, Size: local.Size, Time: local.Time, Cost: min(u.Cost, entry.MaxCost), Used: p.today}
+	e := pack.Entry{Action: u.Action, Output: local.Output, Size: local.Size, Time: local.Time, Cost: min(u.Cost, entry.MaxCost), Used: d.today}
 	begin := beginning(path)
 	if isModuleIndex(begin) {
 		return joining, e
@@ -74,31 +74,11 @@ func (p *publisher) namedElsewhere(u session.Use) bool {
 	return named && output == u.Output
 }
 
-// needed reports whether publishing r would write anything over old. It looks at the
-// local tier only for what the manifest does not name.
-func (p *publisher) needed(old published, r session.Record) bool {
-	if p.isNewEager(old, r.Eager) {
-		return true
-	}
-	named := byAction(old.Manifest)
-	for action := range p.marked {
-		if e := named[action]; e != nil && p.mustLeave(e) {
-			return true
-		}
-	}
-	for _, u := range r.Uses {
-		if v, _ := p.judge(u, named[u.Action], old.packsAreLent()); v.isNews() {
-			return true
-		}
-	}
-	return false
-}
-
-// isNewEager reports whether command is an eager one that old does not name, as used
-// today.
-func (p *publisher) isNewEager(old published, command [sha256.Size]byte) bool {
-	known, named := old.FindEager(command)
-	return command != [sha256.Size]byte{} && (!named || known.Used != p.today)
+// isNewEager reports whether command is an eager one that the old manifest does not name,
+// as used today.
+func (d *draft) isNewEager(command [sha256.Size]byte) bool {
+	known, named := d.old.FindEager(command)
+	return command != [sha256.Size]byte{} && (!named || known.Used != d.today)
 }
 
 // mustLeave reports whether e, which the manifest names, is withheld.

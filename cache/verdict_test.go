@@ -94,14 +94,10 @@ func TestVerdict(t *testing.T) {
 				if kind == session.Refused {
 					u.Output = protocol.OutputID{}
 				}
-				if got, _ := p.judge(u, byAction(old.Manifest)[action], old.packsAreLent()); got != test.want {
+				if got, _ := p.draft(old, session.Record{}).judge(u); got != test.want {
 					t.Errorf("%c: verdict %d, want %d", kind, got, test.want)
 				}
-				r := session.Record{Uses: []session.Use{u}}
-				if got := p.needed(old, r); got != test.want.isNews() {
-					t.Errorf("%c: a publication is needed: %v", kind, got)
-				}
-				d := p.draft(old, r)
+				d := p.draft(old, session.Record{Uses: []session.Use{u}})
 				if d.needed != test.want.isNews() {
 					t.Errorf("%c: the draft is needed: %v", kind, d.needed)
 				}

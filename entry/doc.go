@@ -32,6 +32,9 @@
 // The magic ends in a line break, which a transfer in text mode would change. The
 // CRC reveals a flipped bit in the time or the cost, which no other field does.
 //
+// The version stands in the key of an entry object as well (package cache: v1). A new
+// codec needs a new version.
+//
 // A reader believes no header before it has checked it. [Open] refuses a header that
 // is damaged, has another version or another action, or is not signed by a trusted
 // key. The [Reader] that Open returns decodes no more bytes than the header

@@ -31,6 +31,10 @@ const MaxCost = time.Hour
 // version, or the entry object of another action. Errors that wrap it say why.
 var ErrCorrupt = errors.New("not an intact entry object")
 
+// ErrTooLarge says that a body is larger than the reader takes. The entry object may be
+// good for others.
+var ErrTooLarge = errors.New("the body is too large")
+
 // A Codec says how a payload encodes its body.
 type Codec uint8
 
@@ -91,16 +95,18 @@ func (h *Header) sign(signer Signer) {
 	}
 }
 
-// check returns an error that wraps ErrCorrupt or sign.ErrUntrusted if h is not the
-// header of the entry object that is wanted.
+// check returns an error that wraps ErrCorrupt, ErrTooLarge or sign.ErrUntrusted if h is
+// not the header of the entry object that is wanted.
 func (h Header) check(want Want) error {
-	switch {
-	case h.Action != want.Action:
+	if h.Action != want.Action {
 		return fmt.Errorf("%w: it is action %s's", ErrCorrupt, h.Action)
-	case h.BodySize > want.MaxSize:
-		return fmt.Errorf("%w: a body of %d bytes, over the limit of %d", ErrCorrupt, h.BodySize, want.MaxSize)
 	}
-	return want.Trust.Check(h.KeyID, h.Signature, purpose, []byte(want.Scope), h.appendSignedPart(nil))
+	// The signature comes first: who can't sign must not make a reader pass an entry over.
+	err := want.Trust.Check(h.KeyID, h.Signature, purpose, []byte(want.Scope), h.appendSignedPart(nil))
+	if err == nil && h.BodySize > want.MaxSize {
+		err = fmt.Errorf("%w: %d bytes, over the limit of %d", ErrTooLarge, h.BodySize, want.MaxSize)
+	}
+	return err
 }
 
 // ParseHeader decodes the header at the start of b. It does not check the signature.

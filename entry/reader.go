@@ -47,7 +47,7 @@ type Want struct {
 
 // ReadHeader reads the header of the entry object in src. It checks that the header is
 // intact and belongs to the wanted object. It returns errors of src unchanged; its
-// other errors wrap ErrCorrupt or sign.ErrUntrusted.
+// other errors wrap ErrCorrupt, ErrTooLarge or sign.ErrUntrusted.
 func ReadHeader(src io.Reader, want Want) (Header, error) {
 	var b [HeaderSize]byte
 	n, err := io.ReadFull(src, b[:])

@@ -42,7 +42,7 @@ func packKey(scope string, id pack.ID) string {
 
 // manifestPlace returns the place of the manifest of a profile.
 func manifestPlace(scope, module, profile string) pack.Place {
-	return pack.Place{Scope: scope, Name: "m/" + url.QueryEscape(module) + "/" + url.QueryEscape(profile)}
+	return pack.Place{Scope: scope, Name: "m/v4/" + url.QueryEscape(module) + "/" + url.QueryEscape(profile)}
 }
 
 // victimManifest returns the place of the manifest that victims read.

@@ -21,7 +21,7 @@ type layout struct {
 
 var (
 	entryLayout    = layout{"larder entry v1", 130}
-	manifestLayout = layout{"larder manifest v3", 66}
+	manifestLayout = layout{"larder manifest v4", 66}
 )
 
 const manifestHeader = 134 // bytes

@@ -19,7 +19,7 @@
 //	offset  size  field
 //	     0     8  magic: "larder\r\n"
 //	     8     1  'm'
-//	     9     1  version: 3
+//	     9     1  version: 4
 //	    10     8  size of the decompressed payload in bytes
 //	    18     8  size of the compressed payload in bytes
 //	    26    32  SHA-256 of the compressed payload
@@ -28,7 +28,7 @@
 //	   130     4  CRC-32C of the 130 bytes before it
 //	   134        compressed payload
 //
-// Package sign makes and checks the signature. Its purpose is "larder manifest v3"; its
+// Package sign makes and checks the signature. Its purpose is "larder manifest v4"; its
 // parts are the scope in which the manifest lies, its key below that scope, and the 66
 // bytes before the signature. So nobody can move a manifest to another scope, module
 // or profile without breaking the signature. The signature covers the payload through
@@ -38,6 +38,9 @@
 // shortest form; those marked zigzag may be negative, as binary.AppendVarint writes
 // them.
 //
+//	day of the publication, days since the epoch
+//	day by the clock that advanced the day of the publication last
+//	day by the last publisher's clock, if it is far from that, or 0
 //	number of packs, and for each
 //	    length of its scope, scope
 //	    ID, 32 bytes
@@ -73,6 +76,11 @@
 // Entries stand in the order in which a build first asked for them. Small bodies,
 // which are most of them, stand in the manifest itself, so they need neither a range
 // request nor a lookup. The writer decides which, up to [MaxInline] bytes each.
+//
+// The version stands in the key of a manifest as well (package cache), so one larder does
+// not meet the manifests of another version. A reader that finds a later version all the
+// same leaves the object alone. Whoever changes the format of entry objects changes the
+// version of manifests, too, which name them.
 //
 // A reader accepts a manifest whole or not at all. [Decode] refuses a manifest whose
 // digest or signature is wrong. It also refuses one that names an action twice, names

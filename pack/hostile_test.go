@@ -41,7 +41,7 @@ func TestHostileManifests(t *testing.T) {
 	// derived returns a manifest of two entries, both subkeys. The first has the
 	// given name and distance to its parent.
 	derived := func(name uint64, distance int64) []byte {
-		b := binary.AppendUvarint([]byte{0, 0, 2}, name)
+		b := binary.AppendUvarint([]byte{0, 0, 0, 0, 0, 2}, name)
 		b = binary.AppendVarint(b, distance)
 		b = append(b, 0, 0, 0, 0, 0)
 		return seal(append(b, 1, 1, 0, 0, 0, 0, 0))
@@ -68,12 +68,12 @@ func TestHostileManifests(t *testing.T) {
 		"a head that is none":  {change(func(m *Manifest) { m.Entries[7].Head = []byte("go object") }), "head"},
 		"a head and more":      {change(func(m *Manifest) { m.Entries[7].Head = []byte(archiveHead + "export") }), "head"},
 		"an endless head":      {change(func(m *Manifest) { m.Entries[7].Head = make([]byte, MaxHead+1) }), "too large"},
-		"a million announced":  {seal(binary.AppendUvarint([]byte{0, 0}, 1_000_000)), "room"},
-		"commands announced":   {seal(binary.AppendUvarint([]byte{0}, 1_000_000)), "room"},
-		"packs announced":      {seal(binary.AppendUvarint(nil, 1<<62)), "room"},
+		"a million announced":  {seal(binary.AppendUvarint([]byte{0, 0, 0, 0, 0}, 1_000_000)), "room"},
+		"commands announced":   {seal(binary.AppendUvarint([]byte{0, 0, 0, 0}, 1_000_000)), "room"},
+		"packs announced":      {seal(binary.AppendUvarint([]byte{0, 0, 0}, 1<<62)), "room"},
 		"a longer number":      {seal([]byte{0x80, 0x00, 0x00}), "shortest"},
-		"something behind":     {seal([]byte{0, 0, 0, 7}), "behind"},
-		"too many entries":     {seal(binary.AppendUvarint([]byte{0, 0}, MaxEntries+1)), "too large"},
+		"something behind":     {seal([]byte{0, 0, 0, 0, 0, 0, 7}), "behind"},
+		"too many entries":     {seal(binary.AppendUvarint([]byte{0, 0, 0, 0, 0}, MaxEntries+1)), "too large"},
 		"an unknown subkey":    {derived(4, 0), "too large"},
 		"a subkey of itself":   {derived(1, 0), "subkey of an action"},
 		"a subkey of another":  {derived(1, 1), "subkey of an action"},
@@ -82,7 +82,7 @@ func TestHostileManifests(t *testing.T) {
 		"of what is far":       {derived(1, math.MaxInt64), "subkey of an action"},
 		"an endless cost":      {change(func(m *Manifest) { m.Entries[2].Cost = math.MaxInt64 }), "cost"},
 		"before the epoch":     {change(func(m *Manifest) { m.Entries[2].Time = time.Unix(0, -1) }), "negative"},
-		"after all time":       {seal(slices.Concat([]byte{0, 0, 2}, late, late, bytes.Repeat([]byte{1}, 32), make([]byte, 32))), "negative"},
+		"after all time":       {seal(slices.Concat([]byte{0, 0, 0, 0, 0, 2}, late, late, bytes.Repeat([]byte{1}, 32), make([]byte, 32))), "negative"},
 		"nothing":              {seal(nil), "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -33,12 +33,19 @@ const (
 	minMemory  = 8 << 20 // bytes that zstd may use to decode even the smallest payload
 	headerSize = 134
 	magic      = "larder\r\nm"
-	version    = 3
 )
+
+// Version is the version of the format of manifests. It stands in their keys, too, so that
+// two versions of larder keep apart.
+const Version = 4
 
 // ErrCorrupt says that the bytes are not an intact manifest that this version can read.
 // Errors that wrap it say why.
 var ErrCorrupt = errors.New("not an intact manifest")
+
+// ErrNewer says that a manifest is of a later version. An error that wraps it wraps
+// ErrCorrupt, too.
+var ErrNewer = errors.New("a later version of larder wrote it")
 
 // ID identifies a pack. It is the SHA-256 of the pack's bytes.
 type ID [32]byte
@@ -82,7 +89,8 @@ type Entry struct {
 // InPack reports whether the entry lies in a pack.
 func (e *Entry) InPack() bool { return e.Length > 0 }
 
-// Day counts days since the Unix epoch, in UTC.
+// Day counts days since the Unix epoch, in UTC. In a manifest's entries it counts them as
+// Manifest.Today does, which may differ.
 type Day uint32
 
 // DayOf returns the day of t. A time before the epoch counts as day 0.
@@ -97,6 +105,11 @@ type Eager struct {
 
 // Manifest says what the last builds of a profile used.
 type Manifest struct {
+	// Today is the day of the publication, by which entries expire. Clock and Far are
+	// days by the clocks of publishers, from which the next publication derives its own:
+	// the one that advanced Today last, and the last one, if that is far from Clock.
+	Today, Clock, Far Day
+
 	Packs   []Pack
 	Eager   []Eager
 	Entries []Entry // in the order in which a build first asked for them
@@ -121,7 +134,7 @@ type Place struct {
 
 // purpose is the purpose of a manifest's signature; see package sign. The signature also
 // covers the place and the header.
-const purpose = "larder manifest v3"
+const purpose = "larder manifest v4"
 
 // Offsets in the header.
 const (
@@ -155,7 +168,7 @@ func (m *Manifest) Encode(place Place, key *sign.Key) ([]byte, error) {
 
 	h := object[:0] // the header, which lies in front of the payload
 	h = append(h, magic...)
-	h = append(h, version)
+	h = append(h, Version)
 	h = binary.BigEndian.AppendUint64(h, uint64(len(payload)))
 	h = binary.BigEndian.AppendUint64(h, uint64(len(object)-headerSize))
 	sum := sha256.Sum256(object[headerSize:])
@@ -217,8 +230,11 @@ func parseHeader(b []byte, place Place, trust *sign.Trust) (h header, err error)
 	if len(b) < headerSize || string(b[:len(magic)]) != magic {
 		return h, fmt.Errorf("%w: it does not begin as one", ErrCorrupt)
 	}
-	if b[len(magic)] != version {
-		return h, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[len(magic)], version)
+	switch v := b[len(magic)]; {
+	case v > Version:
+		return h, fmt.Errorf("%w: %w: version %d, want %d", ErrCorrupt, ErrNewer, v, Version)
+	case v < Version:
+		return h, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, v, Version)
 	}
 	if binary.BigEndian.Uint32(b[crcOffset:]) != crc32.Checksum(b[:crcOffset], castagnoli) {
 		return h, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)

@@ -15,6 +15,9 @@ func (m *Manifest) encodePayload() []byte {
 		size += 96 + len(m.Entries[i].Inline) + len(m.Entries[i].Head)
 	}
 	b := make([]byte, 0, size) // size is an estimate
+	for _, day := range []Day{m.Today, m.Clock, m.Far} {
+		b = binary.AppendUvarint(b, uint64(day))
+	}
 	b = binary.AppendUvarint(b, uint64(len(m.Packs)))
 	for _, p := range m.Packs {
 		b = binary.AppendUvarint(b, uint64(len(p.Scope)))
@@ -77,8 +80,8 @@ func (m *Manifest) appendEntries(b []byte) []byte {
 	return b
 }
 
-// The smallest sizes in bytes that a pack, an eager command and an entry take in the
-// payload. The parser checks counts against them before it allocates memory.
+// The smallest sizes in bytes that a pack, an eager command and an entry take in
+// the payload. The parser checks counts against them before it allocates memory.
 const (
 	minPack  = 1 + 32 + 1 + 1
 	minEager = 32 + 1
@@ -89,7 +92,11 @@ const (
 // with b.
 func parsePayload(b []byte) (*Manifest, error) {
 	p := &parser{b: b}
-	m := &Manifest{Packs: make([]Pack, p.count(minPack, math.MaxInt))}
+	m := new(Manifest)
+	for _, day := range []*Day{&m.Today, &m.Clock, &m.Far} {
+		*day = Day(p.number(math.MaxUint32))
+	}
+	m.Packs = make([]Pack, p.count(minPack, math.MaxInt))
 	for i := range m.Packs {
 		m.Packs[i] = Pack{
 			Scope: string(p.bytes(p.number(math.MaxInt32))),

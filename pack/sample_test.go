@@ -29,7 +29,7 @@ const archiveHead = "!<arch>\n" +
 // sample returns a manifest with n entries, some of them in two packs and the others in
 // the manifest itself.
 func sample(n int) *Manifest {
-	m := &Manifest{Packs: []Pack{
+	m := &Manifest{Today: 20_002, Clock: 20_003, Far: 19_999, Packs: []Pack{
 		{Scope: "main", ID: sha256.Sum256([]byte("first")), Size: 1 << 40},
 		{Scope: "pr-12", ID: sha256.Sum256([]byte("second")), Size: 1 << 40, Own: true},
 	}, Eager: []Eager{{Command: sha256.Sum256([]byte("build")), Used: 20_002}}}
@@ -96,7 +96,7 @@ func seal(payload []byte) []byte {
 	defer enc.Close()
 	compressed := enc.EncodeAll(payload, nil)
 	sum := sha256.Sum256(compressed)
-	h := append([]byte(magic), version)
+	h := append([]byte(magic), Version)
 	h = binary.BigEndian.AppendUint64(h, uint64(len(payload)))
 	h = binary.BigEndian.AppendUint64(h, uint64(len(compressed)))
 	h = append(h, sum[:]...)
