@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // bakery is the module in testdata/bakery: a place to run commands in, once
@@ -43,7 +45,7 @@ func newBakery(t *testing.T, version string, fill []string) *bakery {
 	if err := errors.Join(os.Mkdir(b.gocache, 0o777), os.Mkdir(b.remote, 0o777)); err != nil {
 		t.Fatal(err)
 	}
-	if err := lend(b.gocache, wideStock(t, version)...); err != nil {
+	if err := harness.Lend(b.gocache, wideStock(t, version)...); err != nil {
 		t.Fatal(err)
 	}
 	b.alone = newMachine(t, b.work, fileURL(b.remote), b.settings("GOCACHEPROG=", "GOCACHE="+b.tier)...)
@@ -83,7 +85,7 @@ func (b *bakery) natively(t *testing.T, do func()) {
 func (b *bakery) machine(t *testing.T, settings ...string) (m *machine, remote store) {
 	t.Helper()
 	remote.folder = filepath.Join(t.TempDir(), "remote")
-	if err := link(b.remote, remote.folder); err != nil {
+	if err := harness.Link(b.remote, remote.folder); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(b.tier) }) // after the machine's own
@@ -114,7 +116,7 @@ func (b *bakery) wantIntact(t *testing.T, remote store) {
 func (b *bakery) checkout(t *testing.T) {
 	t.Helper()
 	err := errors.Join(os.RemoveAll(b.work), os.RemoveAll(b.temp), os.Mkdir(b.temp, 0o777),
-		os.CopyFS(b.work, os.DirFS("testdata/bakery")), age(b.work))
+		os.CopyFS(b.work, os.DirFS("testdata/bakery")), harness.Age(b.work))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +134,7 @@ func (b *bakery) run(t *testing.T, m *machine, r row) (trace, result) {
 	t.Helper()
 	b.checkout(t)
 	if r.after.do != nil {
-		if err := errors.Join(r.after.do(b.work), age(b.work)); err != nil {
+		if err := errors.Join(r.after.do(b.work), harness.Age(b.work)); err != nil {
 			t.Fatal(err)
 		}
 	}

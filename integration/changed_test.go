@@ -2,11 +2,11 @@ package integration
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // changedChain is a chained module that a server holds, and that was changed in
@@ -60,23 +60,8 @@ func (c changedChain) machine(t *testing.T, endpoint string, settings ...string)
 	if err := os.RemoveAll(c.folder); err != nil {
 		t.Fatal(err)
 	}
-	if err := link(c.filled, c.folder); err != nil {
+	if err := harness.Link(c.filled, c.folder); err != nil {
 		t.Fatal(err)
 	}
 	return c.disk(t, endpoint, append(c.env[:len(c.env):len(c.env)], settings...)...)
-}
-
-// link makes to a copy of from that shares the files, none of which is ever
-// written to.
-func link(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		copied := filepath.Join(to, strings.TrimPrefix(path, from))
-		if d.IsDir() {
-			return os.MkdirAll(copied, 0o777)
-		}
-		return os.Link(path, copied)
-	})
 }

@@ -3,14 +3,12 @@ package integration
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -20,6 +18,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // larder is the path of the program under test, which TestMain builds: with the race
@@ -62,7 +61,7 @@ func run(m *testing.M) (int, error) {
 		// Without the other setting every process would sleep for a second at its end.
 		os.Setenv("GORACE", "atexit_sleep_ms=0 log_path="+filepath.Join(dir, "race"))
 	}
-	if err := buildLarder(larder, flags...); err != nil {
+	if err := harness.BuildLarder(larder, flags...); err != nil {
 		return 0, err
 	}
 	status := m.Run()
@@ -75,16 +74,7 @@ func run(m *testing.M) (int, error) {
 }
 
 // exe ends the names of programs.
-var exe = map[string]string{"windows": ".exe"}[runtime.GOOS]
-
-func buildLarder(file string, flags ...string) error {
-	build := exec.Command("go", slices.Concat([]string{"build", "-o", file}, flags, []string{".."})...)
-	build.Env = environ()
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("build larder: %w\n%s", err, out)
-	}
-	return nil
-}
+var exe = harness.Exe
 
 // plainLarder returns a larder without the race detector: for what that would distort,
 // and for many rows that have the same goroutines.
@@ -102,16 +92,12 @@ func plainLarder(t testing.TB) string {
 
 var buildPlain = sync.OnceValues(func() (string, error) {
 	file := filepath.Join(filepath.Dir(larder), "plain"+exe)
-	return file, buildLarder(file)
+	return file, harness.BuildLarder(file)
 })
 
 // environ returns this process's environment without what would turn the go
 // command or larder, and with extra.
-func environ(extra ...string) []string {
-	turns := regexp.MustCompile(`^(LARDER_|AWS_|GOOGLE_|STORAGE_EMULATOR|CI=|CI_|GITHUB_|GITLAB_CI|GOFLAGS=|GOCACHE|GODEBUG=)`)
-	env := slices.DeleteFunc(os.Environ(), turns.MatchString)
-	return append(env, extra...)
-}
+func environ(extra ...string) []string { return harness.Environ(extra...) }
 
 // machine is a place to build with larder: a local tier and settings. Two
 // machines that build in the same folder stand for two checkouts under the
@@ -212,17 +198,10 @@ func (m *machine) outcome(cmd *exec.Cmd, err error, start time.Time, stdout, std
 
 // count adds up the stats in output and returns output without them.
 func (r *result) count(output string) string {
-	var rest strings.Builder
-	for line := range strings.Lines(output) {
-		var s cache.Summary
-		if !strings.HasPrefix(line, `{"gets":`) || json.Unmarshal([]byte(line), &s) != nil {
-			rest.WriteString(line)
-			continue
-		}
-		r.sessions++
-		r.stats = r.stats.Plus(s)
-	}
-	return rest.String()
+	rest, sum, sessions := harness.Counts(output)
+	r.stats = r.stats.Plus(sum)
+	r.sessions += sessions
+	return rest
 }
 
 // must runs a command on m and fails the test unless it succeeds.
@@ -241,8 +220,5 @@ func (m *machine) larder(args ...string) result {
 	return m.try(larder, args...)
 }
 
-// compile matches the lines of go build -x that compile, assemble or run cgo.
-var compile = regexp.MustCompile(`(?m)^.*/(compile|asm|cgo)(\.exe)?"? (-o|-p|-trimpath|-objdir).*$`)
-
 // compiles returns the compile actions in what a go command printed with -x.
-func (r result) compiles() []string { return compile.FindAllString(r.stderr, -1) }
+func (r result) compiles() []string { return harness.Compiles(r.stderr) }

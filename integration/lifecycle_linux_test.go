@@ -16,26 +16,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderbuild/larder/integration/harness"
 	"github.com/larderbuild/larder/testserver"
 )
 
 // processes returns those that run larder for m, by their environment.
 func (m *machine) processes() (pids []int) {
 	m.t.Helper()
-	entries, err := os.ReadDir("/proc")
+	pids, err := harness.Processes(m.dir, larder)
 	if err != nil {
 		m.t.Fatal(err)
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
-		}
-		exe, _ := os.Readlink(filepath.Join("/proc", e.Name(), "exe"))
-		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if exe == larder && strings.Contains(string(env), "LARDER_DIR="+m.dir+"\x00") {
-			pids = append(pids, pid)
-		}
 	}
 	return pids
 }
@@ -366,18 +356,14 @@ func TestFullDisk(t *testing.T) {
 
 func mountTmpfs(t *testing.T, dir, options string) {
 	t.Helper()
-	flags := uintptr(0)
-	if rest, ro := strings.CutSuffix(options, ",ro"); ro {
-		flags, options = syscall.MS_RDONLY, rest
-	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", flags, options); err != nil {
+	if err := harness.MountTmpfs(dir, options); err != nil {
 		if os.Getenv("CI") != "" && os.Getuid() == 0 {
 			t.Fatal(err)
 		}
 		t.Skipf("cannot mount: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+		if err := harness.Unmount(dir); err != nil {
 			t.Error(err)
 		}
 	})

@@ -2,49 +2,21 @@ package integration
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/larderbuild/larder/entry"
-	"github.com/larderbuild/larder/localdisk"
-	"github.com/larderbuild/larder/pack"
-	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/integration/harness"
 	"github.com/larderbuild/larder/session"
 	"github.com/larderbuild/larder/testserver"
 )
 
-// damage returns what is wrong in m's local tier: an error for each body that
-// is not what its name says, and for each action that can't be read or has no
-// body of its size. Of the latter, those without any body wrap fs.ErrNotExist.
+// damage returns what is wrong in m's local tier; see [harness.Tier.Damage].
 func (m *machine) damage() (found []error) {
-	m.t.Helper()
-	local := localdisk.New(m.dir)
-	walkFiles(m.t, m.dir, func(path string) {
-		id, suffix, _ := strings.Cut(filepath.Base(path), "-")
-		var sum [sha256.Size]byte
-		if n, err := hex.Decode(sum[:], []byte(id)); err != nil || n != len(sum) {
-			return
-		}
-		switch suffix {
-		case "a":
-			if _, _, err := local.Get(sum); err != nil {
-				found = append(found, err)
-			}
-		case "d":
-			if sha256.Sum256(readFile(m.t, path)) != sum {
-				found = append(found, fmt.Errorf("%s is something else", path))
-			}
-		}
-	})
-	return found
+	tier := harness.Tier{Dir: m.dir}
+	return tier.Damage()
 }
 
 // wantWhole checks that m's local tier is whole, and that every object in s is
@@ -60,54 +32,11 @@ func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 // wantIntact checks every object in s, and returns the number of entry objects.
 func (s store) wantIntact(t *testing.T) (objects int) {
 	t.Helper()
-	if _, err := os.Stat(s.folder); errors.Is(err, os.ErrNotExist) {
-		return 0
+	objects, damaged := harness.Objects(s.folder)
+	for _, err := range damaged {
+		t.Errorf("store: %v", err)
 	}
-	walkFiles(t, s.folder, func(path string) {
-		_, key, _ := strings.Cut(filepath.ToSlash(path), "/v1/main/")
-		kind, name, _ := strings.Cut(key, "/")
-		var err error
-		switch {
-		case kind == "p":
-			if sum := sha256.Sum256(readFile(t, path)); hex.EncodeToString(sum[:]) != filepath.Base(name) {
-				err = errors.New("a pack of another name")
-			}
-		case kind == "m" && !strings.HasSuffix(name, "latest"): // @ is escaped in directories
-			_, err = pack.Decode(readFile(t, path), pack.Place{}, nil)
-		case kind == "a":
-			err = checkEntry(path)
-			objects++
-		}
-		if err != nil {
-			t.Errorf("store: %s: %v", path, err)
-		}
-	})
 	return objects
-}
-
-func checkEntry(path string) error {
-	var action protocol.ActionID
-	if _, err := hex.Decode(action[:], []byte(filepath.Base(path))); err != nil {
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	body, err := entry.Open(f, entry.Want{Action: action, MaxSize: 1 << 30})
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, body); err != nil {
-		return err
-	}
-	if protocol.OutputID(hash.Sum(nil)) != body.Header.Output {
-		return errors.New("not what its header says")
-	}
-	return nil
 }
 
 // pending returns how many uploads m has still to do.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // chained is a module of packages each of which imports the one before, and of
@@ -79,7 +81,7 @@ func writeChained(t *testing.T, dir string, n int) *chained {
 	last := fmt.Sprintf("p%03d", n-2)
 	c.write(t, "main.go", fmt.Sprintf("package main\n\nimport \"example.com/chained/%s\"\n\nfunc main() { println(%s.Len()) }\n", last, last))
 
-	if err := age(c.dir); err != nil {
+	if err := harness.Age(c.dir); err != nil {
 		t.Fatal(err)
 	}
 	return c

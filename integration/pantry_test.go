@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // pantry is the module in testdata/pantry, and where machines have it. Keys
@@ -31,7 +32,7 @@ func newPantry(t *testing.T) pantry {
 	t.Helper()
 	dir := t.TempDir()
 	p := pantry{work: filepath.Join(dir, "pantry"), tier: filepath.Join(dir, "tier")}
-	if err := errors.Join(os.CopyFS(p.work, os.DirFS("testdata/pantry")), age(p.work)); err != nil {
+	if err := errors.Join(os.CopyFS(p.work, os.DirFS("testdata/pantry")), harness.Age(p.work)); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -46,18 +47,6 @@ func newStockedPantry(t *testing.T, flags ...string) pantry {
 	return p
 }
 
-// age gives everything in dir the same time, of long ago. Of a file that has changed
-// within the last two seconds the go command caches nothing.
-func age(dir string) error {
-	then := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Chtimes(path, then, then)
-	})
-}
-
 // machine returns a machine whose local tier holds p's stocks and nothing else, in
 // place of the machine before.
 func (p pantry) machine(t *testing.T, remote string, settings ...string) *machine {
@@ -66,7 +55,7 @@ func (p pantry) machine(t *testing.T, remote string, settings ...string) *machin
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	if err := lend(p.tier, p.stocks...); err != nil {
+	if err := harness.Lend(p.tier, p.stocks...); err != nil {
 		t.Fatal(err)
 	}
 	m := newMachine(t, p.work, remote, append(settings, "LARDER_DIR="+p.tier)...)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/integration/harness"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/sign"
 )
@@ -108,7 +109,7 @@ func (p *poisoned) changed(t *testing.T, do func()) {
 	text := string(readFile(t, filepath.Join(p.dir, name)))
 	write := func(text string) {
 		p.write(t, name, text)
-		if err := age(p.dir); err != nil {
+		if err := harness.Age(p.dir); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/larderbuild/larder/integration/harness"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
 )
@@ -68,7 +69,7 @@ func (v vault) write(t *testing.T, name, text string) { (&chained{dir: v.work}).
 func (v vault) machine(t *testing.T, s store, settings ...string) *machine {
 	t.Helper()
 	m := newMachine(t, v.work, s.url(s.endpoint), slices.Concat(s.env, settings)...)
-	if err := lend(m.dir, wideStock(t, "")...); err != nil {
+	if err := harness.Lend(m.dir, wideStock(t, "")...); err != nil {
 		t.Fatal(err)
 	}
 	return m

@@ -3,7 +3,6 @@ package integration
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // A stock is a cache directory that holds the standard library, compiled once
@@ -27,7 +28,7 @@ var stock = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(filepath.Dir(larder), "stock")
-	return dir, compileStock(dir, work, "", "build -o "+filepath.Join(work, "main")+" main.go")
+	return dir, harness.CompileStock(dir, work, "", []string{"build -o " + filepath.Join(work, "main") + " main.go"})
 })
 
 // stocked returns a new cache directory that holds what every program needs.
@@ -38,60 +39,10 @@ func stocked(t testing.TB) string {
 		t.Fatal(err)
 	}
 	tier := filepath.Join(t.TempDir(), "stocked")
-	if err := lend(tier, dir); err != nil {
+	if err := harness.Lend(tier, dir); err != nil {
 		t.Fatal(err)
 	}
 	return tier
-}
-
-// lend has tier hold what stocks hold. The bodies are hard links, so whoever
-// damages one must replace the file instead of writing to it; a body that is a folder
-// has a program in it. The action files are
-// copies: the go command writes to such files, and larder reads from their times
-// what a build has used.
-func lend(tier string, stocks ...string) error {
-	for _, stock := range stocks {
-		err := filepath.WalkDir(stock, func(path string, d fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			lent := filepath.Join(tier, strings.TrimPrefix(path, stock))
-			switch {
-			case d.IsDir():
-				return os.MkdirAll(lent, 0o777)
-			case exists(lent):
-				return nil
-			case strings.HasSuffix(path, "-d") || strings.HasSuffix(filepath.Dir(path), "-d"):
-				return os.Link(path, lent)
-			}
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			return os.WriteFile(lent, data, 0o666)
-		})
-		if err != nil {
-			return fmt.Errorf("lend %s: %w", stock, err)
-		}
-	}
-	return nil
-}
-
-// compileStock runs go commands of version ("" for the one that runs the tests) in
-// work, with dir as their cache.
-func compileStock(dir, work, version string, commands ...string) error {
-	for _, args := range commands {
-		cmd := exec.Command("go", strings.Fields(args)...)
-		cmd.Dir = work
-		cmd.Env = environ("GOCACHE="+dir, "GOFLAGS=-buildvcs=false")
-		if version != "" {
-			cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+version)
-		}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("compile the standard library: go %s: %w\n%s", args, err, out)
-		}
-	}
-	return nil
 }
 
 // wideStocks are the stocks that wideStock has made, by version and flag.
@@ -162,7 +113,7 @@ func makeWideStock(version, flag string) (string, error) {
 	case version == "": // other versions measure no coverage
 		commands[2] = "test -cover ./..."
 	}
-	return dir, compileStock(dir, work, version, commands...)
+	return dir, harness.CompileStock(dir, work, version, commands)
 }
 
 // standardImports returns the packages of the standard library that the modules in

@@ -1,0 +1,94 @@
+package harness
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// Objects checks each object of a store that holds its objects as files in folder. It
+// returns the number of entry objects, and an error for each object that is not intact.
+// A folder that is not there has no objects.
+func Objects(folder string) (entries int, damaged []error) {
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		isEntry, err := checkObject(path)
+		if isEntry {
+			entries++
+		}
+		if err != nil {
+			damaged = append(damaged, fmt.Errorf("%s: %w", path, err))
+		}
+		return nil
+	})
+	if err != nil {
+		damaged = append(damaged, err)
+	}
+	return entries, damaged
+}
+
+// checkObject checks the object in the file at path, and says whether it is an entry
+// object.
+func checkObject(path string) (isEntry bool, err error) {
+	_, key, _ := strings.Cut(filepath.ToSlash(path), "/v1/")
+	_, key, _ = strings.Cut(key, "/") // the scope
+	kind, name, _ := strings.Cut(key, "/")
+	switch {
+	case kind == "a":
+		return true, checkEntry(path)
+	case kind != "p" && kind != "m" || strings.HasSuffix(name, "latest"): // @ is escaped in directories
+		return false, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return false, err
+	}
+	if kind == "m" {
+		_, err := pack.Decode(data, pack.Place{}, nil)
+		return false, err
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != filepath.Base(name) {
+		return false, errors.New("a pack of another name")
+	}
+	return false, nil
+}
+
+func checkEntry(path string) error {
+	var action protocol.ActionID
+	if _, err := hex.Decode(action[:], []byte(filepath.Base(path))); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	body, err := entry.Open(f, entry.Want{Action: action, MaxSize: 1 << 30})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, body); err != nil {
+		return err
+	}
+	if protocol.OutputID(hash.Sum(nil)) != body.Header.Output {
+		return errors.New("not what its header says")
+	}
+	return nil
+}
