@@ -50,6 +50,12 @@ func (l *Link) Bandwidth(kib int) {
 	l.add("bandwidth", map[string]any{"rate": kib})
 }
 
+// UploadBandwidth limits requests to the server to kib KiB a second.
+func (l *Link) UploadBandwidth(kib int) {
+	l.t.Helper()
+	l.addTo("upstream", "bandwidth", map[string]any{"rate": kib})
+}
+
 // Hang lets requests through and holds back all answers. If the server closes a
 // connection, the client does not notice.
 func (l *Link) Hang() {
@@ -83,7 +89,13 @@ func (l *Link) Heal() {
 
 func (l *Link) add(kind string, attributes map[string]any) {
 	l.t.Helper()
-	toxic, err := json.Marshal(map[string]any{"type": kind, "stream": "downstream", "attributes": attributes})
+	l.addTo("downstream", kind, attributes)
+}
+
+// addTo adds a toxic to what the server sends, which is downstream, or to what it gets.
+func (l *Link) addTo(stream, kind string, attributes map[string]any) {
+	l.t.Helper()
+	toxic, err := json.Marshal(map[string]any{"type": kind, "stream": stream, "attributes": attributes})
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/larderbuild/larder/testserver"
+)
+
+// link is a [testserver.Link] whose faults begin later.
+type link struct {
+	*testserver.Link
+}
+
+// from has cause act on l after a while. What it returns heals l.
+func (l *link) from(after time.Duration, cause func(*link)) (heal func()) {
+	if after == 0 {
+		cause(l)
+		return l.Heal
+	}
+	var mu sync.Mutex
+	healed := false
+	timer := time.AfterFunc(after, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if !healed {
+			cause(l)
+		}
+	})
+	return func() {
+		timer.Stop()
+		mu.Lock()
+		defer mu.Unlock()
+		healed = true
+		l.Heal()
+	}
+}
+
+// unmount puts a file in the place of folder, as where nothing is mounted. What it
+// returns puts folder back.
+func unmount(folder string) (mount func(), err error) {
+	away := folder + ".away"
+	if err := os.Rename(folder, away); err != nil {
+		return nil, err
+	}
+	mount = func() {
+		os.Remove(folder)
+		if err := os.Rename(away, folder); err != nil {
+			panic(broken(err.Error()))
+		}
+	}
+	return mount, os.WriteFile(folder, nil, 0o666)
+}
+
+// block puts FIFOs in the place of a share of the files in folder, so that opening them
+// does not end. What it returns puts the files back, except where another file stands by
+// now, and lets those go on who wait.
+func block(folder string, share float64, seed uint64) (unblock func(), err error) {
+	chance := newChance(share, seed)
+	var blocked []string
+	unblock = func() {
+		for _, path := range blocked {
+			if err := putBack(path); err != nil {
+				panic(broken(err.Error()))
+			}
+		}
+	}
+	err = filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || !chance.hits() {
+			return err
+		}
+		if err := os.Rename(path, path+aside); err != nil {
+			return err
+		}
+		blocked = append(blocked, path)
+		return mkfifo(path)
+	})
+	if err != nil {
+		unblock()
+		return nil, err
+	}
+	return unblock, nil
+}
+
+// putBack ends what block has done to the file at path.
+func putBack(path string) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		return os.Remove(path + aside)
+	}
+	release := openFIFO(path)
+	defer release()
+	return os.Rename(path+aside, path)
+}
+
+// aside ends the names of files whose places FIFOs take.
+const aside = ".aside"
