@@ -29,6 +29,7 @@ func Proxy(t testing.TB, endpoint string) *Link {
 	if err != nil {
 		t.Fatal(err)
 	}
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics have no other logger
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	proxy := toxiproxy.NewProxy(server, t.Name(), "127.0.0.1:0", upstream.Host)
 	if err := proxy.Start(); err != nil {

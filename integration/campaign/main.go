@@ -62,7 +62,7 @@ func parse(args []string, help io.Writer) (options, error) {
 	flags.DurationVar(&o.allow, "allow", 30*time.Second, "how long a build may take beyond without larder and its budget")
 	flags.BoolVar(&o.keep, "keep", false, "keep the folders of rounds that failed")
 	flags.BoolVar(&o.verbose, "v", false, "print a line for each build")
-	names := flags.String("kinds", "", "`list` of kinds of faults, separated by commas (default: all):"+describeKinds())
+	names := flags.String("kinds", "", "`list` of kinds of faults, separated by commas; -NAME leaves one out (default: all):"+describeKinds())
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -79,18 +79,24 @@ func parse(args []string, help io.Writer) (options, error) {
 	return o, nil
 }
 
-// kindsNamed returns the kinds in a list of names, and all kinds for an empty list.
-func kindsNamed(list string) ([]*kind, error) {
-	if list == "" {
-		return kinds, nil
+// kindsNamed returns the kinds in a list of names. A name with a hyphen before it leaves
+// its kind out; a list that begins with one, or is empty, begins with all kinds.
+func kindsNamed(list string) (named []*kind, err error) {
+	if list == "" || strings.HasPrefix(list, "-") {
+		named = slices.Clone(kinds)
 	}
-	var named []*kind
 	for name := range strings.SplitSeq(list, ",") {
+		name, out := strings.CutPrefix(name, "-")
 		i := slices.IndexFunc(kinds, func(k *kind) bool { return k.name == name })
-		if i < 0 {
+		switch {
+		case list == "":
+		case i < 0:
 			return nil, fmt.Errorf("-kinds: there is no kind %q; there are %s", name, strings.Join(kindNames(), ", "))
+		case out:
+			named = slices.DeleteFunc(named, func(k *kind) bool { return k == kinds[i] })
+		default:
+			named = append(named, kinds[i])
 		}
-		named = append(named, kinds[i])
 	}
 	return named, nil
 }
