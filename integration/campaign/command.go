@@ -67,12 +67,12 @@ func (p place) goCommand(ctx context.Context, goal string, limit time.Duration, 
 	err = cmd.Wait()
 	took := time.Since(begun)
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+	hung := ctx.Err() == context.DeadlineExceeded || errors.Is(err, exec.ErrWaitDelay)
+	if err != nil && !hung && !errors.As(err, &exit) {
 		return outcome{}, err
 	}
 	o, err := newOutcome(cmd.ProcessState.ExitCode(), stdout.String(), stderr.String(), program, goal == exports)
-	o.took = took
-	o.hung = ctx.Err() == context.DeadlineExceeded || errors.Is(err, exec.ErrWaitDelay)
+	o.took, o.hung = took, hung
 	return o, err
 }
 

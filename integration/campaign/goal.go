@@ -47,8 +47,8 @@ type outcome struct {
 	took     time.Duration
 	larder   []string // what larder has said
 	stats    cache.Summary
-	compiles int // with -x
-	hung     bool
+	compiles int  // with -x
+	hung     bool // it did not end in time, or something kept its output open
 }
 
 // elapsed matches how long tests took, or that they did not run.
