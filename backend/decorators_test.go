@@ -227,7 +227,7 @@ func TestCounters(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	get(gone, s, "key")
-	want := backend.Counts{Requests: 8, BytesIn: 6, BytesOut: 6}
+	want := backend.Counts{Requests: 8, Answers: 6, Faults: 1, BytesIn: 6, BytesOut: 6}
 	if got := counters.Snapshot(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -20,8 +20,17 @@ func Wrap(ctx context.Context, op, key string, err error) error {
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return fmt.Errorf("%s %s: %w", op, key, err)
+	return &OpError{op, key, err}
 }
+
+// OpError is what went wrong with the operation Op on Key.
+type OpError struct {
+	Op, Key string
+	Err     error
+}
+
+func (e *OpError) Error() string { return e.Op + " " + e.Key + ": " + e.Err.Error() }
+func (e *OpError) Unwrap() error { return e.Err }
 
 // WrapAnswer is Wrap for an error from a bucket's client. classify returns the error of
 // this package that the server's answer means, or nil for a fault.

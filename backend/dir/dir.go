@@ -10,6 +10,10 @@
 //
 // An object's version is the size and the modification time of its file. A Put
 // makes sure that the time differs from that of the object that it replaces.
+//
+// A file system may block for ever, such as a network mount whose server is gone. So the
+// store waits for no call into it when the context of the call is done; see
+// [backend.Abandonable]. What is no regular file, such as a FIFO, is no object.
 package dir
 
 import (
@@ -39,13 +43,19 @@ const (
 	// lockRetry is the time between two attempts to get a lock that another
 	// process holds. A process holds the lock for microseconds.
 	lockRetry = time.Millisecond
+
+	// calls is how many calls into the file system are under way at most. Where it
+	// blocks, that is how many threads it keeps.
+	calls = 64
 )
 
 // Open returns the store in cfg.Dir. The first Put creates the directory. Open
 // itself does not use the file system. Close does nothing.
 func Open(_ context.Context, cfg Config) (backend.Store, error) {
-	return &store{root: cfg.Dir, busy: make(chan struct{}, 1)}, nil
+	return backend.Abandonable(newStore(cfg.Dir), calls), nil
 }
+
+func newStore(root string) *store { return &store{root: root, busy: make(chan struct{}, 1)} }
 
 type store struct {
 	root string
@@ -113,7 +123,7 @@ func (s *store) open(ctx context.Context, key string) (*os.File, fs.FileInfo, er
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -147,11 +157,7 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	if err != nil {
 		return nil, err
 	}
-	upload, err := backend.NewUpload(ctx, body, opts.Size)
-	if err != nil {
-		return nil, err
-	}
-	temp, err := write(filepath.Dir(path), upload, opts)
+	temp, err := write(filepath.Dir(path), body, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -197,8 +203,8 @@ func (s *store) publish(ctx context.Context, temp, path string, cond backend.Con
 	}
 	defer unlock()
 
-	old, err := os.Lstat(path)
-	exists := err == nil
+	old, err := os.Stat(path)
+	exists := err == nil && old.Mode().IsRegular()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -235,7 +241,7 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666))
+	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666), flock.SetFlag(os.O_RDONLY|os.O_CREATE|nonblock))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
 		lock.Close()
 		<-s.busy

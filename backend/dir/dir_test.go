@@ -160,19 +160,3 @@ func TestOneWinnerOfMany(t *testing.T) {
 		cond = backend.Condition{Version: (<-winners).Version}
 	}
 }
-
-func TestDenied(t *testing.T) {
-	path := t.TempDir()
-	if err := os.Chmod(path, 0o500); err != nil {
-		t.Fatal(err)
-	}
-	store, err := open(t, path), error(nil)
-	if !withoutRights(func() {
-		_, err = store.Put(t.Context(), "a/key", strings.NewReader(""), backendtest.Options(nil))
-	}) {
-		t.Skip("no directory is closed to this user")
-	}
-	if !errors.Is(err, backend.ErrDenied) {
-		t.Errorf("put: %v, want ErrDenied", err)
-	}
-}

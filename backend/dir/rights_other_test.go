@@ -1,6 +1,6 @@
 //go:build !linux
 
-package dir_test
+package dir
 
 import (
 	"os"

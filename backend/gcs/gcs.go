@@ -43,6 +43,7 @@ const (
 // the first request. The caller closes it.
 func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	backend.LimitConnecting(transport)
 	transport.MaxIdleConns = 0
 	transport.MaxIdleConnsPerHost = connections
 	transport.DisableCompression = true
@@ -84,7 +85,7 @@ type store struct {
 // wrap wraps an error of the client. A caller whose request may get a 404 because key
 // is missing calls the method missing first.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
-	return backend.WrapAnswer(ctx, op, key, s.bucket, err, classify)
+	return backend.WrapAnswer(ctx, op, key, s.bucket, shorten(err), classify)
 }
 
 // classify returns the error of package backend that the server's answer err

@@ -51,7 +51,7 @@ const connections = 64
 func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	machine := new(metadata)
 	options := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(awshttp.NewBuildableClient()),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(backend.LimitConnecting)),
 		config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }),
 		config.WithLogger(logging.Nop{}), // the default logger writes to stderr
 		config.WithEC2RoleCredentialOptions(machine.use),
@@ -164,7 +164,7 @@ type store struct {
 
 // wrap wraps an error of the SDK.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
-	return backend.WrapAnswer(ctx, op, key, s.Bucket, explainRegion(err), classify)
+	return backend.WrapAnswer(ctx, op, key, s.Bucket, explainRegion(shorten(err)), classify)
 }
 
 // classify returns the error of package backend that the server's answer err means, or

@@ -1,0 +1,48 @@
+package s3
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// brief is an error of the SDK with a short text. The SDK's own text takes several lines
+// of a terminal, and says first what matters least.
+type brief struct {
+	text string
+	error
+}
+
+func (e brief) Error() string { return e.text }
+func (e brief) Unwrap() error { return e.error }
+
+// shorten returns err, which the SDK returned, with a text that has what matters: of an
+// answer the status, the code, the message and the ID of the request, and otherwise what
+// went wrong on the way. A nil err stays nil.
+func shorten(err error) error {
+	var (
+		answer *awshttp.ResponseError
+		api    smithy.APIError
+		sent   *url.Error
+		op     *smithy.OperationError
+	)
+	switch {
+	case errors.As(err, &answer) && errors.As(err, &api):
+		text := fmt.Sprintf("%d %s", answer.HTTPStatusCode(), api.ErrorCode())
+		if message := api.ErrorMessage(); message != "" {
+			text += ": " + message
+		}
+		if id := answer.ServiceRequestID(); id != "" {
+			text += " (request " + id + ")"
+		}
+		return brief{text, err}
+	case errors.As(err, &sent):
+		return brief{sent.Err.Error(), err}
+	case errors.As(err, &op):
+		return brief{op.Err.Error(), err}
+	}
+	return err
+}
