@@ -46,6 +46,19 @@ func newBudget(ctx context.Context, limit time.Duration) *budget {
 // spent reports whether the loss has reached the limit.
 func (b *budget) spent() bool { return b.ctx.Err() != nil }
 
+// exhausted reports whether waiting for the remote has ended because the limit is reached.
+func (b *budget) exhausted() bool { return context.Cause(b.ctx) == errBudget }
+
+// patience returns how much longer the session may wait for a remote that has not
+// answered at all: in all no longer than the limit, but long enough to hear from a remote
+// that is well.
+func (b *budget) patience() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count()
+	return max(b.limit, silence) - b.lost
+}
+
 // begin notes that a get waits for the remote from now on.
 func (b *budget) begin() {
 	b.mu.Lock()

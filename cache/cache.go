@@ -44,15 +44,26 @@ func New(cfg SessionConfig) *Cache {
 		return c
 	}
 	remote := newRemote(cfg.Config, cfg.Store, cfg.Target)
+	remote.complaints.hourly = !cfg.Silent
+	remote.reach = newReach(remote.memory, &cfg.Stats.Remote, c.now())
+	if remote.without() {
+		cfg.Budget, cfg.Lazy = 0, nil
+	}
 	c.lookups = newLookups(c.background, remote, cfg.Budget)
 	if cfg.Upload && c.session != nil {
 		c.publishing = c.newPublishing(remote)
 	}
+	if cfg.Target.Profile != (session.Profile{}) {
+		c.promised = newPromised(cfg, remote, c.session)
+	}
+	if remote.without() {
+		remote.sayWithout()
+		return c
+	}
 	if c.publishing != nil && !cfg.Linger {
 		c.startUploads()
 	}
-	if cfg.Target.Profile != (session.Profile{}) {
-		c.promised = newPromised(cfg, remote, c.session)
+	if c.promised != nil {
 		c.running.Go(func() { c.promised.run(c.background) })
 	}
 	return c

@@ -18,11 +18,14 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 		c.lookups.end()
 	}
 	news := c.news()
-	if c.publishing != nil && wait > 0 {
+	if c.publishing != nil && wait > 0 && c.mayAnswer() {
 		news = c.finish(wait, news)
 	}
 	c.stop()
 	c.running.Wait()
+	if c.lookups != nil {
+		c.concludeReach()
+	}
 	if c.session != nil {
 		left = c.leave(news)
 		c.session.Close()
@@ -36,11 +39,17 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 	return left
 }
 
+// mayAnswer reports whether it makes sense to wait for the remote.
+func (c *Cache) mayAnswer() bool {
+	return !c.lookups.without() && (c.lookups.reach.answered() || c.lookups.budget.patience() > 0)
+}
+
 // finish spends at most wait on the uploads and on publishing news. It returns what
 // of news is still to be published.
 func (c *Cache) finish(wait time.Duration, news session.Record) session.Record {
 	ctx, cancel := context.WithTimeout(c.background, wait)
 	defer cancel()
+	defer c.lookups.reach.giveUp(c.lookups.budget.patience(), cancel).Stop()
 	c.startUploads()
 	c.publishing.uploads.hurry()
 	_ = c.publishing.uploads.wait(ctx) // what is not done in time is left

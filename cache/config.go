@@ -64,6 +64,7 @@ type SessionConfig struct {
 	Linger bool           // a process in the background does what is left, so no upload begins before Close
 	Budget time.Duration  // what waiting for the remote may cost the build
 	Lazy   *Lazy          // nil: archives are brought whether they are read or not
+	Silent bool           // nobody sees the warnings of Log now, so another session repeats them
 
 	// Command is the SHA-256 of the command line, or zero if that is unknown. By
 	// it the manifest remembers eager commands. Links says that a miss which no put

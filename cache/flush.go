@@ -107,9 +107,13 @@ func flushSession(ctx context.Context, cfg FlushConfig, s *session.Session) erro
 	r := newRemote(cfg.Config, store, todo.Target)
 	l := newLibrary(r, todo.Target)
 	w := newWithheld(cfg.Config)
+	before := r.Stats.Remote.Snapshot().Answers
 	undone, errUploads := flushUploads(ctx, newUploader(r, s, journal, w), todo.Uploads)
 	errPublish := flushRecord(ctx, l, s, w, todo.Record)
 	left = undone || errPublish != nil
+	if r.Stats.Remote.Snapshot().Answers > before {
+		r.memory.Forget(session.Down)
+	}
 	if bring {
 		p := newPrefetch(r, l)
 		p.begin(p.load(ctx))

@@ -36,6 +36,7 @@ func newPromised(cfg SessionConfig, r *remote, s *session.Session) *promised {
 // done. In a lazy session archives wait until bytes are needed.
 func (p *promised) run(ctx context.Context) {
 	loaded := p.load(ctx)
+	p.remote.reach.settle()
 	if _, reads := loaded.merged.FindEager(p.command); reads && p.lazy != nil {
 		p.lazy.becomeEager()
 	}

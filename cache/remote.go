@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -23,14 +23,21 @@ import (
 type remote struct {
 	Config
 	store backend.Store
+	name  string   // for people
 	scope string   // the scope that is written
 	read  []string // the scopes that are read, in this order
 
-	complained atomic.Bool
+	memory     session.Memory
+	reach      *reach // nil: the process always asks the remote, and is no session
+	complaints complaints
 }
 
 func newRemote(cfg Config, store backend.Store, t session.Target) *remote {
-	return &remote{Config: cfg, store: store, scope: t.Scope, read: t.Reads()}
+	name, _, _ := strings.Cut(t.Remote, "?")
+	return &remote{
+		Config: cfg, store: store, name: name, scope: t.Scope, read: t.Reads(),
+		memory: session.NewMemory(cfg.Local.Path(), t.Remote),
+	}
 }
 
 // signer signs what is written.
@@ -39,21 +46,6 @@ func (r *remote) signer() entry.Signer { return entry.Signer{Key: r.Policy.Key, 
 // want returns what an entry object of action in scope must be.
 func (r *remote) want(scope string, action protocol.ActionID) entry.Want {
 	return entry.Want{Action: action, Scope: scope, MaxSize: r.MaxObject, Trust: r.Policy.Trust}
-}
-
-// complain reports a fault of the remote that was met at key.
-func (r *remote) complain(op, key string, err error) {
-	r.warn(fmt.Sprintf("%s: %v; the build goes on without what the remote can't give or take", op, err), "key", key)
-}
-
-// warn reports what is wrong with the remote. Only a session's first report is a warning;
-// the others are for those who look for them.
-func (r *remote) warn(msg string, args ...any) {
-	if r.complained.CompareAndSwap(false, true) {
-		r.Log.Warn(msg, args...)
-	} else {
-		r.Log.Info(msg, args...)
-	}
 }
 
 // fetched is an entry that was brought from the remote, and what it cost to build.

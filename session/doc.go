@@ -6,6 +6,8 @@
 //	    journal   what the session has still to do; see below
 //	    upload-*  entry objects and packs on their way out
 //	    lazy/     files that were given out by a manifest alone
+//	larder/remotes/<hash of a remote's URL>.<fact>
+//	    what sessions remember of a remote; see [Memory]
 //
 // A session whose lock is free belongs to a process that is gone. Who takes the
 // lock takes the session over, and does what its journal says.

@@ -1,0 +1,111 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/session"
+)
+
+const (
+	// maxWarning is the length in bytes of the longest warning because of a remote.
+	// With larder's name before it, it has 200.
+	maxWarning = 200 - len("larder: ")
+
+	// warnAgain is how long sessions of one local tier say nothing more of a remote,
+	// once one has said something.
+	warnAgain = time.Hour
+)
+
+// complaints are what a process says about its remote on stderr: one line.
+type complaints struct {
+	hourly bool // one line an hour, for all sessions of the same local tier
+	begun  atomic.Bool
+	held   atomic.Pointer[complaint] // is said by Close
+}
+
+// complaint is something to complain about.
+type complaint struct {
+	msg  string
+	err  error // nil: msg says it all
+	args []any
+}
+
+// complain reports a fault of the remote that was met at key.
+func (r *remote) complain(op, key string, err error) {
+	r.report(complaint{r.line(op, err), err, []any{"key", key, "err", err}})
+}
+
+// line returns what complain says.
+func (r *remote) line(op string, err error) string {
+	return warning(fmt.Sprintf("could not %s: ", op), reason(err), fmt.Sprintf(" (%s). %s", short(r.name), advice(err)))
+}
+
+// advice returns what to do about err.
+func advice(err error) string {
+	if errors.Is(err, backend.ErrDenied) {
+		return "Check the credentials and what they allow; the build goes on without it"
+	}
+	return "The build goes on without it; LARDER_LOG=info says more"
+}
+
+// warn reports what is wrong with the remote.
+func (r *remote) warn(msg string, args ...any) { r.report(complaint{msg: msg, args: args}) }
+
+// report makes a warning of a session's first complaint. The others are for those who
+// look for them. As long as nothing came back from the remote, the first one waits for
+// the end of the session, which may know better.
+func (r *remote) report(c complaint) {
+	switch {
+	case !r.complaints.begun.CompareAndSwap(false, true):
+		r.Log.Info(c.msg, c.args...)
+	case r.reach != nil && !r.reach.answered():
+		r.complaints.held.Store(&c)
+	default:
+		r.say(c)
+	}
+}
+
+// say says c on stderr, unless something was said a short time ago.
+func (r *remote) say(c complaint) {
+	level := slog.LevelWarn
+	if r.complaints.hourly && !r.memory.Once(session.Told, warnAgain) {
+		level = slog.LevelInfo
+	}
+	r.Log.Log(context.Background(), level, warning("", c.msg, ""), c.args...)
+}
+
+// warning returns a warning that begins with head and ends with tail. Of what is between
+// them it leaves out what does not fit.
+func warning(head, middle, tail string) string {
+	room := max(0, maxWarning-len(head)-len(tail))
+	if len(middle) > room {
+		const more = "…"
+		middle = strings.ToValidUTF8(middle[:max(0, room-len(more))], "") + more
+	}
+	return head + middle + tail
+}
+
+// reason returns what err says, without the operation and the key.
+func reason(err error) string {
+	var at *backend.OpError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return err.Error()
+}
+
+// short returns the name of a remote, or the beginning of a long one.
+func short(name string) string {
+	const room = 50
+	if len(name) <= room {
+		return name
+	}
+	return strings.ToValidUTF8(name[:room], "") + "…"
+}
