@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,17 +24,21 @@ func (p *program) helper(given givenSettings) error {
 
 	in := &input{p.stdin}
 	conn, err := protocol.Start(in, p.stdout) // before any file is touched
+	if isGone(err) {
+		return nil // nobody is left to serve or to tell
+	}
 	if err != nil {
 		return err
 	}
 	giveUpStdio()
-	log := newLog(p.stderr, given.logLevel)
+	out := newOutput(p.stderr, given.logLevel)
+	log := out.log
 	s, wrong := given.resolve(p.surroundings())
 	if wrong != nil {
 		log.Error(fmt.Sprintf("%v; going on with the local tier alone", wrong))
 	}
 	if s.record != "" {
-		record, err := os.OpenFile(s.record, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		record, err := openRecord(s.record)
 		if err != nil {
 			log.Error(fmt.Sprintf("LARDER_RECORD: %v", err))
 		} else {
@@ -46,24 +50,26 @@ func (p *program) helper(given givenSettings) error {
 	if err != nil {
 		return err
 	}
+	out.file.begin(logPath(local))
 	with := parts{s, local, new(cache.Stats), log}
-	left := p.serve(conn, with)
-	p.printStats(with)
+	left := p.serve(conn, with, out.silent)
+	printStats(out.counts, with)
 	if wrong == nil {
 		p.linger(with, left)
 	}
 	return nil
 }
 
-// serve answers the go command until the session ends. It reports whether work for
-// the background is left.
-func (p *program) serve(conn *protocol.Conn, with parts) (left bool) {
+// serve answers the go command until the session ends. silent says that with.log does not
+// go to stderr. serve reports whether work for the background is left.
+func (p *program) serve(conn *protocol.Conn, with parts, silent bool) (left bool) {
 	cfg := cache.SessionConfig{
 		Config: with.config(),
 		Target: with.target,
 		Upload: with.writes(),
 		Linger: with.close == closeLinger,
 		Budget: with.budget,
+		Silent: silent,
 	}
 	if with.target.Remote != "" {
 		cfg.Store = with.store(with.target.Remote)
@@ -71,7 +77,7 @@ func (p *program) serve(conn *protocol.Conn, with parts) (left bool) {
 	}
 	c := cache.New(cfg)
 	switch err := conn.Serve(context.Background(), c); {
-	case errors.Is(err, syscall.EPIPE):
+	case isGone(err):
 		with.log.Info("the go command is gone", "err", err)
 	case err != nil:
 		with.log.Error(fmt.Sprintf("the session ends early: %v", err))
@@ -86,6 +92,17 @@ func (p *program) serve(conn *protocol.Conn, with parts) (left bool) {
 // handshake.
 type input struct{ io.Reader }
 
+// openRecord opens the file to which the session's input is copied. It takes no FIFO and
+// no device, which could hold up the session.
+func openRecord(path string) (*os.File, error) {
+	return patiently(path, func() (*os.File, error) {
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s is no regular file", path)
+		}
+		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	})
+}
+
 // recorder writes to a file until a write fails: a full disk must not end the
 // session.
 type recorder struct {
@@ -98,18 +115,19 @@ func (r *recorder) Write(b []byte) (int, error) {
 	if r.file == nil {
 		return len(b), nil
 	}
-	if _, err := r.file.Write(b); err != nil {
+	b, file := bytes.Clone(b), r.file
+	if _, err := patiently(file.Name(), func() (int, error) { return file.Write(b) }); err != nil {
 		r.log.Error(fmt.Sprintf("LARDER_RECORD: %v; the rest of the session is not recorded", err))
 		r.file = nil
 	}
 	return len(b), nil
 }
 
-func (p *program) printStats(with parts) {
+func printStats(w io.Writer, with parts) {
 	switch with.statsFormat {
 	case statsText:
-		_, _ = fmt.Fprintf(p.stderr, "larder: %s\n", with.stats.Summary())
+		_, _ = fmt.Fprintf(w, "larder: %s\n", with.stats.Summary())
 	case statsJSON:
-		_ = writeJSON(p.stderr, with.stats.Summary())
+		_ = writeJSON(w, with.stats.Summary())
 	}
 }

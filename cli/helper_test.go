@@ -58,11 +58,11 @@ func TestPrintStats(t *testing.T) {
 		statsText: `^larder: 0 gets: .*\n$`,
 		statsJSON: `^\{"gets":0,.*\}\n$`,
 	} {
-		stderr := tempFile(t)
+		var printed strings.Builder
 		with := parts{stats: new(cache.Stats)}
 		with.statsFormat = format
-		(&program{stderr: stderr}).printStats(with)
-		if got := contents(t, stderr); !regexp.MustCompile(want).MatchString(got) {
+		printStats(&printed, with)
+		if got := printed.String(); !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("%s: %q, want %s", format, got, want)
 		}
 	}

@@ -63,18 +63,30 @@ func keyText(value string) (string, error) {
 	if sign.IsKey(value) {
 		return value, nil
 	}
-	info, err := os.Stat(value)
+	if !filepath.IsAbs(value) {
+		return "", errNoKey
+	}
+	text, err := patiently(value, func() (string, error) { return readKeyFile(value) })
 	var failed *fs.PathError
 	switch {
-	case !filepath.IsAbs(value), errors.Is(err, fs.ErrNotExist):
-		return "", errors.New("it is neither a key, as larder keygen writes them, nor the absolute path of a file")
+	case errors.Is(err, fs.ErrNotExist):
+		return "", errNoKey
 	case errors.As(err, &failed):
 		return "", failed.Err
-	case err != nil:
-		return "", err
-	case !info.Mode().IsRegular() || info.Size() > maxKeyFile:
-		return "", fmt.Errorf("%s is no file of keys", value)
 	}
-	text, err := os.ReadFile(value)
+	return text, err
+}
+
+var errNoKey = errors.New("it is neither a key, as larder keygen writes them, nor the absolute path of a file")
+
+func readKeyFile(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxKeyFile {
+		return "", fmt.Errorf("%s is no file of keys", path)
+	}
+	text, err := os.ReadFile(path)
 	return string(text), err
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -36,8 +37,10 @@ func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
 	cfg.Lazy = &cache.Lazy{
 		Rebuild: func(ctx context.Context) error { return p.rebuild(ctx, command, cfg.Local) },
 		Abandon: func(reason error) {
-			// The go command ends when its helper's output does.
-			log.Error(fmt.Sprintf("this build relies on archives that can't be fetched: %v; run it again, or set LARDER_BYTES=eager", reason))
+			// The go command ends when its helper's output does. So a person has to
+			// be told, whoever has started the go command.
+			newLog(p.stderr, slog.LevelError).Error("this build relies on archives that can't be fetched. Run it again, or set LARDER_BYTES=eager")
+			log.Info("the build is given up", "err", reason)
 			_ = p.stdout.Close()
 		},
 	}

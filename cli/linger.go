@@ -29,6 +29,9 @@ func (p *program) linger(with parts, left bool) {
 	if err != nil {
 		with.log.Info("trim the local tier", "err", err)
 	}
+	if with.remoteIsDown() {
+		left = false // until the remote is back
+	}
 	if !left && !trimDue && !abandoned(with) {
 		return
 	}
@@ -40,7 +43,7 @@ func (p *program) linger(with parts, left bool) {
 // abandoned reports whether a session that was killed has left work to do for a
 // process with these settings.
 func abandoned(with parts) bool {
-	if with.target.Remote == "" || !with.writes() {
+	if with.target.Remote == "" || !with.writes() || with.remoteIsDown() {
 		return false
 	}
 	found, err := session.Abandoned(with.local.Path(), with.target)
@@ -55,7 +58,7 @@ func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
 	if err != nil {
 		return err
 	}
-	file, err := openLog(filepath.Join(local.Path(), "larder", "log"))
+	file, err := openLog(logPath(local))
 	if err != nil {
 		return err
 	}
@@ -110,7 +113,7 @@ func (p *program) lingerCommand() *urfave.Command {
 
 // lingerUploads does what is left for the remote and scope of these settings.
 func lingerUploads(ctx context.Context, with parts) error {
-	if with.target.Remote == "" {
+	if with.target.Remote == "" || with.remoteIsDown() {
 		return nil
 	}
 	return cache.Flush(ctx, cache.FlushConfig{

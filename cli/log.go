@@ -11,9 +11,13 @@ import (
 )
 
 // newLog returns a logger whose lines appear in the output of a build. A line has
-// larder's name, the message, and the attributes in brackets.
-func newLog(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(&lineHandler{level: level, mu: new(sync.Mutex), w: w})
+// larder's name and the message. The attributes are details for people who look for more:
+// at the levels info and debug they follow in brackets.
+func newLog(w io.Writer, level slog.Level) *slog.Logger { return slog.New(newHandler(w, level)) }
+
+// newHandler returns the handler of newLog.
+func newHandler(w io.Writer, level slog.Level) slog.Handler {
+	return &lineHandler{level: level, mu: new(sync.Mutex), w: w}
 }
 
 type lineHandler struct {
@@ -37,7 +41,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	}
 	r.Attrs(add)
 	line := "larder: " + r.Message
-	if len(attrs) > 0 {
+	if len(attrs) > 0 && h.level <= slog.LevelInfo {
 		line += " (" + strings.Join(attrs, ", ") + ")"
 	}
 	h.mu.Lock()

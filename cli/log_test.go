@@ -19,9 +19,10 @@ func TestLog(t *testing.T) {
 		want  string
 	}{
 		{"a message", slog.LevelWarn, func(l *slog.Logger) { l.Warn("look out") }, "larder: look out\n"},
-		{"attributes", slog.LevelWarn, func(l *slog.Logger) { l.Error("look out", "n", 3, "err", errors.New("gone")) }, "larder: look out (n=3, err=gone)\n"},
-		{"attributes of a logger", slog.LevelWarn, func(l *slog.Logger) { l.With("a", 1).WithGroup("g").With("b", 2).Warn("look out", "c", 3) }, "larder: look out (a=1, b=2, c=3)\n"},
-		{"loggers of one", slog.LevelWarn, func(l *slog.Logger) {
+		{"details that nobody asked for", slog.LevelWarn, func(l *slog.Logger) { l.Error("look out", "n", 3) }, "larder: look out\n"},
+		{"attributes", slog.LevelInfo, func(l *slog.Logger) { l.Error("look out", "n", 3, "err", errors.New("gone")) }, "larder: look out (n=3, err=gone)\n"},
+		{"attributes of a logger", slog.LevelInfo, func(l *slog.Logger) { l.With("a", 1).WithGroup("g").With("b", 2).Warn("look out", "c", 3) }, "larder: look out (a=1, b=2, c=3)\n"},
+		{"loggers of one", slog.LevelInfo, func(l *slog.Logger) {
 			one := l.With("a", 1).With("b", 2).With("c", 3) // room for a fourth
 			two, three := one.With("d", 4), one.With("e", 5)
 			two.Warn("x")
@@ -30,8 +31,8 @@ func TestLog(t *testing.T) {
 		}, "larder: x (a=1, b=2, c=3, d=4)\nlarder: x (a=1, b=2, c=3, e=5)\nlarder: x (a=1, b=2, c=3)\n"},
 		{"below the level", slog.LevelWarn, func(l *slog.Logger) { l.Info("by the way"); l.Debug("and") }, ""},
 		{"at the level", slog.LevelDebug, func(l *slog.Logger) { l.Info("by the way"); l.Debug("and") }, "larder: by the way\nlarder: and\n"},
-		{"several lines", slog.LevelWarn, func(l *slog.Logger) { l.Warn("one\ntwo", "err", "three\nfour") }, "larder: one; two (err=three; four)\n"},
-		{"controls", slog.LevelWarn, func(l *slog.Logger) { l.Warn("a\x1b[31m\tb\rc\x00", "d", "\x07") }, "larder: a?[31m?b?c? (d=?)\n"},
+		{"several lines", slog.LevelInfo, func(l *slog.Logger) { l.Warn("one\ntwo", "err", "three\nfour") }, "larder: one; two (err=three; four)\n"},
+		{"controls", slog.LevelInfo, func(l *slog.Logger) { l.Warn("a\x1b[31m\tb\rc\x00", "d", "\x07") }, "larder: a?[31m?b?c? (d=?)\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // parts are what a command needs to use the engine.
@@ -25,6 +26,12 @@ func (p *program) newParts(s settings) (parts, error) {
 // config returns what every function of the engine has to know.
 func (p parts) config() cache.Config {
 	return cache.Config{Local: p.local, Policy: p.policy, MaxObject: p.maxObject, Stats: p.stats, Log: p.log}
+}
+
+// remoteIsDown reports whether sessions have found out a moment ago that the remote does
+// not answer.
+func (p parts) remoteIsDown() bool {
+	return p.target.Remote != "" && session.NewMemory(p.local.Path(), p.target.Remote).Known(session.Down)
 }
 
 // store returns the store at url, and counts its requests.

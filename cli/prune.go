@@ -61,6 +61,7 @@ func trim(s settings, local *localdisk.Dir) (trimmed localdisk.Trimmed, since ti
 	if since, err = session.LiveSince(local.Path()); err != nil {
 		return trimmed, since, err
 	}
+	session.SweepMemory(local.Path())
 	trimmed, err = local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
 	return trimmed, since, errors.Join(err, cache.SweepWithheld(local))
 }

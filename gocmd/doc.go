@@ -45,4 +45,8 @@
 // command. The parent is always the go command that wants the cache, since that starts
 // the helper itself. If something else has started the helper, such as a wrapper,
 // Parent returns an error.
+//
+// A go command may also start another one: go test runs a test that runs go build. The
+// program between them often compares what the inner command prints. Nested tells a
+// helper so.
 package gocmd

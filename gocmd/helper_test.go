@@ -31,6 +31,7 @@ const (
 // report is what one session of the helper found out.
 type report struct {
 	gocmd.Command
+	Nested                 bool
 	NoParent, NotHeadsOnly string // errors
 	NotRebuilt             string // the error of running Rebuild's go list
 	Heads                  int    // archives given out as heads
@@ -65,7 +66,7 @@ func helper(file string) error {
 		return err
 	}
 	c, err := gocmd.Parent()
-	r := report{Command: c, NoParent: errorText(err), NotHeadsOnly: errorText(c.HeadsOnly())}
+	r := report{Command: c, Nested: gocmd.Nested(), NoParent: errorText(err), NotHeadsOnly: errorText(c.HeadsOnly())}
 	h := &handler{local: localdisk.New(os.Getenv("GOCACHE"))}
 	if os.Getenv(helperHeads) == "" {
 		if r.NotHeadsOnly == "" {

@@ -1,7 +1,6 @@
 package gocmd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/shirou/gopsutil/v4/common"
 	"github.com/shirou/gopsutil/v4/process"
 )
 
@@ -29,9 +27,7 @@ func parent() (Command, error) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		return Command{}, fmt.Errorf("its arguments are not read on %s", runtime.GOOS)
 	}
-	// The parent is a process of this system, even if HOST_PROC says that /proc is
-	// elsewhere.
-	ctx := context.WithValue(context.Background(), common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
+	ctx := ofThisSystem()
 	pid := os.Getppid()
 	p := process.Process{Pid: int32(pid)}
 	exe, err := p.ExeWithContext(ctx)
