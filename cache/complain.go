@@ -50,7 +50,7 @@ func (r *remote) line(op string, err error) string {
 // advice returns what to do about err.
 func advice(err error) string {
 	if errors.Is(err, backend.ErrDenied) {
-		return "Check the credentials and what they allow; the build goes on without it"
+		return "Check its credentials; the build goes on without it"
 	}
 	return "The build goes on without it; LARDER_LOG=info says more"
 }

@@ -26,10 +26,13 @@ func shorten(err error) error {
 	var (
 		answer *awshttp.ResponseError
 		api    smithy.APIError
+		none   noCredentials
 		sent   *url.Error
 		op     *smithy.OperationError
 	)
 	switch {
+	case errors.As(err, &none):
+		return brief{none.Error(), err}
 	case errors.As(err, &answer) && errors.As(err, &api):
 		text := fmt.Sprintf("%d %s", answer.HTTPStatusCode(), api.ErrorCode())
 		if message := api.ErrorMessage(); message != "" {

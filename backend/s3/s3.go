@@ -149,10 +149,16 @@ type credentials struct{ aws.CredentialsProvider }
 func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	found, err := c.CredentialsProvider.Retrieve(ctx)
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w: no AWS credentials: %w", backend.ErrDenied, err)
+		err = noCredentials{err}
 	}
 	return found, err
 }
+
+// noCredentials says why there are none. It wraps ErrDenied.
+type noCredentials struct{ err error }
+
+func (e noCredentials) Error() string   { return "no AWS credentials: " + e.err.Error() }
+func (e noCredentials) Unwrap() []error { return []error{backend.ErrDenied, e.err} }
 
 type store struct {
 	Config
