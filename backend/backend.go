@@ -24,6 +24,9 @@ var (
 	// have the MD5 or the size that the options say.
 	ErrDigest = errors.New("content does not match its digest")
 
+	// ErrNoConditions says that the store has no conditional Puts. It stored nothing.
+	ErrNoConditions = errors.New("store without conditional puts")
+
 	// ErrDenied says that the store refuses the caller or does not know the
 	// caller: the credentials are wrong, a permission is missing, or there is
 	// no such bucket. Trying again does not help.

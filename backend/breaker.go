@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -18,9 +19,12 @@ var ErrUnavailable = errors.New("store unavailable")
 
 // Breaker says when [WithBreaker] stops asking a store.
 type Breaker struct {
-	// Faults is how many faults in a row open the circuit. ErrDenied opens it at
-	// once, because the next request would be denied, too.
+	// Faults and Window say when a circuit opens: after that many faults in a row, if
+	// the first of them was that long ago. So a store that stumbles for a moment is
+	// not given up, however many requests meet the stumble. ErrDenied opens the
+	// circuit at once, because the next request would be denied, too.
 	Faults int
+	Window time.Duration
 
 	// Cooldown is how long an open circuit refuses all requests. Then it lets one
 	// request through. If that succeeds, the circuit closes again.
@@ -32,10 +36,11 @@ type Breaker struct {
 // credentials that allow only reading are common.
 //
 // A fault is an error that is neither an answer, such as ErrNotFound or ErrConflict, nor
-// the end of the caller's context. The result of a Get is known, and counted, when its
-// body is closed.
+// the end of the caller's context. That one object is written too often says nothing
+// about the store. The result of a Get is known, and counted, when its body is closed.
 func WithBreaker(s Store, b Breaker) Store {
-	return &guarded{s, newCircuit(b), newCircuit(b)}
+	answered := new(atomic.Bool)
+	return &guarded{s, newCircuit(b, answered), newCircuit(b, answered)}
 }
 
 type guarded struct {
@@ -43,48 +48,104 @@ type guarded struct {
 	reads, writes *circuit
 }
 
-// circuit is a circuit breaker that ErrDenied opens at once.
+// circuit is a circuit breaker that counts faults by time, and that ErrDenied opens at
+// once.
 type circuit struct {
-	breaker *gobreaker.TwoStepCircuitBreaker[struct{}]
+	Breaker
+	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
+	answered *atomic.Bool // the store has answered a request, of either circuit
 
-	mu     sync.Mutex // held while a result is reported
-	denied bool       // the result being reported is ErrDenied
+	mu        sync.Mutex // guards what follows; held while a result is reported
+	succeeded time.Time  // when the last request succeeded
+	since     time.Time  // when the faults in a row began; zero: the last request succeeded
+	opened    time.Time  // when the circuit opened last
+	denied    bool       // the result that was reported last is ErrDenied
+	shut      bool       // ErrDenied has opened the circuit
 }
 
 // errGone stands for each result that says nothing about the store, because the
-// caller gave up.
-var errGone = errors.New("caller gone")
+// caller gave up, or because only one object is concerned.
+var errGone = errors.New("says nothing about the store")
 
-func newCircuit(b Breaker) *circuit {
-	c := new(circuit)
+func newCircuit(b Breaker, answered *atomic.Bool) *circuit {
+	c := &circuit{Breaker: b, answered: answered}
 	c.breaker = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
 		Timeout: b.Cooldown,
 		ReadyToTrip: func(counts gobreaker.Counts) bool {
-			return c.denied || counts.ConsecutiveFailures >= uint32(b.Faults)
+			return c.denied || counts.ConsecutiveFailures >= uint32(b.Faults) && time.Since(c.since) >= b.Window
 		},
 		IsSuccessful: isAnswer,
 		IsExcluded:   func(err error) bool { return err == errGone },
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			if to == gobreaker.StateOpen { // in the middle of a report
+				c.opened, c.shut = time.Now(), c.denied
+			}
+		},
 	})
 	return c
 }
 
 // allow returns an error if the request must not be sent. Otherwise the caller calls
-// report once, with the request's context and result.
-func (c *circuit) allow(op, key string) (report func(context.Context, error), err error) {
+// report once, with the request's context and result, and returns what report returns: the
+// same result, which is ErrUnavailable as well if it leaves the circuit open.
+func (c *circuit) allow(op, key string) (report func(context.Context, error) error, err error) {
 	done, err := c.breaker.Allow()
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w", op, key, ErrUnavailable)
-	}
-	return func(ctx context.Context, err error) {
-		result := err
-		if !isAnswer(err) && !isFault(ctx, err) {
-			result = errGone
-		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.denied = errors.Is(result, ErrDenied)
-		done(result)
+		return nil, fmt.Errorf("%s %s: %w", op, key, c.unavailable())
+	}
+	begun := time.Now()
+	return func(ctx context.Context, err error) error {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		done(c.judge(ctx, begun, err))
+		if isFault(ctx, err) && c.breaker.State() == gobreaker.StateOpen {
+			return fmt.Errorf("%w: %w", c.unavailable(), err)
+		}
+		return err
 	}, nil
+}
+
+// judge returns what the result err of a request that began at begun says about the
+// store, and keeps count. The caller holds c.mu.
+func (c *circuit) judge(ctx context.Context, begun time.Time, err error) error {
+	var busy *Busy
+	switch {
+	case isAnswer(err):
+		c.answered.Store(true)
+		c.succeeded, c.since = time.Now(), time.Time{}
+	case errors.As(err, &busy) && busy.Object, !isFault(ctx, err):
+		return errGone
+	default:
+		if !errors.Is(err, ErrTimeout) { // that is a fault from its beginning on
+			begun = time.Now()
+		}
+		if begun.Before(c.succeeded) {
+			begun = c.succeeded
+		}
+		if c.since.IsZero() || begun.Before(c.since) {
+			c.since = begun
+		}
+	}
+	c.denied = errors.Is(err, ErrDenied)
+	return err
+}
+
+// unavailable is ErrUnavailable, for WithRetry.
+type unavailable struct {
+	since time.Time // when the store began to fail
+	until time.Time // when the circuit lets a request through
+	final bool      // it makes no sense to wait for that
+}
+
+func (u *unavailable) Error() string { return ErrUnavailable.Error() }
+func (u *unavailable) Unwrap() error { return ErrUnavailable }
+
+// unavailable returns the error of an open circuit. A store that denies access, or that
+// has not answered yet, is not worth waiting for. The caller holds c.mu.
+func (c *circuit) unavailable() error {
+	return &unavailable{c.since, c.opened.Add(c.Cooldown), c.shut || !c.answered.Load()}
 }
 
 func (s *guarded) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
@@ -94,10 +155,10 @@ func (s *guarded) Get(ctx context.Context, key string, r Range) (io.ReadCloser, 
 	}
 	body, obj, err := s.Store.Get(ctx, key, r)
 	if err != nil {
-		report(ctx, err)
-		return nil, Object{}, err
+		return nil, Object{}, report(ctx, err)
 	}
-	return observe(body, func(_ int64, err error) { report(ctx, err) }), obj, nil
+	s.reads.answered.Store(true)
+	return observe(body, func(_ int64, err error) { _ = report(ctx, err) }), obj, nil
 }
 
 func (s *guarded) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
@@ -106,8 +167,7 @@ func (s *guarded) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 		return Object{}, err
 	}
 	obj, err := s.Store.Put(ctx, key, body, opts)
-	report(ctx, err)
-	return obj, err
+	return obj, report(ctx, err)
 }
 
 func (s *guarded) Delete(ctx context.Context, key string) error {
@@ -115,9 +175,7 @@ func (s *guarded) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	err = s.Store.Delete(ctx, key)
-	report(ctx, err)
-	return err
+	return report(ctx, s.Store.Delete(ctx, key))
 }
 
 func (s *guarded) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
@@ -128,7 +186,7 @@ func (s *guarded) List(ctx context.Context, prefix string) iter.Seq2[Object, err
 			return
 		}
 		var last error
-		defer func() { report(ctx, last) }()
+		defer func() { _ = report(ctx, last) }()
 		for obj, err := range s.Store.List(ctx, prefix) {
 			last = err
 			if !yield(obj, err) {

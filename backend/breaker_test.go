@@ -3,6 +3,7 @@ package backend_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,8 +12,11 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// broken returns a store behind a breaker that opens after three faults, for a minute.
-// The test may change the store's fault.
+// window is how long faults go on before the circuit of broken opens.
+const window = 3 * time.Second
+
+// broken returns a store behind a breaker that opens after three faults within more than
+// window, for a minute. The test may change the store's fault.
 func broken(t *testing.T) (s backend.Store, fault *backendtest.Fault) {
 	t.Helper()
 	inner := backendtest.Memory()
@@ -21,6 +25,7 @@ func broken(t *testing.T) (s backend.Store, fault *backendtest.Fault) {
 	s = backendtest.Faulty(inner, func(op, key string) backendtest.Fault { return *fault })
 	return backend.WithBreaker(s, backend.Breaker{
 		Faults:   3,
+		Window:   window,
 		Cooldown: time.Minute,
 	}), fault
 }
@@ -44,9 +49,13 @@ func TestBreakerOpensAfterFaultsInARow(t *testing.T) {
 				}
 
 				*fault = backendtest.Fault{Err: errFault}
-				for range 3 {
-					request(t.Context(), s)
+				for range 100 { // at once: one stumble
+					if err := request(t.Context(), s); !errors.Is(err, errFault) {
+						t.Fatalf("after a moment: %v", err)
+					}
 				}
+				time.Sleep(window)
+				request(t.Context(), s)
 				*fault = backendtest.Fault{}
 				if err := request(t.Context(), s); !errors.Is(err, backend.ErrUnavailable) {
 					t.Errorf("open circuit: %v", err)
@@ -70,6 +79,7 @@ func TestBreakerStaysOpenWhileNothingIsBetter(t *testing.T) {
 		for range 10 {
 			for range 4 {
 				get(t.Context(), s, "key")
+				time.Sleep(window)
 			}
 			if _, err := get(t.Context(), s, "key"); !errors.Is(err, backend.ErrUnavailable) {
 				t.Errorf("got %v", err)
@@ -107,9 +117,14 @@ func TestBreakerTakesAnswersForASuccess(t *testing.T) {
 }
 
 func TestBreakerDoesNotCountCallersThatLeave(t *testing.T) {
+	synctest.Test(t, testCallersThatLeave)
+}
+
+func testCallersThatLeave(t *testing.T) {
 	s, fault := broken(t)
 	*fault = backendtest.Fault{Err: errFault}
 	get(t.Context(), s, "key")
+	time.Sleep(window)
 	get(t.Context(), s, "key")
 
 	*fault = backendtest.Fault{Hang: true}
@@ -137,6 +152,7 @@ func TestBreakerCountsBodiesThatBreak(t *testing.T) {
 			if _, err := get(t.Context(), s, "key"); !errors.Is(err, errFault) {
 				t.Fatalf("got %v", err)
 			}
+			time.Sleep(window)
 		}
 		if _, err := get(t.Context(), s, "key"); !errors.Is(err, backend.ErrUnavailable) {
 			t.Errorf("got %v", err)
@@ -144,17 +160,53 @@ func TestBreakerCountsBodiesThatBreak(t *testing.T) {
 	})
 }
 
-func TestBreakerCountsTimeouts(t *testing.T) {
+// That one object is written too often is no fault, and no success either.
+func TestBreakerDoesNotCountContention(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := backend.WithTimeout(faulty(t, backendtest.Fault{Hang: true}), time.Second)
-		s = backend.WithBreaker(s, backend.Breaker{Faults: 2, Cooldown: time.Hour})
-		for range 2 {
-			if _, err := get(t.Context(), s, "key"); !errors.Is(err, backend.ErrTimeout) {
-				t.Fatalf("got %v", err)
-			}
+		s, fault := broken(t)
+		*fault = backendtest.Fault{Err: &backend.Busy{Object: true}}
+		for range 10 {
+			put(t.Context(), s, "key", "data")
+			time.Sleep(window)
 		}
-		if _, err := get(t.Context(), s, "key"); !errors.Is(err, backend.ErrUnavailable) {
-			t.Errorf("got %v", err)
+		*fault = backendtest.Fault{Err: &backend.Busy{}}
+		for range 3 {
+			put(t.Context(), s, "key", "data")
+			time.Sleep(window)
+		}
+		if err := put(t.Context(), s, "key", "data"); !errors.Is(err, backend.ErrUnavailable) {
+			t.Errorf("a store that is busy with everything: %v", err)
 		}
 	})
+}
+
+// A timeout is a fault from the beginning of its request on, unless another request has
+// succeeded since.
+func TestBreakerCountsTimeouts(t *testing.T) {
+	for name, answers := range map[string]bool{"nothing comes back": false, "something comes back": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := backendtest.Faulty(faulty(t, backendtest.Fault{}), func(op, key string) backendtest.Fault {
+					return backendtest.Fault{Hang: key == "hangs"}
+				})
+				s = backend.WithBreaker(backend.WithTimeout(s, window), backend.Breaker{Faults: 3, Window: window, Cooldown: time.Hour})
+				var group sync.WaitGroup
+				for range 10 {
+					group.Go(func() {
+						if _, err := get(t.Context(), s, "hangs"); !errors.Is(err, backend.ErrTimeout) {
+							t.Errorf("got %v", err)
+						}
+					})
+				}
+				time.Sleep(window / 2)
+				if answers {
+					get(t.Context(), s, "key")
+				}
+				group.Wait()
+				if _, err := get(t.Context(), s, "key"); errors.Is(err, backend.ErrUnavailable) == answers {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,9 +25,9 @@ func all(s backend.Store, counters *backend.Counters, log func(backend.Record)) 
 	s = backend.WithLog(s, log)
 	s = backend.WithCounters(s, counters)
 	s = backend.WithTimeout(s, time.Minute)
-	s = backend.WithBreaker(s, backend.Breaker{Faults: 5, Cooldown: time.Minute})
+	s = backend.WithBreaker(s, backend.Breaker{Faults: 5, Window: time.Second, Cooldown: time.Minute})
 	s = backend.WithLimit(s, 16)
-	s = backend.WithRetry(s, 3, time.Millisecond)
+	s = backend.WithRetry(s, backend.Retry{Backoff: time.Millisecond, MaxBackoff: time.Second, Patience: time.Minute})
 	return backend.WithPrefix(s, "/some/prefix/")
 }
 
@@ -59,18 +60,26 @@ func TestLimit(t *testing.T) {
 	})
 }
 
-func TestLimitCountsOpenBodies(t *testing.T) {
+func TestLimitCountsBodiesThatAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := backend.WithLimit(faulty(t, backendtest.Fault{}), 1)
+		unread, _, err := s.Get(t.Context(), "key", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unread.Close()
 		body, _, err := s.Get(t.Context(), "key", backend.Range{})
 		if err != nil {
+			t.Fatalf("a get beside a body that nobody reads: %v", err)
+		}
+		if _, err := body.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
 		gone := errors.New("gone")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, gone)
 		defer cancel()
 		if _, err := get(ctx, s, "key"); !errors.Is(err, gone) {
-			t.Errorf("a second get: %v", err)
+			t.Errorf("a get beside a body that is read: %v", err)
 		}
 		body.Close()
 		body.Close()
@@ -79,7 +88,68 @@ func TestLimitCountsOpenBodies(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		if data, err := io.ReadAll(unread); string(data) != "data" || err != nil {
+			t.Errorf("the other body: %q, %v", data, err)
+		}
 	})
+}
+
+// TestLimitGivesWay has a store that refuses some requests while it is busy, and counts how
+// many of them run at once.
+func TestLimitGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := true
+		gauge := &gauge{Store: backendtest.Faulty(faulty(t, backendtest.Fault{}), func(op, key string) backendtest.Fault {
+			if busy {
+				return backendtest.Fault{Delay: time.Second, Err: &backend.Busy{}}
+			}
+			return backendtest.Fault{Delay: time.Second}
+		})}
+		s := backend.WithLimit(gauge, 16)
+		if most := gauge.during(t, s, 16); most != 16 {
+			t.Errorf("%d at once to begin with, want 16", most)
+		}
+		if most := gauge.during(t, s, 16); most != 8 {
+			t.Errorf("%d at once after the store was busy, want 8", most)
+		}
+		gauge.during(t, s, 16)
+		if most := gauge.during(t, s, 16); most != 1 {
+			t.Errorf("%d at once although the store stays busy, want 1", most)
+		}
+		busy = false
+		if most := gauge.during(t, s, 3); most > 2 {
+			t.Errorf("%d at once for a store that was busy", most)
+		}
+		gauge.during(t, s, 200)
+		if most := gauge.during(t, s, 50); most != 16 {
+			t.Errorf("%d at once after many answers, want 16", most)
+		}
+	})
+}
+
+// gauge measures how many gets run at once.
+type gauge struct {
+	backend.Store
+	now, most atomic.Int64
+}
+
+func (g *gauge) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	now := g.now.Add(1)
+	defer g.now.Add(-1)
+	for most := g.most.Load(); now > most && !g.most.CompareAndSwap(most, now); most = g.most.Load() {
+	}
+	return g.Store.Get(ctx, key, r)
+}
+
+// during returns how many of n gets run at once.
+func (g *gauge) during(t *testing.T, s backend.Store, n int) int64 {
+	g.most.Store(0)
+	var group sync.WaitGroup
+	for range n {
+		group.Go(func() { get(t.Context(), s, "key") })
+	}
+	group.Wait()
+	return g.most.Load()
 }
 
 func TestLimitLetsAListsCallerAsk(t *testing.T) {

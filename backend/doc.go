@@ -21,11 +21,11 @@
 //	WithTimeout   ends a request without progress. A request that waits for a
 //	              slot or for its next attempt is not here yet, so it can't time
 //	              out.
-//	WithBreaker   counts each attempt, timeouts too. A request that waited for a
+//	WithBreaker   judges each attempt, timeouts too. A request that waited for a
 //	              slot fails here at once if the circuit is open.
-//	WithLimit     gives out slots. A request that waits for its next attempt
-//	              has none.
-//	WithRetry     tries again, but not when the circuit is open.
+//	WithLimit     gives out slots, and fewer of them to a store that is busy. A
+//	              request that waits for its next attempt has none.
+//	WithRetry     waits a stumble out and tries again; waits for an open circuit.
 //	ReadOnly      refuses what would write, before anything else happens.
 //
 // Package cli puts them together.

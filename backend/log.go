@@ -62,6 +62,10 @@ func shortKey(key string) string {
 
 // outcome names err in a word or two.
 func outcome(err error) string {
+	var busy *Busy
+	if errors.As(err, &busy) {
+		return "busy"
+	}
 	for _, known := range []struct {
 		err  error
 		name string
@@ -70,6 +74,7 @@ func outcome(err error) string {
 		{ErrNotFound, "not found"},
 		{ErrConflict, "conflict"},
 		{ErrDigest, "wrong digest"},
+		{ErrNoConditions, "no conditions"},
 		{ErrDenied, "denied"},
 		{ErrReadOnly, "read-only"},
 		{ErrUnavailable, "unavailable"},

@@ -11,14 +11,28 @@ import (
 	"time"
 )
 
+// Retry says how long [WithRetry] goes on.
+type Retry struct {
+	// Backoff is the longest wait before the second attempt. It doubles with each
+	// further one, up to MaxBackoff. Each wait is chosen at random from nothing up to
+	// the longest one, so that clients which failed together don't come back together.
+	Backoff, MaxBackoff time.Duration
+
+	// Patience is how long after its first fault a request is tried again. What counts
+	// is the first fault of the store, if the circuit of [WithBreaker] is open.
+	Patience time.Duration
+}
+
 // WithRetry returns a store that tries a request to s again after a fault that may
-// pass. It makes at most the given number of attempts. Before the second attempt it
-// waits between half of backoff and all of it, and before each further attempt twice
-// as long as before the previous one.
+// pass, and goes on for as long as r says. It waits longer where the store asks for that
+// (see [Busy]), and while the circuit of WithBreaker is open. It gives up at once if
+// the store denies access, or if the circuit opens before the store has answered at all.
 //
-// It tries a Get again only until it has returned the body, and a List only until it
-// has yielded the first object. The caller sees a fault that comes later. Each
-// attempt at a Put sends the body from the position that it had at the beginning.
+// If the body of a Get breaks off, WithRetry asks for the rest, and the reader does not
+// notice. It returns the fault if the object has changed meanwhile, or has no version. It
+// tries a List again only until it has yielded the first object. The caller sees a fault
+// that comes later. Each attempt at a Put sends the body from the position that it had at
+// the beginning.
 //
 // If an attempt at a conditional Put fails, the store may have carried it out all
 // the same. Then the next attempt meets a conflict with the first. So after a fault
@@ -27,41 +41,87 @@ import (
 // fault. So two writers of the same bytes may both be told that they succeeded. A
 // caller that must know which writer succeeded puts bytes that differ from those of
 // all other writers.
-func WithRetry(s Store, attempts int, backoff time.Duration) Store {
-	return &retried{s, attempts, backoff}
-}
+func WithRetry(s Store, r Retry) Store { return &retried{s, r} }
 
 type retried struct {
 	Store
-	attempts int
-	backoff  time.Duration
+	Retry
+}
+
+type hurriedKey struct{}
+
+// Hurried returns a context for requests that are not worth a long wait: WithRetry does
+// not wait for an open circuit on their behalf.
+func Hurried(ctx context.Context) context.Context {
+	return context.WithValue(ctx, hurriedKey{}, true)
+}
+
+// attempts is what one request has been through.
+type attempts struct {
+	Retry
+	backoff time.Duration // the longest wait before the next attempt
+	since   time.Time     // when the trouble began; zero: there was none
+}
+
+func (s *retried) begin() attempts { return attempts{Retry: s.Retry, backoff: s.Backoff} }
+
+// await returns nil when the next attempt is to be made, after one at a request with ctx
+// that came to err. Otherwise it returns the error to which the request comes.
+func (a *attempts) await(ctx context.Context, err error) error {
+	var wait time.Duration
+	var open *unavailable
+	var busy *Busy
+	since := time.Now()
+	switch {
+	case errors.As(err, &open):
+		if open.final || ctx.Value(hurriedKey{}) != nil {
+			return err
+		}
+		since, wait = open.since, time.Until(open.until)
+	case !isFault(ctx, err), errors.Is(err, ErrDenied), errors.Is(err, ErrUnavailable):
+		return err
+	case errors.As(err, &busy):
+		wait = busy.After
+	}
+	if a.since.IsZero() || since.Before(a.since) {
+		a.since = since
+	}
+	wait = max(wait, rand.N(a.backoff+1))
+	a.backoff = min(2*a.backoff, a.MaxBackoff)
+	if time.Since(a.since)+wait > a.Patience {
+		return err
+	}
+	if cause := sleep(ctx, wait); cause != nil {
+		return fmt.Errorf("%w, while waiting to try again after: %w", cause, err)
+	}
+	return nil
 }
 
 // do calls try until it succeeds or until another attempt would not help, and
 // returns its last error.
 func (s *retried) do(ctx context.Context, try func() error) error {
-	backoff := s.backoff
-	for attempt := 1; ; attempt++ {
+	for a := s.begin(); ; {
 		err := try()
-		if attempt >= s.attempts || !isFault(ctx, err) ||
-			errors.Is(err, ErrDenied) || errors.Is(err, ErrUnavailable) {
+		if err == nil {
+			return nil
+		}
+		if err := a.await(ctx, err); err != nil {
 			return err
 		}
-		if backoff > 0 {
-			if cause := sleep(ctx, backoff/2+rand.N(backoff/2+1)); cause != nil {
-				return fmt.Errorf("%w, while waiting to try again after: %w", cause, err)
-			}
-		}
-		backoff *= 2
 	}
 }
 
-func (s *retried) Get(ctx context.Context, key string, r Range) (body io.ReadCloser, obj Object, err error) {
-	err = s.do(ctx, func() (err error) {
+func (s *retried) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
+	var body io.ReadCloser
+	var obj Object
+	err := s.do(ctx, func() (err error) {
 		body, obj, err = s.Store.Get(ctx, key, r)
 		return err
 	})
-	return body, obj, err
+	if err != nil {
+		return nil, Object{}, err
+	}
+	return &resumed{ReadCloser: body, store: s, ctx: ctx, key: key, rest: r, obj: obj, attempts: s.begin()}, obj, nil
 }
 
 func (s *retried) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (obj Object, err error) {
@@ -78,7 +138,9 @@ func (s *retried) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 		if fault != nil && errors.Is(err, ErrConflict) {
 			return s.settle(ctx, key, opts, fault, err, &obj)
 		}
-		fault = err
+		if isFault(ctx, err) {
+			fault = err
+		}
 		return err
 	})
 	return obj, err

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +30,9 @@ func failing(s backend.Store, faults ...backendtest.Fault) backend.Store {
 	})
 }
 
+// patient waits up to a second before the second attempt, and goes on for a minute.
+var patient = backend.Retry{Backoff: time.Second, MaxBackoff: 10 * time.Second, Patience: time.Minute}
+
 func TestRetryOvercomesFaults(t *testing.T) {
 	for name, request := range requests {
 		t.Run(name, func(t *testing.T) {
@@ -35,18 +40,40 @@ func TestRetryOvercomesFaults(t *testing.T) {
 				inner := backendtest.Memory()
 				backendtest.PutBytes(t, inner, "key", []byte("data"))
 				fault := backendtest.Fault{Err: errFault}
-				s := backend.WithRetry(failing(inner, fault, fault), 3, time.Second)
+				s := backend.WithRetry(failing(inner, fault, fault, fault), patient)
 				start := time.Now()
 				if err := request(t.Context(), s); err != nil {
 					t.Error(err)
 				}
-				// The first wait is from 0.5 s to 1 s, the second from 1 s to 2 s.
-				if took := time.Since(start); took < 1500*time.Millisecond || took > 3*time.Second {
+				if took := time.Since(start); took > 7*time.Second { // up to 1, 2 and 4 s
 					t.Errorf("took %v", took)
 				}
 			})
 		})
 	}
+}
+
+// TestRetryWaitsAtRandom: requests that fail together don't come back together.
+func TestRetryWaitsAtRandom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var mu sync.Mutex
+		ends := make(map[time.Duration]bool)
+		var group sync.WaitGroup
+		for range 20 {
+			s := backend.WithRetry(failing(faulty(t, backendtest.Fault{}), backendtest.Fault{Err: errFault}), patient)
+			group.Go(func() {
+				get(t.Context(), s, "key")
+				mu.Lock()
+				defer mu.Unlock()
+				ends[time.Since(start)/(50*time.Millisecond)] = true
+			})
+		}
+		group.Wait()
+		if len(ends) < 5 {
+			t.Errorf("20 requests came back at only %d different times", len(ends))
+		}
+	})
 }
 
 func TestRetryGivesUp(t *testing.T) {
@@ -55,12 +82,40 @@ func TestRetryGivesUp(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var counters backend.Counters
 				s := backend.WithCounters(faulty(t, backendtest.Fault{Err: errFault}), &counters)
-				s = backend.WithRetry(s, 4, time.Second)
+				s = backend.WithRetry(s, patient)
+				start := time.Now()
 				if err := request(t.Context(), s); !errors.Is(err, errFault) {
 					t.Errorf("got %v", err)
 				}
-				if got := counters.Snapshot().Requests; got != 4 {
-					t.Errorf("%d attempts, want 4", got)
+				took, attempts := time.Since(start), counters.Snapshot().Requests
+				if took > patient.Patience || took < patient.Patience-patient.MaxBackoff || attempts < 6 {
+					t.Errorf("gave up after %v and %d attempts", took, attempts)
+				}
+			})
+		})
+	}
+}
+
+// TestRetryHeedsTheStore: a store that is busy says when to come back.
+func TestRetryHeedsTheStore(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		after    time.Duration
+		min, max time.Duration
+		fails    bool
+	}{
+		{"soon", time.Millisecond, time.Millisecond, time.Second, false},
+		{"later", 20 * time.Second, 20 * time.Second, 20 * time.Second, false},
+		{"too late", time.Hour, 0, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				busy := &backend.Busy{After: test.after}
+				s := backend.WithRetry(failing(backendtest.Memory(), backendtest.Fault{Err: busy}), patient)
+				start := time.Now()
+				err := put(t.Context(), s, "key", "data")
+				if took := time.Since(start); took < test.min || took > test.max || test.fails != errors.Is(err, busy) {
+					t.Errorf("took %v, and got %v", took, err)
 				}
 			})
 		})
@@ -69,14 +124,14 @@ func TestRetryGivesUp(t *testing.T) {
 
 func TestRetryTakesAnswersForAnAnswer(t *testing.T) {
 	for _, answer := range []error{
-		backend.ErrNotFound, backend.ErrConflict, backend.ErrDigest,
+		backend.ErrNotFound, backend.ErrConflict, backend.ErrDigest, backend.ErrNoConditions,
 		backend.ErrDenied, backend.ErrReadOnly, backend.ErrUnavailable,
 	} {
 		for name, request := range requests {
 			t.Run(name+"/"+answer.Error(), func(t *testing.T) {
 				var counters backend.Counters
 				s := backend.WithCounters(faulty(t, backendtest.Fault{Err: answer}), &counters)
-				if err := request(t.Context(), backend.WithRetry(s, 4, time.Hour)); !errors.Is(err, answer) {
+				if err := request(t.Context(), backend.WithRetry(s, patient)); !errors.Is(err, answer) {
 					t.Errorf("got %v", err)
 				}
 				if got := counters.Snapshot().Requests; got != 1 {
@@ -87,10 +142,71 @@ func TestRetryTakesAnswersForAnAnswer(t *testing.T) {
 	}
 }
 
+// TestRetryWaitsForTheCircuit: an outage is waited out by those who have the time, unless
+// the store denies access or has not answered yet.
+func TestRetryWaitsForTheCircuit(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		err      error
+		answered bool
+		outage   time.Duration
+		hurried  bool
+		want     error
+	}{
+		{"a stumble", errFault, true, time.Second, false, nil},
+		{"a stumble at the beginning", errFault, false, time.Second, false, nil},
+		{"a hurried request in a stumble", errFault, true, time.Second, true, nil},
+		{"an outage", errFault, true, 20 * time.Second, false, nil},
+		{"an outage at the beginning", errFault, false, 20 * time.Second, false, backend.ErrUnavailable},
+		{"a hurried request", errFault, true, 20 * time.Second, true, backend.ErrUnavailable},
+		{"a long outage", errFault, true, time.Hour, false, backend.ErrUnavailable},
+		{"access denied", backend.ErrDenied, true, 20 * time.Second, false, backend.ErrUnavailable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var down time.Time // the end of the outage
+				inner := backendtest.Faulty(faulty(t, backendtest.Fault{}), func(op, key string) backendtest.Fault {
+					if time.Now().Before(down) {
+						return backendtest.Fault{Err: test.err}
+					}
+					return backendtest.Fault{}
+				})
+				s := backend.WithBreaker(inner, backend.Breaker{Faults: 3, Window: window, Cooldown: 5 * time.Second})
+				s = backend.WithRetry(s, patient)
+				ctx := t.Context()
+				if test.answered {
+					get(ctx, s, "key")
+				}
+				down = time.Now().Add(test.outage)
+				if test.hurried {
+					ctx = backend.Hurried(ctx)
+				}
+				start := time.Now()
+				var group sync.WaitGroup
+				for range 20 {
+					group.Go(func() {
+						_, err := get(ctx, s, "key")
+						if (err == nil) != (test.want == nil) {
+							t.Errorf("got %v", err)
+						}
+					})
+				}
+				group.Wait()
+				if _, err := get(ctx, s, "key"); !errors.Is(err, test.want) {
+					t.Errorf("afterwards: %v, want %v", err, test.want)
+				}
+				if took := time.Since(start); took > patient.Patience || test.outage > 0 && test.want == nil && took < test.outage {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
 func TestRetryTriesATimeoutAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		inner := failing(backendtest.Memory(), backendtest.Fault{Hang: true})
-		s := backend.WithRetry(backend.WithTimeout(inner, time.Second), 2, time.Second)
+		s := backend.WithRetry(backend.WithTimeout(inner, time.Second), patient)
 		if err := put(t.Context(), s, "key", "data"); err != nil {
 			t.Error(err)
 		}
@@ -102,18 +218,12 @@ func TestRetryEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		gone := errors.New("gone")
 		time.AfterFunc(time.Minute, func() { cancel(gone) })
-		s := backend.WithRetry(faulty(t, backendtest.Fault{Err: errFault}), 3, time.Hour)
+		s := backend.WithRetry(faulty(t, backendtest.Fault{Err: errFault}),
+			backend.Retry{Backoff: time.Hour, MaxBackoff: time.Hour, Patience: 24 * time.Hour})
 		if err := put(ctx, s, "key", "data"); !errors.Is(err, gone) {
 			t.Errorf("got %v", err)
 		}
 	})
-}
-
-func TestRetryLeavesABodyToItsReader(t *testing.T) {
-	s := backend.WithRetry(failing(faulty(t, backendtest.Fault{}), backendtest.Fault{Break: errFault}), 3, 0)
-	if data, err := get(t.Context(), s, "key"); !errors.Is(err, errFault) || string(data) != "da" {
-		t.Errorf("got %q and %v", data, err)
-	}
 }
 
 // halfReader is a store whose first Put reads half of the body and then fails.
@@ -135,7 +245,7 @@ func TestRetryRewindsToWhereTheBodyBegan(t *testing.T) {
 	inner := backendtest.Memory()
 	body := bytes.NewReader([]byte("skipped, sent"))
 	body.Seek(9, io.SeekStart)
-	_, err := backend.WithRetry(&halfReader{Store: inner}, 2, 0).
+	_, err := backend.WithRetry(&halfReader{Store: inner}, patient).
 		Put(t.Context(), "key", body, backendtest.Options([]byte("sent")))
 	if err != nil {
 		t.Fatal(err)
@@ -147,6 +257,7 @@ func TestRetryRewindsToWhereTheBodyBegan(t *testing.T) {
 
 func TestRetryOfAConditionalPut(t *testing.T) {
 	lost := backendtest.Fault{Lost: errFault}
+	forEver := func(faults ...backendtest.Fault) []backendtest.Fault { return slices.Repeat(faults, 100) }
 	for _, test := range []struct {
 		name   string
 		there  string // before the put
@@ -160,11 +271,12 @@ func TestRetryOfAConditionalPut(t *testing.T) {
 		{"not carried out", "", true, []backendtest.Fault{{Err: errFault}}, nil, "mine"},
 		{"lost to another", "theirs", true, []backendtest.Fault{{Err: errFault}}, backend.ErrConflict, "theirs"},
 		{"lost to another of the same size", "them", true, []backendtest.Fault{{Err: errFault}}, backend.ErrConflict, "them"},
-		{"no way to find out", "", true, []backendtest.Fault{lost, {}, {Err: errFault}}, errFault, "mine"},
-		{"half a way to find out", "", true, []backendtest.Fault{lost, {}, {Break: errFault}}, errFault, "mine"},
+		{"found out later", "", true, []backendtest.Fault{lost, {}, {Err: errFault}}, nil, "mine"},
+		{"no way to find out", "", true, append([]backendtest.Fault{lost}, forEver(backendtest.Fault{}, backendtest.Fault{Err: errFault})...), errFault, "mine"},
+		{"half a way to find out", "", true, append([]backendtest.Fault{lost}, forEver(backendtest.Fault{}, backendtest.Fault{Break: errFault})...), errFault, "mine"},
 		{"a plain conflict", "theirs", true, nil, backend.ErrConflict, "theirs"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(test.name, synctested(func(t *testing.T) {
 			inner := backendtest.Memory()
 			opts := backendtest.Options([]byte("mine"))
 			opts.If.Absent = test.absent
@@ -174,7 +286,7 @@ func TestRetryOfAConditionalPut(t *testing.T) {
 					opts.If.Version = version
 				}
 			}
-			s := backend.WithRetry(failing(inner, test.faults...), 2, 0)
+			s := backend.WithRetry(failing(inner, test.faults...), patient)
 			obj, err := s.Put(t.Context(), "key", bytes.NewReader([]byte("mine")), opts)
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
@@ -189,12 +301,17 @@ func TestRetryOfAConditionalPut(t *testing.T) {
 			if err == nil && obj != now {
 				t.Errorf("put returned %+v, there is %+v", obj, now)
 			}
-		})
+		}))
 	}
 }
 
+// synctested returns test, to run in a bubble with a clock of its own.
+func synctested(test func(*testing.T)) func(*testing.T) {
+	return func(t *testing.T) { synctest.Test(t, test) }
+}
+
 func TestRetryOfAListHandsNothingOutTwice(t *testing.T) {
-	s := backend.WithRetry(failing(faulty(t, backendtest.Fault{}), backendtest.Fault{Lost: errFault}), 3, 0)
+	s := backend.WithRetry(failing(faulty(t, backendtest.Fault{}), backendtest.Fault{Lost: errFault}), patient)
 	if n, err := list(t.Context(), s); n != 1 || !errors.Is(err, errFault) {
 		t.Errorf("%d objects and %v, want 1 and the fault", n, err)
 	}

@@ -13,23 +13,29 @@ import (
 	"github.com/larderbuild/larder/pack"
 )
 
-// fetch brings the entries of c. If the connection breaks in the middle, fetch asks
-// once more for the rest.
+// fetch brings the entries of c. The store waits a fault out; what it can't bring all the
+// same is left to a later attempt.
 func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
 	fetched, err := p.fetchOnce(ctx, c)
-	if err != nil && fetched > 0 && fetched < len(c.Entries) && ctx.Err() == nil {
-		first := &p.merged.Entries[c.Entries[fetched]]
-		c.Length += c.Offset - first.Offset
-		c.Offset, c.Entries = first.Offset, c.Entries[fetched:]
-		fetched, err = p.fetchOnce(ctx, c)
+	if err == nil || ctx.Err() != nil { // nobody waits any more
+		return
 	}
-	if err != nil && ctx.Err() == nil { // otherwise nobody waits any more
-		p.forfeit(c, fetched, err)
+	p.remote.complain("fetch a pack", packKey(p.merged.Packs[c.Pack]), err)
+	if !isLoss(err) {
+		p.stumbled.Store(true)
+	}
+	for _, i := range c.Entries[fetched:] {
+		if p.states.happen(claimed, i) {
+			p.settle(i, false, err)
+		}
 	}
 }
 
+// errCut says that a pack ends before an entry that it should hold.
+var errCut = errors.New("the pack is cut")
+
 // fetchOnce brings the entries of c by one request. It returns how many entries, from the
-// first on, need no further request, and the error that stopped it.
+// first on, are settled, and the error that stopped it.
 func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, err error) {
 	body, _, err := p.remote.store.Get(ctx, packKey(p.merged.Packs[c.Pack]), backend.Range{Offset: c.Offset, Length: c.Length})
 	if err != nil {
@@ -40,15 +46,16 @@ func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, er
 	for n, i := range c.Entries {
 		e := &p.merged.Entries[i]
 		if _, err := io.CopyN(io.Discard, body, e.Offset-at); err != nil {
-			return n, err
+			return n, cut(err)
 		}
 		stream := &witness{Reader: body}
 		object := &io.LimitedReader{R: stream, N: e.Length}
 		if p.states.happen(claimed, i) {
 			isNew, err := p.unpack(e, object)
 			if err != nil && stream.err != nil && object.N > 0 {
-				p.states.happen(released, i)
-				return n, err
+				err = cut(stream.err)
+				p.settle(i, false, err)
+				return n + 1, err
 			}
 			p.finish(i, isNew, err)
 		}
@@ -58,6 +65,14 @@ func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, er
 		at = e.Offset + e.Length
 	}
 	return len(c.Entries), nil
+}
+
+// cut returns what the error err of a chunk's body means, before its last entry was read.
+func cut(err error) error {
+	if err == io.EOF {
+		return errCut
+	}
+	return err
 }
 
 // witness keeps the last error of its reader. So fetchOnce can tell a broken connection,
@@ -111,16 +126,6 @@ func localEntry(e *pack.Entry) localdisk.Entry {
 	return localdisk.Entry{Action: e.Action, Output: e.Output, Size: e.Size, Time: e.Time}
 }
 
-// forfeit gives up the entries of c from the n-th on, because of err.
-func (p *prefetch) forfeit(c pack.Chunk, n int, err error) {
-	p.remote.complain("fetch a pack", packKey(p.merged.Packs[c.Pack]), err)
-	for _, i := range c.Entries[n:] {
-		if p.states.happen(claimed, i) {
-			p.settle(i, false, err)
-		}
-	}
-}
-
 // finish settles entry i, which this goroutine has claimed, after an attempt to install it.
 func (p *prefetch) finish(i int, isNew bool, err error) {
 	if err != nil && !refused(err) {
@@ -140,6 +145,8 @@ func (p *prefetch) settle(i int, isNew bool, err error) {
 	}
 	p.Progress.done(e.Size)
 	switch {
+	case isLoss(err):
+		p.states.happen(lost, i)
 	case err != nil:
 		p.states.happen(failed, i)
 	case isNew:
@@ -147,6 +154,12 @@ func (p *prefetch) settle(i int, isNew bool, err error) {
 	default:
 		p.states.happen(superseded, i)
 	}
+}
+
+// isLoss reports whether err says that what was asked for can't be had, now or later. All
+// other errors are faults that may pass.
+func isLoss(err error) bool {
+	return refused(err) || errors.Is(err, errCut) || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied)
 }
 
 // installInline installs those wanted entries that came with the manifest, in

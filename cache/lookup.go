@@ -42,7 +42,7 @@ func (l *lookups) ask(ctx context.Context, key string, f func(context.Context) (
 	defer cancel(nil)
 	defer context.AfterFunc(l.budget.ctx, func() { cancel(context.Cause(l.budget.ctx)) })()
 	l.budget.begin()
-	saved, err := f(ctx)
+	saved, err := f(backend.Hurried(ctx))
 	if err != nil {
 		saved = 0
 		l.explain(ctx, key, err)
@@ -74,7 +74,7 @@ func (l *lookups) lookup(ctx context.Context, action protocol.ActionID) (found f
 // the action.
 func (l *lookups) probe(ctx context.Context, action protocol.ActionID) {
 	if l.cold.probe() {
-		l.cold.note(l.has(ctx, action))
+		l.cold.note(l.has(backend.Hurried(ctx), action))
 	}
 }
 

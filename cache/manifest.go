@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -137,22 +136,12 @@ func (m *manifests) publish(ctx context.Context, old published, next *pack.Manif
 	if err != nil {
 		return err
 	}
-	stored, err := m.put(ctx, name, object, backend.Condition{Absent: old.version == "", Version: old.version})
+	stored, err := m.replace(ctx, name, object, old.version)
 	if err != nil {
 		return err
 	}
 	m.saveCopy(name, object, stored.Version)
-	_, err = m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{})
-	return err
-}
-
-// put writes the object of a name, on a condition.
-func (m *manifests) put(ctx context.Context, name string, object []byte, cond backend.Condition) (backend.Object, error) {
-	return m.remote.store.Put(ctx, key(m.scope, name), bytes.NewReader(object), backend.PutOptions{
-		Size: int64(len(object)),
-		MD5:  md5.Sum(object),
-		If:   cond,
-	})
+	return m.putLatest(ctx, old.version != "")
 }
 
 // loadCopy returns the local copy, if a session wrote it a moment ago. The copy is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -21,6 +22,10 @@ const (
 	// followInterval is the pause between two looks of a session at what another
 	// one is fetching on the same machine.
 	followInterval = 5 * time.Millisecond
+
+	// stumblePause is the pause before a session tries again to bring what faults
+	// have kept away for longer than the store waits.
+	stumblePause = 10 * time.Second
 )
 
 // prefetch brings what the manifests promise to the local tier, before the build
@@ -38,7 +43,8 @@ type prefetch struct {
 	*promises
 	states *states
 
-	queue chunkQueue // what is still to be fetched
+	queue    chunkQueue  // what is still to be fetched
+	stumbled atomic.Bool // a fault has kept a chunk away, since persist looked last
 }
 
 func newPrefetch(r *remote, l *library) *prefetch {
@@ -100,8 +106,7 @@ type wanted func(*pack.Entry) bool
 // everything wants all entries.
 func everything(*pack.Entry) bool { return true }
 
-// bring brings those entries that are wanted, until each is here or forfeited, or ctx is
-// done. Of several processes on one machine one fetches, and the others wait for what it
+// bring brings those entries that are wanted, until each is settled, or ctx is done. Of several processes on one machine one fetches, and the others wait for what it
 // brings.
 func (p *prefetch) bring(ctx context.Context, w wanted) {
 	lock := flock.New(p.library.written.copy+".lock", flock.SetPermissions(0o600))
@@ -128,7 +133,7 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	var bytes int64
 	for i, s := range p.states.all() {
 		e := &p.merged.Entries[i]
-		if s != absent || !w(e) {
+		if !s.lacking() || !w(e) {
 			continue
 		}
 		if _, _, err := p.Local.Get(e.Action); err == nil {
@@ -180,6 +185,17 @@ func (p *prefetch) lead(ctx context.Context, w wanted) {
 	}
 }
 
+// persist brings what faults have kept away, once they are over, until ctx is done.
+func (p *prefetch) persist(ctx context.Context) {
+	for p.stumbled.Swap(false) {
+		select {
+		case <-time.After(stumblePause):
+			p.bring(ctx, everything)
+		case <-ctx.Done():
+		}
+	}
+}
+
 // wait returns once e, which is promised, is in the local tier. It has e brought
 // next. The error wraps errNotPromised if e can't be brought.
 func (p *prefetch) wait(ctx context.Context, e *pack.Entry) error {
@@ -192,7 +208,7 @@ func (p *prefetch) wait(ctx context.Context, e *pack.Entry) error {
 		switch now {
 		case present, brought:
 			return nil
-		case forfeited:
+		case unreached, forfeited:
 			return errNotPromised
 		}
 		var poll <-chan time.Time

@@ -53,10 +53,9 @@ func TestDamagedPacks(t *testing.T) {
 		fault backendtest.Fault
 	}{
 		"packs are gone":              {isPack, backendtest.Fault{Err: backend.ErrNotFound}},
-		"packs can't be had":          {isPack, backendtest.Fault{Err: errors.New("internal error")}},
+		"packs may not be read":       {isPack, backendtest.Fault{Err: backend.ErrDenied}},
 		"packs are cut":               {isPack, backendtest.Fault{Truncate: true}},
 		"packs have flipped bits":     {isPack, backendtest.Fault{Flip: true}},
-		"packs break off":             {isPack, backendtest.Fault{Break: errors.New("connection reset")}},
 		"manifests have flipped bits": {isManifest, backendtest.Fault{Flip: true}},
 		"manifests are cut":           {isManifest, backendtest.Fault{Truncate: true}},
 		"manifests can't be had":      {isManifest, backendtest.Fault{Err: errors.New("internal error")}},

@@ -41,16 +41,16 @@ func (p *promised) run(ctx context.Context) {
 		p.lazy.becomeEager()
 	}
 	p.begin(loaded)
-	if p.lazy == nil {
-		p.bring(ctx, everything)
-		return
+	if p.lazy != nil {
+		p.bring(ctx, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
+		select {
+		case <-p.lazy.eager:
+		case <-ctx.Done():
+			return
+		}
 	}
-	p.bring(ctx, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
-	select {
-	case <-p.lazy.eager:
-		p.bring(ctx, everything)
-	case <-ctx.Done():
-	}
+	p.bring(ctx, everything)
+	p.persist(ctx)
 }
 
 // give gives e out lazily, if the session is lazy and e allows it, and returns the
@@ -83,14 +83,14 @@ func (p *promised) named(action protocol.ActionID) (e *pack.Entry, byPrefetch bo
 }
 
 // names reports whether a manifest names output for action. What is forfeited does not
-// count.
+// count; what a fault keeps away does.
 func (p *promised) names(action protocol.ActionID, output protocol.OutputID) bool {
 	i, ok := p.find(action)
 	return ok && p.merged.Entries[i].Output == output && p.states.get(i) != forfeited
 }
 
-// misplaced reports whether a manifest names action but its entry could not be
-// brought.
+// misplaced reports whether a manifest names action but the store has no good entry
+// there.
 func (p *promised) misplaced(action protocol.ActionID) bool {
 	i, ok := p.find(action)
 	return ok && p.states.get(i) == forfeited

@@ -68,7 +68,7 @@ func (p *publisher) publish(ctx context.Context, old published, r session.Record
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
 		err := p.try(ctx, old, r)
-		if !errors.Is(err, backend.ErrConflict) {
+		if !isContention(err) {
 			return err
 		}
 		if attempt == publishAttempts {
@@ -84,6 +84,12 @@ func (p *publisher) publish(ctx context.Context, old published, r session.Record
 			return fmt.Errorf("publish: %w", err)
 		}
 	}
+}
+
+// isContention reports whether err says that others publish at the same time.
+func isContention(err error) bool {
+	var busy *backend.Busy
+	return errors.Is(err, backend.ErrConflict) || errors.As(err, &busy) && busy.Object
 }
 
 // try publishes r, unless others have published since old was read.

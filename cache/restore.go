@@ -68,7 +68,7 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 }
 
 // outcome counts what became of the manifest's entries. It returns the actions that
-// the local tier had before, and of those that could not be brought.
+// the local tier had before, and of those that the store does not have.
 func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) {
 	for i, s := range p.states.all() {
 		e := &p.merged.Entries[i]
@@ -82,7 +82,7 @@ func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) 
 		case forfeited:
 			counts.Failed++
 			failed = append(failed, e.Action)
-		default: // there was no time
+		default: // there was no time, or a fault
 			counts.Failed++
 		}
 	}
@@ -92,7 +92,7 @@ func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) 
 // restoration is what a Restore tells the Save after it.
 type restoration struct {
 	start  time.Time           // when it began
-	failed []protocol.ActionID // those whose entries could not be brought
+	failed []protocol.ActionID // those whose entries the store does not have
 }
 
 // restorationPath returns the path of the note about the last Restore: a file beside

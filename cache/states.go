@@ -13,33 +13,37 @@ const (
 	bringing               // a goroutine is installing it
 	present                // in the local tier, and not by this prefetch
 	brought                // in the local tier, by this prefetch
-	forfeited              // it could not be brought; its entry object may still be there
+	unreached              // a fault kept it away; it may be brought later
+	forfeited              // the store does not have it, or it is no good; its entry object may still be there
 )
 
 // settled reports whether a get need not wait any more.
-func (s state) settled() bool { return s == present || s == brought || s == forfeited }
+func (s state) settled() bool { return s != absent && s != bringing }
+
+// lacking reports whether the entry is to be brought.
+func (s state) lacking() bool { return s == absent || s == unreached }
 
 // event is what can happen to a promised entry.
 type event uint8
 
 const (
 	claimed    event = iota // a goroutine takes it upon itself to install the entry, or to put the action
-	released                // the connection broke off; another request may bring the entry
 	noticed                 // the local tier was found to have the entry
 	superseded              // the build or another process has put the action itself
 	installed               // the entry was installed
-	failed                  // the entry can't be brought
+	failed                  // an attempt came to nothing, because of a fault
+	lost                    // the store has no good one
 )
 
 // transitions says to which state an event takes an entry. In a state that an event does
 // not list, it changes nothing.
 var transitions = [...]map[state]state{
-	claimed:    {absent: bringing},
-	released:   {bringing: absent},
-	noticed:    {absent: present},
-	superseded: {absent: present, bringing: present, brought: present},
+	claimed:    {absent: bringing, unreached: bringing},
+	noticed:    {absent: present, unreached: present},
+	superseded: {absent: present, bringing: present, brought: present, unreached: present},
 	installed:  {bringing: brought},
-	failed:     {bringing: forfeited},
+	failed:     {bringing: unreached},
+	lost:       {bringing: forfeited},
 }
 
 // states are those of all promised entries, by their index. Its methods may be

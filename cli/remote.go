@@ -9,12 +9,15 @@ import (
 	"github.com/larderbuild/larder/backend/open"
 )
 
-const (
-	connections     = 64 // requests under way at once
-	attempts        = 3
-	backoff         = 100 * time.Millisecond
-	faultsToBreak   = 5
-	breakerCooldown = 5 * time.Second
+const connections = 64 // requests under way at once
+
+var (
+	// A remote that stumbles for longer than Window is asked only now and then.
+	breaker = backend.Breaker{Faults: 5, Window: 4 * time.Second, Cooldown: 5 * time.Second}
+
+	// Most stumbles of a store are over within Patience, and what waits for them
+	// is still of use then.
+	retry = backend.Retry{Backoff: 200 * time.Millisecond, MaxBackoff: 5 * time.Second, Patience: 30 * time.Second}
 )
 
 // openRemote returns the store at url, in the decorators that every store gets. It
@@ -34,9 +37,9 @@ func openRemote(url string, s settings, counters *backend.Counters, log *slog.Lo
 	}
 	store = backend.WithCounters(store, counters)
 	store = backend.WithTimeout(store, s.timeout)
-	store = backend.WithBreaker(store, backend.Breaker{Faults: faultsToBreak, Cooldown: breakerCooldown})
+	store = backend.WithBreaker(store, breaker)
 	store = backend.WithLimit(store, connections)
-	store = backend.WithRetry(store, attempts, backoff)
+	store = backend.WithRetry(store, retry)
 	if !s.writes() {
 		store = backend.ReadOnly(store)
 	}

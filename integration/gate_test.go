@@ -15,6 +15,23 @@ import (
 // way in, and answer may change answers on their way out.
 func newGate(t *testing.T, endpoint string, request func(*http.Request), answer func(*http.Response) error) string {
 	t.Helper()
+	return newDoor(t, endpoint, answer, func(r *http.Request) (status int) {
+		if request != nil {
+			request(r)
+		}
+		return 0
+	})
+}
+
+// newRefusing is newGate for a server that refuses requests: with the status that
+// refuse returns for a request, unless that is 0.
+func newRefusing(t *testing.T, endpoint string, refuse func(*http.Request) (status int)) string {
+	t.Helper()
+	return newDoor(t, endpoint, nil, refuse)
+}
+
+func newDoor(t *testing.T, endpoint string, answer func(*http.Response) error, refuse func(*http.Request) (status int)) string {
+	t.Helper()
 	upstream, err := url.Parse(endpoint)
 	if err != nil {
 		t.Fatal(err)
@@ -28,8 +45,10 @@ func newGate(t *testing.T, endpoint string, request func(*http.Request), answer 
 		ErrorLog:       log.New(io.Discard, "", 0),
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if request != nil {
-			request(r)
+		if status := refuse(r); status != 0 {
+			io.Copy(io.Discard, r.Body)
+			w.WriteHeader(status)
+			return
 		}
 		proxy.ServeHTTP(w, r)
 	}))

@@ -26,6 +26,10 @@ const (
 	Down Fact = "down"
 	// Told says that a person was told of trouble with the remote.
 	Told Fact = "told"
+	// Conditional says that the remote has conditional puts.
+	Conditional Fact = "conditional"
+	// Unconditional says that the remote has none, or ignores conditions.
+	Unconditional Fact = "unconditional"
 )
 
 // forgetAfter is how long a fact is kept that nobody notes again.

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
@@ -109,6 +110,48 @@ func TestSentinels(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestBusy: what a server says that has too many requests, or too many writes of an object.
+func TestBusy(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		code int
+		body string
+		get  *backend.Busy
+		put  *backend.Busy
+	}{
+		{"too many", 429, "", &backend.Busy{}, &backend.Busy{Object: true}},
+		{"overloaded", 503, "", &backend.Busy{}, &backend.Busy{}},
+		{"too fast", 403, `{"error":{"errors":[{"reason":"userRateLimitExceeded"}]}}`, &backend.Busy{}, &backend.Busy{}},
+		{"at the same time", 409, "", nil, &backend.Busy{Object: true}},
+		{"broken", 500, "", nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := answering(t, test.code, test.body)
+			_, _, errGet := s.Get(t.Context(), "key", backend.Range{})
+			_, errPut := s.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+			for _, got := range []struct {
+				err  error
+				want *backend.Busy
+			}{{errGet, test.get}, {errPut, test.put}} {
+				var busy *backend.Busy
+				if errors.As(got.err, &busy) != (got.want != nil) || busy != nil && *busy != *got.want {
+					t.Errorf("got %+v of %v, want %+v", busy, got.err, got.want)
+				}
+			}
+		})
+	}
+}
+
+// TestNoConditions: a server in Google's place may refuse conditions.
+func TestNoConditions(t *testing.T) {
+	opts := backendtest.Options([]byte("data"))
+	opts.If.Absent = true
+	_, err := answering(t, 501, "").Put(t.Context(), "key", strings.NewReader("data"), opts)
+	if !errors.Is(err, backend.ErrNoConditions) {
+		t.Errorf("got %v", err)
 	}
 }
 

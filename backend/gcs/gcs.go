@@ -105,8 +105,8 @@ func classify(err error) error {
 	case http.StatusUnauthorized:
 		return backend.ErrDenied
 	case http.StatusForbidden:
-		if strings.Contains(answer.Body, "ateLimitExceeded") {
-			return nil // rateLimitExceeded, userRateLimitExceeded
+		if strings.Contains(answer.Body, "ateLimitExceeded") { // also userRateLimitExceeded
+			return &backend.Busy{After: backend.RetryAfter(answer.Header)}
 		}
 		return backend.ErrDenied
 	case http.StatusPreconditionFailed:
@@ -115,8 +115,29 @@ func classify(err error) error {
 		if strings.Contains(answer.Body, "MD5 hash") {
 			return backend.ErrDigest
 		}
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return &backend.Busy{After: backend.RetryAfter(answer.Header)}
 	}
 	return nil
+}
+
+// classifyPut is classify for an answer to a Put on a condition.
+func classifyPut(err error, cond backend.Condition) error {
+	conditional := cond != backend.Condition{}
+	switch code := status(err); {
+	case conditional && code == http.StatusNotImplemented:
+		return backend.ErrNoConditions
+	case conditional && code == http.StatusConflict:
+		return backend.ErrConflict
+	case code == http.StatusConflict, code == http.StatusTooManyRequests:
+		busy := &backend.Busy{Object: true}
+		var answer *googleapi.Error
+		if errors.As(err, &answer) {
+			busy.After = backend.RetryAfter(answer.Header)
+		}
+		return busy
+	}
+	return classify(err)
 }
 
 // status returns the HTTP status of the answer err, or 0 if err is not an answer.
@@ -198,7 +219,9 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	}
 	obj, err := call.Fields("name", "size", "generation").Do()
 	if err != nil {
-		return backend.Object{}, s.wrap(ctx, "put", key, err)
+		return backend.Object{}, backend.WrapAnswer(ctx, "put", key, s.bucket, err, func(err error) error {
+			return classifyPut(err, opts.If)
+		})
 	}
 	s.exists.Store(true)
 	return object(obj), nil

@@ -28,7 +28,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -188,6 +190,8 @@ func classify(err error) error {
 			return backend.ErrDenied
 		case "PreconditionFailed", "ConditionalRequestConflict":
 			return backend.ErrConflict
+		case "SlowDown", "TooManyRequests", "RequestLimitExceeded", "Throttling", "ThrottlingException":
+			return &backend.Busy{After: retryAfter(err)}
 		case "BadDigest", "InvalidDigest":
 			return backend.ErrDigest
 		case "RequestTimeTooSkewed":
@@ -201,8 +205,55 @@ func classify(err error) error {
 		return backend.ErrDenied
 	case http.StatusPreconditionFailed:
 		return backend.ErrConflict
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return &backend.Busy{After: retryAfter(err)}
 	}
 	return nil
+}
+
+// classifyPut is classify for an answer to a Put on a condition.
+func classifyPut(err error, cond backend.Condition) error {
+	meaning := classify(err)
+	conditional := cond != backend.Condition{}
+	switch {
+	case conditional && meaning == backend.ErrNotFound:
+		return backend.ErrConflict // there is no object, so If-Match can't hold
+	case meaning == backend.ErrNotFound:
+		return nil // of no sense here
+	case conditional && refusesConditions(err):
+		return backend.ErrNoConditions
+	case conditional && status(err) == http.StatusConflict:
+		return backend.ErrConflict
+	case !conditional && meaning == backend.ErrConflict, // with another Put under way
+		status(err) == http.StatusConflict,
+		status(err) == http.StatusTooManyRequests:
+		return &backend.Busy{Object: true, After: retryAfter(err)}
+	}
+	return meaning
+}
+
+// refusesConditions reports whether the answer err, to a Put on a condition, says that
+// the server knows no conditions.
+func refusesConditions(err error) bool {
+	var api smithy.APIError
+	if status(err) == http.StatusNotImplemented || errors.As(err, &api) && api.ErrorCode() == "NotImplemented" {
+		return true
+	}
+	if status(err) != http.StatusBadRequest || api == nil {
+		return false
+	}
+	text := strings.ToLower(api.ErrorCode() + " " + api.ErrorMessage())
+	return slices.ContainsFunc([]string{"if-match", "if-none-match", "conditional", "precondition"},
+		func(word string) bool { return strings.Contains(text, word) })
+}
+
+// retryAfter returns how long the answer err asks to wait.
+func retryAfter(err error) time.Duration {
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) && answer.Response != nil {
+		return backend.RetryAfter(answer.Response.Header)
+	}
+	return 0
 }
 
 // status returns the HTTP status of the answer err, or 0 if err is not an answer.
@@ -240,7 +291,9 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 
 func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
 	obj, err := s.put(ctx, key, body, opts)
-	return obj, s.wrap(ctx, "put", key, err)
+	return obj, backend.WrapAnswer(ctx, "put", key, s.Bucket, explainRegion(err), func(err error) error {
+		return classifyPut(err, opts.If)
+	})
 }
 
 func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
@@ -280,10 +333,6 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	}
 	out, err := s.client.PutObject(ctx, in, s.unsigned)
 	if err != nil {
-		if classify(err) == backend.ErrNotFound {
-			// There is no object, so If-Match can't hold.
-			err = backend.ErrConflict
-		}
 		return backend.Object{}, err
 	}
 	return backend.Object{Key: key, Size: opts.Size, Version: aws.ToString(out.ETag)}, nil

@@ -1,0 +1,110 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"errors"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/session"
+)
+
+const (
+	// conditionsKept is how long the sessions of a local tier remember whether a
+	// remote has conditional puts.
+	conditionsKept = 7 * 24 * time.Hour
+
+	// latestPatience is how long a publication tries to name the module's latest
+	// profile. If it can't, most likely others are doing so at the same moment.
+	latestPatience = 5 * time.Second
+)
+
+// errLate is the cause with which naming the latest profile ends.
+var errLate = errors.New("others publish the same module")
+
+// replace stores the object of a name in place of the one that has the given version, or
+// of none if that is empty. The error wraps backend.ErrConflict if another one is there by
+// now. If the store has no conditional puts, replace looks which one is there before it
+// puts. Then the last of two writers wins that put at the same moment.
+func (m *manifests) replace(ctx context.Context, name string, object []byte, version string) (backend.Object, error) {
+	if !m.remote.memory.Known(session.Unconditional) {
+		stored, err := m.put(ctx, name, object, backend.Condition{Absent: version == "", Version: version})
+		if !errors.Is(err, backend.ErrNoConditions) {
+			return stored, err
+		}
+		m.remote.noteConditions(session.Unconditional)
+	}
+	now, err := m.version(ctx, name)
+	if err == nil && now != version {
+		err = backend.ErrConflict
+	}
+	if err != nil {
+		return backend.Object{}, err
+	}
+	return m.put(ctx, name, object, backend.Condition{})
+}
+
+// version returns the version of the object of a name, and an empty one if there is none.
+func (m *manifests) version(ctx context.Context, name string) (string, error) {
+	body, info, err := m.remote.store.Get(ctx, key(m.scope, name), backend.Range{Length: 1})
+	if errors.Is(err, backend.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return info.Version, body.Close()
+}
+
+// putLatest makes the profile the module's latest one. If the store is too busy for that,
+// the latest stays the one before. existed says that the profile has been the latest
+// before, so the object exists.
+func (m *manifests) putLatest(ctx context.Context, existed bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, latestPatience, errLate)
+	defer cancel()
+	if existed {
+		m.probe(ctx)
+	}
+	_, err := m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{})
+	if isContention(err) || errors.Is(err, errLate) {
+		m.remote.Log.Info("name the module's latest profile", "err", err)
+		return nil
+	}
+	return err
+}
+
+// probe finds out whether the store minds conditions, unless that is known: it must not
+// put an object, which exists, as a new one.
+func (m *manifests) probe(ctx context.Context) {
+	if m.remote.memory.Known(session.Conditional) || m.remote.memory.Known(session.Unconditional) {
+		return
+	}
+	_, err := m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{Absent: true})
+	switch {
+	case errors.Is(err, backend.ErrConflict):
+		m.remote.noteConditions(session.Conditional)
+	case err == nil, errors.Is(err, backend.ErrNoConditions):
+		m.remote.noteConditions(session.Unconditional)
+	}
+}
+
+// noteConditions remembers whether the store has conditional puts.
+func (r *remote) noteConditions(f session.Fact) {
+	if f == session.Unconditional {
+		r.Log.Info("the remote has no conditional puts: of two builds that publish the same profile at the same moment, the last one wins")
+	}
+	if err := r.memory.Note(f, conditionsKept); err != nil {
+		r.Log.Info("remember whether the remote has conditional puts", "err", err)
+	}
+}
+
+// put writes the object of a name, on a condition.
+func (m *manifests) put(ctx context.Context, name string, object []byte, cond backend.Condition) (backend.Object, error) {
+	return m.remote.store.Put(ctx, key(m.scope, name), bytes.NewReader(object), backend.PutOptions{
+		Size: int64(len(object)),
+		MD5:  md5.Sum(object),
+		If:   cond,
+	})
+}
