@@ -15,7 +15,7 @@ func TestBrief(t *testing.T) {
 		body string
 		want string
 	}{
-		{"an answer", 503, `{"error":{"code":503,"message":"Try later.","errors":[{"reason":"backendError"}]}}`, "get key: 503 backendError: Try later."},
+		{"an answer", 503, `{"error":{"code":503,"message":"Try later.","errors":[{"reason":"backendError"}]}}`, "get key: too many requests: bucket bucket: 503 backendError: Try later."},
 		{"denied", 403, `{"error":{"code":403,"message":"No.","errors":[{"reason":"forbidden"}]}}`, "get key: access denied: bucket bucket: 403 forbidden: No."},
 		{"a page", 502, "<html>" + strings.Repeat("bad gateway ", 1000) + "</html>", "get key: 502 Bad Gateway"},
 	} {

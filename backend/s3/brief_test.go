@@ -25,7 +25,7 @@ func TestBrief(t *testing.T) {
 	gone.Close()
 	for _, test := range []struct{ name, endpoint, want string }{
 		{"an answer", server(503, "<Error><Code>SlowDown</Code><Message>Reduce your rate.</Message><HostId>H1</HostId></Error>"),
-			"get key: 503 SlowDown: Reduce your rate. (request R1)"},
+			"get key: too many requests: bucket bucket: 503 SlowDown: Reduce your rate. (request R1)"},
 		{"denied", server(403, "<Error><Code>AccessDenied</Code></Error>"),
 			"get key: access denied: bucket bucket: 403 AccessDenied"},
 		{"a page", server(502, "<html>"+strings.Repeat("bad gateway ", 1000)+"</html>"), "get key: 502 "},
