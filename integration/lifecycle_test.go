@@ -69,8 +69,8 @@ func TestLinger(t *testing.T) {
 	c := newChained(t, packages)
 	s := s3Store(t)
 	link := testserver.Proxy(t, s.endpoint)
-	link.Hang() // no upload ends beside the build, however slow it is
-	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger", "LARDER_BUDGET=0", "LARDER_TIMEOUT="+hopeless.String())
+	link.Hang() // no upload ends beside the build, however slow it is; a slow one says so
+	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE=linger", "LARDER_BUDGET=0", "LARDER_TIMEOUT="+hopeless.String(), "LARDER_LOG=error")
 
 	// The pipe, and this test with it, ends when nobody has its other end.
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
