@@ -3,13 +3,19 @@ package cache
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
 )
 
 // isLazy reports whether the session is, or was, lazy.
@@ -18,6 +24,37 @@ func (c *Cache) isLazy() bool { return c.promised != nil && c.promised.lazy != n
 // gaveLazily reports whether archives were given out before their bytes were here.
 func (c *Cache) gaveLazily() bool {
 	return c.isLazy() && c.promised.lazy.any()
+}
+
+// errDamaged says that the local tier has a body that is not what its entry says.
+var errDamaged = errors.New("the body is damaged")
+
+// checkBody returns an error if the go command may refuse the body at path, which the
+// local tier has for e. The go command builds what it refuses without another get, so no
+// miss would pass the barrier. Of an archive it reads only the head. Of all else it may
+// check the SHA-256.
+func checkBody(e localdisk.Entry, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	begin := make([]byte, min(e.Size, pack.MaxHead))
+	if _, err := io.ReadFull(f, begin); err != nil {
+		return err
+	}
+	if pack.Head(begin) != nil {
+		return nil
+	}
+	hash := sha256.New()
+	_, _ = hash.Write(begin)
+	if _, err := io.Copy(hash, f); err != nil {
+		return err
+	}
+	if protocol.OutputID(hash.Sum(nil)) != e.Output {
+		return errDamaged
+	}
+	return nil
 }
 
 // passBarrier returns once a miss may be answered. A compiler, a linker or vet may

@@ -118,9 +118,13 @@ func (c *Cache) answer(ctx context.Context, action protocol.ActionID, found hit,
 	reply(found.Entry, nil)
 }
 
-// findLocal finds action's entry in the local tier.
+// findLocal finds action's entry in the local tier. Once archives were given out lazily,
+// what the go command would refuse is not found.
 func (c *Cache) findLocal(action protocol.ActionID) (hit, error) {
 	e, path, err := c.Local.Get(action)
+	if err == nil && c.gaveLazily() {
+		err = checkBody(e, path)
+	}
 	if err != nil {
 		return hit{}, err
 	}

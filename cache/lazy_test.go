@@ -179,6 +179,53 @@ func TestAheadOfTheBarrier(t *testing.T) {
 	wantWhole(t, e, "fmt")
 }
 
+// The go command builds what it refuses of a hit without another get. While a hole is
+// given out, a body that it refuses is no hit.
+func TestDamageBehindTheBarrier(t *testing.T) {
+	for name, test := range map[string]struct {
+		damaged, body string
+		promised      bool
+	}{
+		"an archive that is promised":        {"net", archive("net"), true},
+		"a log that is promised":             {"net vet", big("net vet"), true},
+		"an archive that no manifest names":  {"own", archive("own"), false},
+		"a log that no manifest names":       {"own vet", big("own vet"), false},
+		"a short log that no manifest names": {"own stdout", "ok", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			alone := newMachine(t, dir, nil)
+			alone.put(t, test.damaged, test.body)
+			alone.put(t, "own asm", big("own asm")) // stays as it is
+			alone.Close(0)
+			e, path, err := localdisk.New(dir).Get(actionID(test.damaged))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, make([]byte, e.Size), 0o644); err != nil {
+				t.Fatal(err)
+			}
+
+			m := newMachine(t, dir, compiled(t), under(profile), lazy(t))
+			defer m.Close(0)
+			first := wantLazy(t, m, "fmt")
+			m.wantHit(t, "own asm", big("own asm"))
+			switch {
+			case !test.promised:
+				m.wantMiss(t, test.damaged)
+				wantWhole(t, first, "fmt")
+				return
+			case strings.HasPrefix(test.body, "!<arch>"):
+				second := wantLazy(t, m, test.damaged)
+				m.wantMiss(t, "what was changed")
+				wantWhole(t, second, test.damaged)
+			default:
+				m.wantHit(t, test.damaged, test.body)
+			}
+		})
+	}
+}
+
 // A remote may lose anything after it has given the manifest. No miss is answered over a
 // hole.
 func TestBarrierWithoutPacks(t *testing.T) {
