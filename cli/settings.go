@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"time"
 
 	urfave "github.com/urfave/cli/v3"
@@ -93,13 +94,14 @@ func configure(cmd *urfave.Command, environ environment) givenSettings {
 // tier alone: they have no remote, but they still know what is secret in from.
 func (g givenSettings) resolve(from surroundings) (settings, error) {
 	s := settings{plainSettings: g.plainSettings}
-	s.policy.Secrets = secrets.New(from.environ)
+	target := g.target(from)
+	s.policy.Secrets = secrets.New(from.environ, g.buildNames(from.environ, target)...)
 	key, trust, err := readKeys(g.signKey, g.trust)
 	if err = errors.Join(append(g.wrong, err)...); err != nil {
 		return s, err
 	}
 	s.policy.Key, s.policy.Trust = key, trust
-	s.target = g.target(from)
+	s.target = target
 	return s, nil
 }
 
@@ -119,6 +121,22 @@ func (g givenSettings) target(from surroundings) session.Target {
 		t.Profile = session.Profile{Module: module, Name: g.profile}
 	}
 	return t
+}
+
+// buildNames returns the names that a build toward target holds anyway. They are no
+// secrets.
+func (g givenSettings) buildNames(environ environment, target session.Target) []string {
+	names := []string{target.Scope, target.Profile.Module, g.profile}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, host)
+	}
+	for _, variable := range []string{
+		"USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME",
+		"GITHUB_REF_NAME", "GITHUB_HEAD_REF", "CI_COMMIT_REF_NAME", "BUILDKITE_BRANCH", "CIRCLE_BRANCH", "GIT_BRANCH",
+	} {
+		names = append(names, environ.get(variable))
+	}
+	return names
 }
 
 // writes reports whether anything may be written to the remote. A machine that

@@ -7,7 +7,9 @@
 //
 //   - the variable's name contains TOKEN, SECRET, PASSWORD, KEY or CREDENTIAL, in
 //     any case,
-//   - the value has 8 or more bytes, not counting white space around it, and
+//   - the value has 8 or more bytes, not counting white space around it,
+//   - the value is not ordinary: its strength is at least 28 bits, as SECURITY.md
+//     counts them, and
 //   - the value is not the absolute path of a file or folder that exists. The path of
 //     a file of keys is not secret, and an archive that was built without -trimpath
 //     is full of paths.

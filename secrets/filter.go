@@ -14,6 +14,10 @@ var nameParts = []string{"TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL"}
 // values occur in bodies by chance.
 const minValue = 8
 
+// minName is the length in bytes of the shortest name that counts as the build's. A
+// shorter one could be cut out of any secret.
+const minName = 4
+
 // step is how many new bytes a window has, compared with the window before it.
 const step = 64 << 10
 
@@ -36,13 +40,15 @@ type value struct {
 
 // New returns the Filter for a process with the given environment, which has the form of
 // the result of os.Environ. New looks whether values that are absolute paths exist as
-// files or folders, and leaves those out.
-func New(environ []string) *Filter {
+// files or folders, and leaves those out. It leaves out ordinary values, too: SECURITY.md
+// says which. The names are what the build holds anyway, such as its module path.
+func New(environ []string, names ...string) *Filter {
+	names = ordinaryNames(names)
 	f := &Filter{shapes: shapes(), overlap: maxShape - 1}
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
 		text = strings.TrimSpace(text)
-		if !isSecret(name) || isPath(text) {
+		if !isSecret(name) || len(text) < minValue || !isStrong(text, names) || isPath(text) {
 			continue
 		}
 		f.add(name, text)
@@ -76,4 +82,14 @@ func isPath(text string) bool {
 	}
 	_, err := os.Stat(text)
 	return err == nil
+}
+
+// ordinaryNames returns the names in lower case, without those too short to mean much.
+func ordinaryNames(names []string) (ordinary []string) {
+	for _, name := range names {
+		if len(name) >= minName {
+			ordinary = append(ordinary, strings.ToLower(name))
+		}
+	}
+	return ordinary
 }
