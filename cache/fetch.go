@@ -32,7 +32,7 @@ func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
 }
 
 // errCut says that a pack ends before an entry that it should hold.
-var errCut = errors.New("the pack is cut")
+var errCut = fmt.Errorf("%w: the pack is cut", entry.ErrCorrupt)
 
 // fetchOnce brings the entries of c by one request. It returns how many entries, from the
 // first on, are settled, and the error that stopped it.
@@ -159,7 +159,7 @@ func (p *prefetch) settle(i int, isNew bool, err error) {
 // isLoss reports whether err says that what was asked for can't be had, now or later. All
 // other errors are faults that may pass.
 func isLoss(err error) bool {
-	return refused(err) || errors.Is(err, errCut) || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied)
+	return refused(err) || errors.Is(err, backend.ErrNotFound) || errors.Is(err, backend.ErrDenied)
 }
 
 // installInline installs those wanted entries that came with the manifest, in
