@@ -3,8 +3,8 @@ package integration
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -57,13 +57,18 @@ func TestUnreachable(t *testing.T) {
 // that these print pass under larder, also where it prints its counts.
 func TestNestedGoCommands(t *testing.T) {
 	t.Parallel()
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := filepath.Join(strings.TrimSpace(string(goroot)), "src")
 	for name, remote := range map[string]string{"local tier alone": "", "remote that is down": "s3://bucket?region=eu-west-1&endpoint=http://127.0.0.1:1"} {
 		if !whole && remote == "" {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := newMachine(t, filepath.Join(runtime.GOROOT(), "src"), remote, "LARDER_STATS=1", "LARDER_BUDGET=1s")
+			m := newMachine(t, source, remote, "LARDER_STATS=1", "LARDER_BUDGET=1s")
 			if err := os.Rename(stocked(t), m.dir); err != nil {
 				t.Fatal(err)
 			}
