@@ -278,6 +278,29 @@ func TestResolveTarget(t *testing.T) {
 	}
 }
 
+// TestResolveNames: what the build holds anyway is no secret of it.
+func TestResolveNames(t *testing.T) {
+	t.Parallel()
+	module := t.TempDir()
+	writeFile(t, filepath.Join(module, "go.mod"), "module quincejam.example/m\n")
+	for value, secret := range map[string]bool{
+		"quincejam.example/m":              false, // the module
+		"xylographer":                      false, // the user
+		"zq-preserves":                     false, // the profile
+		"quincejam.example/n0t-7he-m0dule": true,
+	} {
+		environ := environment{"PROJECT_KEY=" + value, "USER=xylographer"}
+		s, err := givenSettings{profile: "zq-preserves", prefetch: true}.resolve(surroundings{environ, module})
+		if err != nil {
+			t.Fatal(err)
+		}
+		scan := s.policy.Secrets.NewScan()
+		if _, err := scan.Write([]byte("the value is " + value)); err != nil || (scan.Found() != "") != secret {
+			t.Errorf("%s: found %q, %v, want a secret: %v", value, scan.Found(), err, secret)
+		}
+	}
+}
+
 // TestResolveWrong: beside an error, the settings have no remote and no keys. They
 // have everything else, and know what is secret.
 func TestResolveWrong(t *testing.T) {
