@@ -135,11 +135,11 @@ func TestBarrier(t *testing.T) {
 	}
 }
 
-// unlessHung is what is wanted where requests do not hang. Where they do, so does
-// what the go command asks for before any archive, and the budget may be spent
-// by then.
+// unlessHung is what is wanted where requests end. Where they hang, or are tried again
+// because the connection breaks, so does what the go command asks for before any
+// archive, and the budget may be spent by then.
 func unlessHung(trouble string, want bytesOf) bytesOf {
-	if trouble == "hang" {
+	if trouble == "hang" || trouble == "reset" || trouble == "cut" {
 		return anyhow
 	}
 	return want
