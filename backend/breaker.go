@@ -93,7 +93,7 @@ func (c *circuit) allow(op, key string) (report func(context.Context, error) err
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return nil, fmt.Errorf("%s %s: %w", op, key, c.unavailable())
+		return nil, &OpError{op, key, c.unavailable()}
 	}
 	begun := time.Now()
 	return func(ctx context.Context, err error) error {

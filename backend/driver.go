@@ -32,6 +32,18 @@ type OpError struct {
 func (e *OpError) Error() string { return e.Op + " " + e.Key + ": " + e.Err.Error() }
 func (e *OpError) Unwrap() error { return e.Err }
 
+// Brief returns err with a text of the driver's in the place of its own: the texts of
+// clients are long, and may hold a whole answer, such as a page of HTML.
+func Brief(text string, err error) error { return brief{text, err} }
+
+type brief struct {
+	text string
+	error
+}
+
+func (e brief) Error() string { return e.text }
+func (e brief) Unwrap() error { return e.error }
+
 // WrapAnswer is Wrap for an error from a bucket's client. classify returns the error of
 // this package that the server's answer means, or nil for a fault.
 func WrapAnswer(ctx context.Context, op, key, bucket string, err error, classify func(error) error) error {

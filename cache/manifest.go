@@ -170,22 +170,5 @@ func (m *manifests) loadCopy() (published, bool) {
 // saveCopy keeps a manifest for the next sessions. Without the copy they ask the
 // remote, so saveCopy says nothing if it can't write one.
 func (m *manifests) saveCopy(name string, object []byte, version string) {
-	_ = writeFile(m.copy, append([]byte(version+"\n"+name+"\n"), object...))
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	_ = session.WriteFile(m.copy, append([]byte(version+"\n"+name+"\n"), object...))
 }

@@ -107,7 +107,7 @@ func (m *manifests) noteRestoration(r restoration) error {
 	for _, action := range r.failed {
 		fmt.Fprintln(&b, action)
 	}
-	return writeFile(m.restorationPath(), []byte(b.String()))
+	return session.WriteFile(m.restorationPath(), []byte(b.String()))
 }
 
 // lastRestoration returns the note of the last Restore, if there is one.

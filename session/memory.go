@@ -3,7 +3,6 @@ package session
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,25 +114,12 @@ func (m Memory) Once(f Fact, d time.Duration) bool {
 // Forget forgets f.
 func (m Memory) Forget(f Fact) { _ = os.Remove(m.file(f)) }
 
-// write writes the file of f whole or not at all.
+// write writes the file of f.
 func (m Memory) write(f Fact, known fact) error {
-	dir := filepath.Dir(m.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(m.path), 0o700); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(dir, "new-*")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(temp, "%d %d\n", known.noted.UnixNano(), known.until.UnixNano())
-	err = errors.Join(err, temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), m.file(f))
-	}
-	if err != nil {
-		os.Remove(temp.Name())
-	}
-	return err
+	return WriteFile(m.file(f), fmt.Appendf(nil, "%d %d\n", known.noted.UnixNano(), known.until.UnixNano()))
 }
 
 // Claim gives the caller alone the right to find out whether f still holds, until it

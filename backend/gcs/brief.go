@@ -7,17 +7,9 @@ import (
 	"net/url"
 
 	"google.golang.org/api/googleapi"
+
+	"github.com/larderbuild/larder/backend"
 )
-
-// brief is an error of the client with a short text. The client's own text may hold the
-// whole answer, such as a page of HTML.
-type brief struct {
-	text string
-	error
-}
-
-func (e brief) Error() string { return e.text }
-func (e brief) Unwrap() error { return e.error }
 
 // shorten returns err, which the client returned, with a text that has what matters: of
 // an answer the status, the reason and the message, and otherwise what went wrong on the
@@ -38,9 +30,9 @@ func shorten(err error) error {
 		if answer.Message != "" {
 			text += ": " + answer.Message
 		}
-		return brief{text, err}
+		return backend.Brief(text, err)
 	case errors.As(err, &sent):
-		return brief{sent.Err.Error(), err}
+		return backend.Brief(sent.Err.Error(), err)
 	}
 	return err
 }

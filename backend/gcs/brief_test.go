@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 // TestBrief: an error is short, and says first what matters.
@@ -20,7 +21,12 @@ func TestBrief(t *testing.T) {
 		{"a page", 502, "<html>" + strings.Repeat("bad gateway ", 1000) + "</html>", "get key: 502 Bad Gateway"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := answering(t, test.code, test.body).Get(t.Context(), "key", backend.Range{})
+			store := answering(t, test.code, test.body)
+			_, _, err := store.Get(t.Context(), "key", backend.Range{})
+			_, errPut := store.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+			if want := strings.Replace(test.want, "get", "put", 1); errPut == nil || errPut.Error() != want {
+				t.Errorf("%v, want %s", errPut, want)
+			}
 			if err == nil || err.Error() != test.want {
 				t.Errorf("%v, want %s", err, test.want)
 			}

@@ -25,10 +25,11 @@ import (
 	"sync/atomic"
 
 	"cloud.google.com/go/auth"
-	"github.com/larderbuild/larder/backend"
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 	"google.golang.org/api/storage/v1"
+
+	"github.com/larderbuild/larder/backend"
 )
 
 const (
@@ -85,6 +86,11 @@ type store struct {
 // wrap wraps an error of the client. A caller whose request may get a 404 because key
 // is missing calls the method missing first.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
+	return s.wrapAnswer(ctx, op, key, err, classify)
+}
+
+// wrapAnswer is wrap for an operation whose answers classify knows.
+func (s *store) wrapAnswer(ctx context.Context, op, key string, err error, classify func(error) error) error {
 	return backend.WrapAnswer(ctx, op, key, s.bucket, shorten(err), classify)
 }
 
@@ -219,7 +225,7 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	}
 	obj, err := call.Fields("name", "size", "generation").Do()
 	if err != nil {
-		return backend.Object{}, backend.WrapAnswer(ctx, "put", key, s.bucket, err, func(err error) error {
+		return backend.Object{}, s.wrapAnswer(ctx, "put", key, err, func(err error) error {
 			return classifyPut(err, opts.If)
 		})
 	}

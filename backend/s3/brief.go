@@ -7,17 +7,9 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/larderbuild/larder/backend"
 )
-
-// brief is an error of the SDK with a short text. The SDK's own text takes several lines
-// of a terminal, and says first what matters least.
-type brief struct {
-	text string
-	error
-}
-
-func (e brief) Error() string { return e.text }
-func (e brief) Unwrap() error { return e.error }
 
 // shorten returns err, which the SDK returned, with a text that has what matters: of an
 // answer the status, the code, the message and the ID of the request, and otherwise what
@@ -32,7 +24,7 @@ func shorten(err error) error {
 	)
 	switch {
 	case errors.As(err, &none):
-		return brief{none.Error(), err}
+		return backend.Brief(none.Error(), err)
 	case errors.As(err, &answer) && errors.As(err, &api):
 		text := fmt.Sprintf("%d %s", answer.HTTPStatusCode(), api.ErrorCode())
 		if message := api.ErrorMessage(); message != "" {
@@ -41,11 +33,11 @@ func shorten(err error) error {
 		if id := answer.ServiceRequestID(); id != "" {
 			text += " (request " + id + ")"
 		}
-		return brief{text, err}
+		return backend.Brief(text, err)
 	case errors.As(err, &sent):
-		return brief{sent.Err.Error(), err}
+		return backend.Brief(sent.Err.Error(), err)
 	case errors.As(err, &op):
-		return brief{op.Err.Error(), err}
+		return backend.Brief(op.Err.Error(), err)
 	}
 	return err
 }

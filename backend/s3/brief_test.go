@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 // TestBrief: an error is short, and says first what matters. It repeats no secret.
@@ -32,7 +33,12 @@ func TestBrief(t *testing.T) {
 		{"nobody", gone.URL, "get key: dial tcp "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, err := openAt(t, test.endpoint).Get(t.Context(), "key", backend.Range{})
+			store := openAt(t, test.endpoint)
+			_, _, err := store.Get(t.Context(), "key", backend.Range{})
+			_, errPut := store.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+			if want := strings.Replace(test.want, "get", "put", 1); errPut == nil || !strings.HasPrefix(errPut.Error(), want) || len(errPut.Error()) > 200 {
+				t.Errorf("%v, want %s", errPut, want)
+			}
 			if err == nil || !strings.HasPrefix(err.Error(), test.want) || len(err.Error()) > 200 {
 				t.Fatalf("%v, want %s", err, test.want)
 			}

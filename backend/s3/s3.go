@@ -41,6 +41,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	"github.com/aws/smithy-go/middleware"
+
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -172,6 +173,11 @@ type store struct {
 
 // wrap wraps an error of the SDK.
 func (s *store) wrap(ctx context.Context, op, key string, err error) error {
+	return s.wrapAnswer(ctx, op, key, err, classify)
+}
+
+// wrapAnswer is wrap for an operation whose answers classify knows.
+func (s *store) wrapAnswer(ctx context.Context, op, key string, err error, classify func(error) error) error {
 	return backend.WrapAnswer(ctx, op, key, s.Bucket, explainRegion(shorten(err)), classify)
 }
 
@@ -291,7 +297,7 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 
 func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
 	obj, err := s.put(ctx, key, body, opts)
-	return obj, backend.WrapAnswer(ctx, "put", key, s.Bucket, explainRegion(err), func(err error) error {
+	return obj, s.wrapAnswer(ctx, "put", key, err, func(err error) error {
 		return classifyPut(err, opts.If)
 	})
 }
