@@ -55,12 +55,15 @@ func flushOnce(ctx context.Context, cfg FlushConfig, tried map[string]bool) (liv
 		return 0, []error{err}
 	}
 	for _, dir := range dirs {
-		if tried[dir] {
-			continue
-		}
 		s, err := session.Take(dir)
 		if s == nil && err == nil {
-			live++
+			live++ // maybe a process in the background tries what this one has tried
+			continue
+		}
+		if tried[dir] {
+			if s != nil {
+				s.Close()
+			}
 			continue
 		}
 		tried[dir] = true
