@@ -113,7 +113,7 @@ func IsKey(text string) bool {
 func decode(text string, limit int) ([]byte, error) {
 	b, err := base64.StdEncoding.Strict().DecodeString(text)
 	switch {
-	case err != nil:
+	case err != nil, strings.ContainsAny(text, "\r\n"): // the decoder passes over line breaks
 		return nil, errors.New("what follows the colon is not base64")
 	case len(b) < keySize || len(b) > limit:
 		return nil, fmt.Errorf("what follows the colon stands for %d bytes, want %d", len(b), keySize)
