@@ -68,7 +68,11 @@ func (c *Cache) passBarrier(ctx context.Context) {
 	lazy := c.promised.lazy
 	given := lazy.becomeEager()
 	lazy.filling.Do(func() { lazy.err = c.fill(ctx, given) })
-	if err := lazy.err; err != nil && ctx.Err() == nil {
+	switch err := lazy.err; {
+	case err == nil:
+		c.lookups.passed()
+	case ctx.Err() == nil:
+		c.lookups.complaints.abandoned.Store(true)
 		lazy.abandoning.Do(func() { lazy.Abandon(err) })
 		<-ctx.Done()
 	}

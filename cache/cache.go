@@ -21,6 +21,7 @@ type Cache struct {
 	now      func() time.Time
 	withheld *withheld
 	session  *session.Session // nil: the local tier can't be written
+	diskless sync.Once        // said that a put can't be stored
 
 	lookups    *lookups    // nil: there is no remote
 	promised   *promised   // nil: there is no remote, or the build has no profile
@@ -238,15 +239,20 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		done = c.promised.supersede(put.ActionID)
 	}
 	index, scan := &prefix{want: moduleIndex}, c.withheld.secrets.NewScan()
+	body := &witness{Reader: put.Body}
 	path, err := c.Local.Put(localdisk.Entry{
 		Action: put.ActionID,
 		Output: put.OutputID,
 		Size:   put.Size,
 		Time:   c.now(),
-	}, io.TeeReader(put.Body, io.MultiWriter(index, scan)))
+	}, io.TeeReader(body, io.MultiWriter(index, scan)))
 	done(err)
 	if err != nil {
-		c.Log.Info("put", "action", put.ActionID, "err", err)
+		if body.broke() || errors.Is(err, localdisk.ErrContent) {
+			c.Log.Info("put", "action", put.ActionID, "err", err)
+		} else {
+			c.complainOfDisk(err)
+		}
 		return "", err
 	}
 	// The mark is made even if this session uploads nothing: a later one may.
@@ -263,6 +269,14 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		c.offer(put, isIndex, cost)
 	}
 	return path, nil
+}
+
+// complainOfDisk says, before the go command does, that a put can't be stored: what the go
+// command makes of that may be that a package does not exist.
+func (c *Cache) complainOfDisk(err error) {
+	c.diskless.Do(func() {
+		c.Log.Error(fmt.Sprintf("what the go command makes can't be stored, so its errors may mislead: %v; free some space, or set LARDER_DIR to another folder", err))
+	})
 }
 
 // offer notes put as a use, and queues its upload.

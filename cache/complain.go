@@ -28,6 +28,9 @@ type complaints struct {
 	hourly bool // one line an hour, for all sessions of the same local tier
 	begun  atomic.Bool
 	held   atomic.Pointer[complaint] // is said by Close
+
+	lazy      atomic.Bool // a lazy session has not passed its barrier yet
+	abandoned atomic.Bool // the build ends for a reason that is said, and that is enough
 }
 
 // complaint is something to complain about.
@@ -60,22 +63,37 @@ func (r *remote) warn(msg string, args ...any) { r.report(complaint{msg: msg, ar
 
 // report makes a warning of a session's first complaint. The others are for those who
 // look for them. As long as nothing came back from the remote, the first one waits for
-// the end of the session, which may know better.
+// the end of the session, which may know better. In a lazy session it waits for the
+// barrier, too.
 func (r *remote) report(c complaint) {
 	switch {
 	case !r.complaints.begun.CompareAndSwap(false, true):
 		r.Log.Info(c.msg, c.args...)
-	case r.reach != nil && !r.reach.answered():
+	case r.complaints.lazy.Load() || r.unanswered():
 		r.complaints.held.Store(&c)
 	default:
 		r.say(c)
 	}
 }
 
+// unanswered reports whether nothing came back from the remote in this session.
+func (r *remote) unanswered() bool { return r.reach != nil && !r.reach.answered() }
+
+// passed says that a lazy session has passed its barrier.
+func (r *remote) passed() {
+	r.complaints.lazy.Store(false)
+	if r.unanswered() {
+		return
+	}
+	if held := r.complaints.held.Swap(nil); held != nil {
+		r.say(*held)
+	}
+}
+
 // say says c on stderr, unless something was said a short time ago.
 func (r *remote) say(c complaint) {
 	level := slog.LevelWarn
-	if r.complaints.hourly && !r.memory.Once(session.Told, warnAgain) {
+	if r.complaints.abandoned.Load() || r.complaints.hourly && !r.memory.Once(session.Told, warnAgain) {
 		level = slog.LevelInfo
 	}
 	r.Log.Log(context.Background(), level, warning("", c.msg, ""), c.args...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -19,9 +20,19 @@ type Config struct {
 	Local     *localdisk.Dir
 	Policy    Policy
 	MaxObject int64 // in bytes; larger bodies are neither uploaded nor brought
+	MaxSize   int64 // in bytes; what is brought ahead of gets keeps the local tier within it; 0: no limit
 	Stats     *Stats
 	Log       *slog.Logger // its warnings are for the person who builds
 	Progress  Progress
+}
+
+// createTemp makes a file for about size bytes that are on their way out, in s or, if the
+// disk of s has no room for them, in the spare directory. The caller closes and removes it.
+func (c Config) createTemp(s *session.Session, size int64) (*os.File, error) {
+	if spare := c.Local.SpareFor(size); spare != nil {
+		return spare.CreateTemp()
+	}
+	return s.CreateTemp()
 }
 
 // Policy says what leaves this machine, and what is let in.

@@ -76,7 +76,8 @@ func cut(err error) error {
 }
 
 // witness keeps the last error of its reader. So fetchOnce can tell a broken connection,
-// which ends the chunk, from an entry that is no good, which does not.
+// which ends the chunk, from an entry that is no good, which does not. And Put can tell a
+// body that breaks off from a disk that refuses it.
 type witness struct {
 	io.Reader
 	err error
@@ -89,6 +90,9 @@ func (w *witness) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// broke reports whether the reader failed before its end.
+func (w *witness) broke() bool { return w.err != nil && w.err != io.EOF }
 
 // unpack installs e, whose entry object is object.
 func (p *prefetch) unpack(e *pack.Entry, object io.Reader) (isNew bool, err error) {

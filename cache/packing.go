@@ -20,17 +20,17 @@ func (d *draft) pack(ctx context.Context) error {
 	if len(d.fresh) == 0 {
 		return nil
 	}
-	file, err := d.session.CreateTemp()
+	var size int64
+	for _, i := range d.fresh {
+		size += d.next.Entries[i].Size
+	}
+	file, err := d.createTemp(d.session, size)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
 
-	var size int64
-	for _, i := range d.fresh {
-		size += d.next.Entries[i].Size
-	}
 	d.Progress.planned(len(d.fresh), size)
 	var archives, others []int
 	for _, i := range d.fresh {

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -130,7 +131,6 @@ func (p *prefetch) bring(ctx context.Context, w wanted) {
 // local tier lacks none.
 func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	var lacking, archives []int
-	var bytes int64
 	for i, s := range p.states.all() {
 		e := &p.merged.Entries[i]
 		if !s.lacking() || !w(e) {
@@ -144,7 +144,6 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 			p.forgo(i)
 			continue
 		}
-		bytes += e.Size
 		if e.Head == nil {
 			lacking = append(lacking, i)
 		} else {
@@ -153,18 +152,45 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	}
 	lacking = append(lacking, archives...) // in the order in which packs hold them
 	if leading {
-		p.Progress.planned(len(lacking), bytes)
+		lacking = p.fitting(lacking)
+		p.Progress.planned(len(lacking), p.size(lacking))
 		p.queue.push(p.merged.Chunks(lacking))
 	}
 	p.states.setLeading(leading)
 	return len(lacking) == 0
 }
 
-// forgo forfeits entry i, which is larger than this session brings. For others it is good.
+// forgo forfeits entry i, which this session does not bring. For others it is good.
 func (p *prefetch) forgo(i int) {
 	if p.states.happen(claimed, i) {
 		p.states.happen(failed, i)
 	}
+}
+
+// fitting returns those entries, of lacking, that the local tier has room for. The others
+// are looked up if a get asks for them.
+func (p *prefetch) fitting(lacking []int) []int {
+	if len(lacking) == 0 {
+		return nil
+	}
+	room := p.Local.Room(p.MaxSize)
+	return slices.DeleteFunc(lacking, func(i int) bool {
+		e := &p.merged.Entries[i]
+		room -= e.Size
+		if room >= 0 || !e.InPack() {
+			return false
+		}
+		p.forgo(i)
+		return true
+	})
+}
+
+// size returns the bytes of the bodies of entries.
+func (p *prefetch) size(entries []int) (bytes int64) {
+	for _, i := range entries {
+		bytes += p.merged.Entries[i].Size
+	}
+	return bytes
 }
 
 // lead brings what plan has found lacking.

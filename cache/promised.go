@@ -28,6 +28,7 @@ func newPromised(cfg SessionConfig, r *remote, s *session.Session) *promised {
 	}
 	if cfg.Lazy != nil && s != nil {
 		p.lazy = newLazyFiles(*cfg.Lazy, s.LazyDir(), cfg.Stats)
+		r.complaints.lazy.Store(true)
 	}
 	return p
 }

@@ -261,7 +261,7 @@ func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, bac
 	}
 	defer body.Close()
 
-	object, err := u.session.CreateTemp()
+	object, err := u.createTemp(u.session, e.Size)
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}

@@ -45,22 +45,20 @@ func (p *program) flushCommand() *urfave.Command {
 }
 
 func (p *program) flush(ctx context.Context, cmd *urfave.Command, s settings) error {
-	with, err := p.newParts(s)
-	if err != nil {
-		return err
-	}
+	with := p.newParts(s)
 	bar := p.newBar("uploading")
-	cfg := with.config()
-	cfg.Progress = countEntries(bar)
-	err = cache.Flush(ctx, cache.FlushConfig{
-		Config: cfg,
-		Open: func(t session.Target) (backend.Store, error) {
-			if err := open.Check(t.Remote); err != nil {
-				return nil, err
-			}
-			return with.store(t.Remote), nil
-		},
-		Wait: true,
+	err := with.eachLocal(func(cfg cache.Config) error {
+		cfg.Progress = countEntries(bar)
+		return cache.Flush(ctx, cache.FlushConfig{
+			Config: cfg,
+			Open: func(t session.Target) (backend.Store, error) {
+				if err := open.Check(t.Remote); err != nil {
+					return nil, err
+				}
+				return with.store(t.Remote), nil
+			},
+			Wait: true,
+		})
 	})
 	_ = bar.Clear()
 	sum := with.stats.Summary()

@@ -46,12 +46,8 @@ func (p *program) helper(given givenSettings) error {
 			in.Reader = io.TeeReader(p.stdin, &recorder{record, log})
 		}
 	}
-	local, err := localOrTemporary(s.dir, log)
-	if err != nil {
-		return err
-	}
-	out.file.begin(logPath(local))
-	with := parts{s, local, new(cache.Stats), log}
+	with := parts{s, openLocal(s.dir, log), new(cache.Stats), log}
+	out.file.begin(logPath(with.local))
 	left := p.serve(conn, with, out.silent)
 	printStats(out.counts, with)
 	if wrong == nil {
@@ -73,7 +69,7 @@ func (p *program) serve(conn *protocol.Conn, with parts, silent bool) (left bool
 	}
 	if with.target.Remote != "" {
 		cfg.Store = with.store(with.target.Remote)
-		p.allowLazy(&cfg, with.bytes)
+		p.allowLazy(&cfg, with.settings)
 	}
 	c := cache.New(cfg)
 	switch err := conn.Serve(context.Background(), c); {

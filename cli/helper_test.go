@@ -68,51 +68,13 @@ func TestPrintStats(t *testing.T) {
 	}
 }
 
-func TestLocalOrTemporary(t *testing.T) {
-	// Not in parallel: it sets where temporary folders are.
-	temp := t.TempDir()
-	t.Setenv("TMPDIR", temp)
-	t.Setenv("TMP", temp)
-	file := filepath.Join(t.TempDir(), "file")
-	writeFile(t, file, "")
-	missing := filepath.Join(t.TempDir(), "a", "b")
-	for _, test := range []struct {
-		name, dir string
-		temporary bool
-	}{
-		{"a folder that is missing", missing, false},
-		{"a folder", t.TempDir(), false},
-		{"a file", file, true},
-		{"below a file", filepath.Join(file, "x"), true},
-		{"none", "", true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			log := new(bytes.Buffer)
-			local, err := localOrTemporary(test.dir, newLog(log, slog.LevelWarn))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := local.Path() != test.dir; got != test.temporary {
-				t.Errorf("in %q: %q", test.dir, local.Path())
-			}
-			said := strings.Contains(log.String(), "LARDER_DIR: ") && strings.Contains(log.String(), "this session uses "+local.Path()+" instead")
-			if said != test.temporary || said != (log.Len() > 0) {
-				t.Errorf("logged %q", log)
-			}
-			if info, err := os.Stat(local.Path()); err != nil || !info.IsDir() {
-				t.Errorf("%s: %v", local.Path(), err)
-			}
-		})
-	}
-}
-
 // TestAllowLazy: eager never answers with archives whose bytes are not here, and lazy
 // does whatever calls it. What auto does depends on that; gocmd has its tests.
 func TestAllowLazy(t *testing.T) {
 	t.Parallel()
 	for bytes, want := range map[string]bool{bytesEager: false, bytesLazy: true} {
 		cfg := cache.SessionConfig{Config: parts{local: localdisk.New(t.TempDir()), log: newLog(io.Discard, slog.LevelWarn)}.config()}
-		new(program).allowLazy(&cfg, bytes)
+		new(program).allowLazy(&cfg, settings{plainSettings: plainSettings{bytes: bytes}})
 		if got := cfg.Lazy != nil; got != want {
 			t.Errorf("%s: lazy %v, want %v", bytes, got, want)
 		}

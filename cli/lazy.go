@@ -11,14 +11,13 @@ import (
 
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/gocmd"
-	"github.com/larderbuild/larder/localdisk"
 )
 
 // allowLazy lets the session answer with archives whose bytes are not here yet. With
 // LARDER_BYTES=auto it does so only where gocmd knows that the go command does not
 // read them.
-func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
-	if bytes == bytesEager {
+func (p *program) allowLazy(cfg *cache.SessionConfig, s settings) {
+	if s.bytes == bytesEager {
 		return
 	}
 	log := cfg.Log
@@ -28,14 +27,14 @@ func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
 	}
 	if err != nil {
 		log.Info("not known to do without archives", "why", err)
-		if bytes == bytesAuto {
+		if s.bytes == bytesAuto {
 			return
 		}
 	} else {
 		cfg.Command, cfg.Links = command.ID(), command.Links()
 	}
 	cfg.Lazy = &cache.Lazy{
-		Rebuild: func(ctx context.Context) error { return p.rebuild(ctx, command, cfg.Local) },
+		Rebuild: func(ctx context.Context) error { return p.rebuild(ctx, command, s.dir) },
 		Abandon: func(reason error) {
 			// The go command ends when its helper's output does. So a person has to
 			// be told, whoever has started the go command.
@@ -47,8 +46,8 @@ func (p *program) allowLazy(cfg *cache.SessionConfig, bytes string) {
 }
 
 // rebuild runs the go command without a remote. It compiles what command compiles,
-// and puts it into the local tier.
-func (p *program) rebuild(ctx context.Context, command gocmd.Command, local *localdisk.Dir) error {
+// and puts it into the local tier of dir.
+func (p *program) rebuild(ctx context.Context, command gocmd.Command, dir string) error {
 	args, err := command.Rebuild()
 	if err != nil {
 		return err
@@ -66,7 +65,7 @@ func (p *program) rebuild(ctx context.Context, command gocmd.Command, local *loc
 	cmd.Dir = command.Dir
 	cmd.Env = slices.Concat(p.environ, []string{
 		"GOCACHEPROG=" + helper,
-		"LARDER_DIR=" + local.Path(),
+		"LARDER_DIR=" + dir,
 		"LARDER_REMOTE=",
 		"LARDER_STATS=0",
 		"LARDER_RECORD=",

@@ -46,11 +46,13 @@ func abandoned(with parts) bool {
 	if with.target.Remote == "" || !with.writes() || with.remoteIsDown() {
 		return false
 	}
-	found, err := session.Abandoned(with.local.Path(), with.target)
-	if err != nil {
-		with.log.Info("look for abandoned sessions", "err", err)
-	}
-	return found
+	return slices.ContainsFunc(with.locals(), func(local *localdisk.Dir) bool {
+		found, err := session.Abandoned(local.Path(), with.target)
+		if err != nil {
+			with.log.Info("look for abandoned sessions", "err", err)
+		}
+		return found
+	})
 }
 
 func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
@@ -63,7 +65,7 @@ func (p *program) startLingering(local *localdisk.Dir, trim bool) error {
 		return err
 	}
 	defer file.Close()
-	args := slices.Concat(p.args, []string{"--dir=" + local.Path(), "linger"})
+	args := slices.Concat(p.args, []string{"linger"})
 	if trim {
 		args = append(args, "--trim")
 	}
@@ -97,13 +99,10 @@ func (p *program) lingerCommand() *urfave.Command {
 		Action: p.action(func(ctx context.Context, cmd *urfave.Command, s settings) error {
 			ctx, cancel := context.WithTimeoutCause(ctx, s.linger, errors.New("LARDER_LINGER is over"))
 			defer cancel()
-			with, err := p.newParts(s)
-			if err != nil {
-				return err
-			}
-			err = lingerUploads(ctx, with)
+			with := p.newParts(s)
+			err := lingerUploads(ctx, with)
 			if cmd.Bool("trim") {
-				_, _, errTrim := trim(s, with.local)
+				_, _, errTrim := trim(with)
 				err = errors.Join(err, errTrim)
 			}
 			return err
@@ -116,11 +115,13 @@ func lingerUploads(ctx context.Context, with parts) error {
 	if with.target.Remote == "" || with.remoteIsDown() {
 		return nil
 	}
-	return cache.Flush(ctx, cache.FlushConfig{
-		Config:   with.config(),
-		Open:     func(t session.Target) (backend.Store, error) { return with.store(t.Remote), nil },
-		Only:     &with.target,
-		ReadOnly: !with.writes(),
-		Bring:    true,
+	return with.eachLocal(func(cfg cache.Config) error {
+		return cache.Flush(ctx, cache.FlushConfig{
+			Config:   cfg,
+			Open:     func(t session.Target) (backend.Store, error) { return with.store(t.Remote), nil },
+			Only:     &with.target,
+			ReadOnly: !with.writes(),
+			Bring:    true,
+		})
 	})
 }

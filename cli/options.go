@@ -32,12 +32,12 @@ const (
 // empty.
 type option struct {
 	flag     string
-	value    string                            // the default, as a person would write it; "": none
-	fallback func(environment) (string, error) // returns a default that depends on the environment
-	shown    string                            // what help says where value does not say it
-	usage    string                            // one sentence for help and README
-	hidden   bool                              // from both: only larder bench sets it
-	secret   bool                              // the value must not be printed
+	value    string                   // the default, as a person would write it; "": none
+	fallback func(environment) string // returns a default that depends on the environment
+	shown    string                   // what help says where value does not say it
+	usage    string                   // one sentence for help and README
+	hidden   bool                     // from both: only larder bench sets it
+	secret   bool                     // the value must not be printed
 	set      func(*givenSettings, string) error
 }
 
@@ -102,7 +102,7 @@ func options() []option {
 	}, {
 		flag:     "dir",
 		fallback: defaultDir,
-		shown:    "larder in the user's cache directory",
+		shown:    "larder in the user's cache directory, or in GOCACHE if there is none",
 		usage:    "folder of the local tier; it may be an existing GOCACHE",
 		set: func(g *givenSettings, v string) error {
 			g.dir = v
@@ -232,21 +232,16 @@ func flags() []urfave.Flag {
 // shownDefault returns the default as help and README show it.
 func (o option) shownDefault() string { return cmp.Or(o.shown, o.value) }
 
-// setDefault sets the option to its default. Without one it does nothing.
-func (o option) setDefault(g *givenSettings, environ environment) (err error) {
+// setDefault sets the option to its default, which is never wrong. Without one it does
+// nothing.
+func (o option) setDefault(g *givenSettings, environ environment) {
 	value := o.value
 	if o.fallback != nil {
-		value, err = o.fallback(environ)
+		value = o.fallback(environ)
 	}
-	if err != nil || value == "" {
-		return err
+	if value != "" {
+		_ = o.set(g, value)
 	}
-	return o.set(g, value)
-}
-
-// withoutDefault returns the error of an option that is not set and has no default.
-func (o option) withoutDefault(err error) error {
-	return fmt.Errorf("%s (or --%s) has no default here: %w", o.variable(), o.flag, err)
 }
 
 // wrong returns the error of an option whose value is wrong for the reason err.
@@ -257,14 +252,21 @@ func (o option) wrong(value string, err error) error {
 	return fmt.Errorf("%s (or --%s) is %q: %w", o.variable(), o.flag, open.Redact(value), err)
 }
 
-func defaultDir(environment) (string, error) {
+// defaultDir returns "" if there is no place for a default.
+func defaultDir(environ environment) string {
 	dir, err := os.UserCacheDir()
-	return filepath.Join(dir, "larder"), err
+	if err != nil {
+		dir = environ.get("GOCACHE") // may be off
+	}
+	if !filepath.IsAbs(dir) {
+		return ""
+	}
+	return filepath.Join(dir, "larder")
 }
 
-func defaultClose(environ environment) (string, error) {
+func defaultClose(environ environment) string {
 	if inCI(environ) {
-		return closeWait, nil
+		return closeWait
 	}
-	return closeLinger, nil
+	return closeLinger
 }

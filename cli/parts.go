@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"log/slog"
 
 	"github.com/larderbuild/larder/backend"
@@ -18,14 +19,36 @@ type parts struct {
 }
 
 // newParts returns the parts with the local tier of s.
-func (p *program) newParts(s settings) (parts, error) {
-	local, err := openLocal(s.dir)
-	return parts{s, local, new(cache.Stats), newLog(p.stderr, s.logLevel)}, err
+func (p *program) newParts(s settings) parts {
+	log := newLog(p.stderr, s.logLevel)
+	return parts{s, openLocal(s.dir, log), new(cache.Stats), log}
+}
+
+// locals returns the folders of the local tier that can be written, each as the local
+// tier with the other one behind it.
+func (p parts) locals() []*localdisk.Dir {
+	locals := []*localdisk.Dir{p.local}
+	if spare := p.local.Spare(); spare != nil && spare.CheckWritable() == nil {
+		locals = append(locals, spare)
+	}
+	return locals
+}
+
+// eachLocal calls f with what config returns for each of the local tier's folders, and
+// returns all errors.
+func (p parts) eachLocal(f func(cache.Config) error) error {
+	var errs []error
+	for _, local := range p.locals() {
+		cfg := p.config()
+		cfg.Local = local
+		errs = append(errs, f(cfg))
+	}
+	return errors.Join(errs...)
 }
 
 // config returns what every function of the engine has to know.
 func (p parts) config() cache.Config {
-	return cache.Config{Local: p.local, Policy: p.policy, MaxObject: p.maxObject, Stats: p.stats, Log: p.log}
+	return cache.Config{Local: p.local, Policy: p.policy, MaxObject: p.maxObject, MaxSize: p.maxSize, Stats: p.stats, Log: p.log}
 }
 
 // remoteIsDown reports whether sessions have found out a moment ago that the remote does

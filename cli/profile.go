@@ -66,7 +66,7 @@ func workspaceName(file string) string {
 }
 
 // defaultProfile names the platform that is built for and, in CI, the job.
-func defaultProfile(environ environment) (string, error) {
+func defaultProfile(environ environment) string {
 	platform := cmp.Or(environ.get("GOOS"), runtime.GOOS) + "-" + cmp.Or(environ.get("GOARCH"), runtime.GOARCH)
-	return cache.ShortName(strings.Join(append([]string{platform}, ciJobName(environ)...), " ")), nil
+	return cache.ShortName(strings.Join(append([]string{platform}, ciJobName(environ)...), " "))
 }

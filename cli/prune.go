@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -42,11 +44,7 @@ func (p *program) pruneCommand() *urfave.Command {
 			"began, stay. Nothing in the remote changes.",
 		Flags: []urfave.Flag{jsonFlag()},
 		Action: p.action(func(_ context.Context, cmd *urfave.Command, s settings) error {
-			local, err := openLocal(s.dir)
-			if err != nil {
-				return err
-			}
-			trimmed, since, err := trim(s, local)
+			trimmed, since, err := trim(p.newParts(s))
 			if err != nil {
 				return err
 			}
@@ -57,13 +55,58 @@ func (p *program) pruneCommand() *urfave.Command {
 
 // trim applies the settings' limits to the local tier. It returns when the oldest
 // session under way began, or zero if there is none.
-func trim(s settings, local *localdisk.Dir) (trimmed localdisk.Trimmed, since time.Time, err error) {
-	if since, err = session.LiveSince(local.Path()); err != nil {
+func trim(with parts) (trimmed localdisk.Trimmed, since time.Time, err error) {
+	if since, err = liveSince(with); err != nil {
 		return trimmed, since, err
 	}
-	session.SweepMemory(local.Path())
-	trimmed, err = local.Trim(localdisk.TrimPolicy{MaxAge: s.maxAge, MaxSize: s.maxSize, KeepSince: since})
-	return trimmed, since, errors.Join(err, cache.SweepWithheld(local))
+	err = with.eachLocal(func(cfg cache.Config) error {
+		session.SweepMemory(cfg.Local.Path())
+		t, err := cfg.Local.Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
+		trimmed.Add(t)
+		return errors.Join(err, cache.SweepWithheld(cfg.Local))
+	})
+	return trimmed, since, errors.Join(err, trimPrivate(with))
+}
+
+// trimPrivate trims the private folders of every LARDER_DIR, and removes those in which
+// nothing is left.
+func trimPrivate(with parts) error {
+	own, err := openOwn(false)
+	if err != nil {
+		return nil // there are none
+	}
+	folders, err := os.ReadDir(own.Path())
+	errs := []error{err}
+	for _, folder := range folders {
+		if len(folder.Name()) == len(privateName("")) {
+			errs = append(errs, trimFolder(with, filepath.Join(own.Path(), folder.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func trimFolder(with parts, path string) error {
+	since, err := session.LiveSince(path)
+	if err != nil {
+		return err
+	}
+	trimmed, err := localdisk.New(path).Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
+	if err == nil && since.IsZero() && trimmed.BytesLeft == 0 {
+		err = os.RemoveAll(path)
+	}
+	return err
+}
+
+// liveSince returns when the oldest session under way began, or zero if there is none.
+func liveSince(with parts) (oldest time.Time, err error) {
+	err = with.eachLocal(func(cfg cache.Config) error {
+		since, err := session.LiveSince(cfg.Local.Path())
+		if oldest.IsZero() || !since.IsZero() && since.Before(oldest) {
+			oldest = since
+		}
+		return err
+	})
+	return oldest, err
 }
 
 func (p *program) cleanCommand() *urfave.Command {
@@ -81,29 +124,36 @@ func (p *program) cleanCommand() *urfave.Command {
 }
 
 func (p *program) clean(_ context.Context, cmd *urfave.Command, s settings) error {
-	local, err := openLocal(s.dir)
-	if err != nil {
+	with := p.newParts(s)
+	pending := 0
+	err := with.eachLocal(func(cfg cache.Config) error {
+		uploads, err := session.Uploads(cfg.Local.Path())
+		pending += uploads
 		return err
-	}
-	pending, err := session.Uploads(local.Path())
+	})
 	if err != nil {
 		return err
 	}
 	if pending > 0 && !cmd.Bool("force") {
 		return &usageError{
-			fmt.Errorf("%d entries in %s are still to be uploaded", pending, s.dir),
+			fmt.Errorf("%d entries in %s are still to be uploaded", pending, with.local.Path()),
 			"larder flush uploads them, larder clean --force gives them up",
 		}
 	}
-	if err := session.Forget(local.Path()); err != nil {
+	if err := with.eachLocal(func(cfg cache.Config) error { return session.Forget(cfg.Local.Path()) }); err != nil {
 		return err
 	}
-	since, err := session.LiveSince(local.Path())
+	since, err := liveSince(with)
 	if err != nil {
 		return err
 	}
-	trimmed, err := local.Clean(since)
-	if err = errors.Join(err, cache.SweepWithheld(local)); err != nil {
+	var trimmed localdisk.Trimmed
+	err = with.eachLocal(func(cfg cache.Config) error {
+		t, err := cfg.Local.Clean(since)
+		trimmed.Add(t)
+		return errors.Join(err, cache.SweepWithheld(cfg.Local))
+	})
+	if err != nil {
 		return err
 	}
 	return p.print(cmd, newRemoved(trimmed, since))

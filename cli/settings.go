@@ -74,9 +74,7 @@ func configure(cmd *urfave.Command, environ environment) givenSettings {
 	var g givenSettings
 	for _, o := range options() {
 		value := cmd.String(o.flag)
-		if err := o.setDefault(&g, environ); err != nil && value == "" {
-			g.wrong = append(g.wrong, o.withoutDefault(err))
-		}
+		o.setDefault(&g, environ)
 		if value == "" {
 			continue
 		}

@@ -224,23 +224,6 @@ func errorTexts(errs []error) (texts []string) {
 	return texts
 }
 
-// TestConfigureWithoutDefault: an option that has no default here is an error, unless
-// it is set.
-func TestConfigureWithoutDefault(t *testing.T) {
-	clearVariables(t)
-	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
-		t.Setenv(name, "")
-	}
-	got := configureArgs(t, nil)
-	if texts := errorTexts(got.wrong); got.dir != "" || len(texts) != 1 || !strings.HasPrefix(texts[0], "LARDER_DIR (or --dir) has no default here: ") {
-		t.Errorf("dir %q, wrong: %q", got.dir, texts)
-	}
-	dir := t.TempDir()
-	if got = configureArgs(t, nil, "--dir="+dir); got.dir != dir || len(got.wrong) > 0 {
-		t.Errorf("dir %q, wrong: %q", got.dir, got.wrong)
-	}
-}
-
 func TestResolveTarget(t *testing.T) {
 	t.Parallel()
 	module := t.TempDir()

@@ -21,6 +21,8 @@ type Dir struct {
 	root    string
 	now     func() time.Time
 	writers sync.Pool // of *bodyWriter
+	place   *place    // nil: the directory lies where nobody else can write
+	spare   *spare    // nil: there is none
 }
 
 // Entry says what an action put.

@@ -24,6 +24,9 @@
 // <output id>-d is a directory. The go command never asks a helper for an executable,
 // so Get takes such a directory for a miss.
 //
+// A user's own folder, <parent>/larder-<uid>, lies where others can write. It may be a
+// cache directory or hold several; see [OpenOwn].
+//
 // # Reading and writing
 //
 // Each file is written under a temporary name in the folder where it belongs, and then

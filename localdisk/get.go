@@ -37,14 +37,19 @@ var (
 )
 
 // Get looks up action and returns its entry and the path of its body, which lies under
-// d.Path(). It records the use of both files. It checks the size of the body, but not
-// the hash. Every error wraps ErrNotFound.
+// d.Path() or in the spare directory. It records the use of both files. It checks the
+// size of the body, but not the hash. Every error wraps ErrNotFound.
 func (d *Dir) Get(action protocol.ActionID) (Entry, string, error) {
 	e, path, err := d.get(action)
-	if err != nil {
-		return Entry{}, "", &missError{action, err}
+	if err == nil {
+		return e, path, nil
 	}
-	return e, path, nil
+	if spare := d.behind(); spare != nil {
+		if e, path, err := spare.get(action); err == nil {
+			return e, path, nil
+		}
+	}
+	return Entry{}, "", &missError{action, err}
 }
 
 func (d *Dir) get(action protocol.ActionID) (Entry, string, error) {
@@ -72,7 +77,7 @@ func (d *Dir) getAt(actionPath string, action protocol.ActionID) (Entry, string,
 	if err := d.touch(path, info.ModTime()); errors.Is(err, fs.ErrNotExist) {
 		return Entry{}, "", err
 	}
-	return e, path, nil
+	return e, path, d.checkPlace()
 }
 
 // readAction reads and touches the file at path, which has to be the action file of action.

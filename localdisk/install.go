@@ -18,12 +18,12 @@ runs; "larder clean" and "larder prune" make it smaller.
 
 // install makes the file at path appear whole or not at all. It calls write with a
 // temporary file in the same folder, and then gives that file the name path by replace.
-func (d *Dir) install(path string, intact func() bool, write func(*os.File) error) error {
+func (d *Dir) install(path string, write func(*os.File) error) error {
 	temp, err := d.writeTemp(filepath.Dir(path), write)
 	if err != nil {
 		return err
 	}
-	if err = replace(temp, path, intact); err != nil {
+	if err = replace(temp, path, nil); err != nil {
 		_ = os.Remove(temp)
 	}
 	return err
@@ -63,7 +63,7 @@ func replace(temp, path string, intact func() bool) error {
 
 // createTemp creates a temporary file in shard. It creates missing directories, too.
 func (d *Dir) createTemp(shard string) (*os.File, error) {
-	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	const flags = os.O_RDWR | os.O_CREATE | os.O_EXCL
 	f, err := os.OpenFile(tempPath(shard), flags, 0o644)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err

@@ -7,28 +7,52 @@ import (
 )
 
 // Link makes path another name of e's body, in one step. It replaces what path named
-// before. The path lies outside of the cache, on the same file system. If the file
-// system has no links, Link makes a copy. It checks the size of the body, but not the
-// hash.
+// before. The path lies outside of the cache. If it can't be a link, because the file
+// system has none or is another one, Link makes a copy. If there is no room for that, path
+// becomes a symbolic link. Link checks the size of the body, but not the hash.
 func (d *Dir) Link(e Entry, path string) error {
-	body := d.bodyPath(e.Output)
-	info, err := os.Stat(body)
+	body, err := d.findBody(e)
+	if err == nil {
+		err = d.link(e, body, path)
+	}
 	if err != nil {
 		return fmt.Errorf("link the body of %s: %w", e.Action, err)
 	}
-	if !info.Mode().IsRegular() || info.Size() != e.Size {
-		return fmt.Errorf("link the body of %s: %w", e.Action, errBodySize)
+	return nil
+}
+
+// findBody returns the path of e's body, in d or in the spare directory.
+func (d *Dir) findBody(e Entry) (string, error) {
+	path := d.bodyPath(e.Output)
+	info, err := os.Stat(path)
+	if err == nil && (!info.Mode().IsRegular() || info.Size() != e.Size) {
+		err = errBodySize
 	}
+	if err == nil {
+		err = d.checkPlace()
+	}
+	if spare := d.behind(); err != nil && spare != nil {
+		return spare.findBody(e)
+	}
+	return path, err
+}
+
+func (d *Dir) link(e Entry, body, path string) error {
 	temp := tempPath(filepath.Dir(path))
-	if os.Link(body, temp) != nil {
+	defer os.Remove(temp) // after an error, or what path named
+	err := os.Link(body, temp)
+	if err != nil {
 		err = d.copyTo(temp, e, body)
 	}
 	if err == nil {
-		err = exchange(temp, path)
+		return exchange(temp, path)
 	}
-	_ = os.Remove(temp) // after an error, or what path named
-	if err != nil {
-		return fmt.Errorf("link the body of %s: %w", e.Action, err)
+	_ = os.Remove(temp)
+	// A symbolic link may need a block and an inode, and those of the file that it
+	// replaces are the only ones on a full disk.
+	_ = os.Remove(path)
+	if os.Symlink(body, path) != nil {
+		return err
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -55,4 +57,62 @@ func sharing(mode fs.FileMode, owner, group, user uint32) string {
 		return fmt.Sprintf("has mode %04o, so that all of group %d could change what is built: chmod g-w it", mode.Perm(), group)
 	}
 	return ""
+}
+
+// OpenOwn returns a directory in parent that is this user's alone, also if others can
+// write to parent. It is called larder-<uid>. If somebody else has that name it is the
+// first of larder-<uid>-* that is this user's. With make OpenOwn makes it if there is
+// none; otherwise the error wraps fs.ErrNotExist.
+//
+// Only the user can write to it, and OpenOwn does not follow a symbolic link. The owner
+// of parent can rename it, and so can everybody who can write to parent if that has no
+// sticky bit. Get, Put and Link notice this, unless it happens after they have returned.
+func OpenOwn(parent string, make bool) (*Dir, error) {
+	name := fmt.Sprintf("larder-%d", os.Geteuid())
+	d, err := openPlace(filepath.Join(parent, name))
+	if errors.Is(err, fs.ErrNotExist) && make {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		d, err = openPlace(filepath.Join(parent, name))
+	}
+	if !errors.Is(err, errNotOwn) {
+		return d, err
+	}
+	others, err := os.ReadDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range others {
+		if strings.HasPrefix(other.Name(), name+"-") {
+			if d, err := openPlace(filepath.Join(parent, other.Name())); err == nil {
+				return d, nil
+			}
+		}
+	}
+	if !make {
+		return nil, fmt.Errorf("%s: no folder of uid %d: %w", parent, os.Geteuid(), fs.ErrNotExist)
+	}
+	path, err := os.MkdirTemp(parent, name+"-")
+	if err != nil {
+		return nil, err
+	}
+	return openPlace(path)
+}
+
+// errNotOwn says that a file is not a directory of this user alone.
+var errNotOwn = errors.New("not a folder of this user alone")
+
+// checkOwn returns what the directory at path is. The error wraps errNotOwn if others
+// can write to it, or if it is no directory.
+func checkOwn(path string) (fs.FileInfo, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || stat.Uid != uint32(os.Geteuid()) || info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: %w", path, errNotOwn)
+	}
+	return info, nil
 }

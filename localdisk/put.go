@@ -20,23 +20,53 @@ var ErrContent = errors.New("body does not match its entry")
 // its end, or one byte past e.Size. A later Put of the same action wins. If Put fails,
 // the action keeps the entry that it had, if any, and no temporary file stays. The body
 // may stay without an entry, until it is trimmed. The error wraps ErrContent if the
-// body is at fault, and otherwise the error of body or of the file system.
+// body is at fault, and otherwise the error of body or of the file system. What the
+// file system refuses goes to the spare directory; see [Dir.WithSpare].
 func (d *Dir) Put(e Entry, body io.Reader) (string, error) {
-	path := d.bodyPath(e.Output)
-	if err := d.put(e, path, body); err != nil {
-		return "", fmt.Errorf("put %s: %w", e.Action, err)
-	}
-	return path, nil
+	path, _, err := d.store(e, body, func(at *Dir) (isNew bool, err error) {
+		err = at.install(at.actionPath(e.Action), e.writeAction)
+		if err == nil && at != d {
+			err = d.forget(e.Action)
+		}
+		return true, err
+	})
+	return path, err
 }
 
-func (d *Dir) put(e Entry, path string, body io.Reader) error {
-	if err := checkRange(e); err != nil {
+// store stores body, and then e by putAction, which is given the directory that has the
+// body.
+func (d *Dir) store(e Entry, body io.Reader, putAction func(at *Dir) (isNew bool, err error)) (path string, isNew bool, err error) {
+	at := d
+	if err = checkRange(e); err == nil {
+		at, err = d.putBody(e, body)
+	}
+	if err == nil {
+		isNew, err = putAction(at)
+		if spare := at.spareFor(err); spare != nil {
+			if err = spare.copyBodyOf(e, at); err == nil {
+				at = spare
+				isNew, err = putAction(at)
+			}
+		}
+	}
+	if err == nil {
+		err = at.checkPlace()
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("put %s: %w", e.Action, err)
+	}
+	return at.bodyPath(e.Output), isNew, nil
+}
+
+// copyBodyOf stores the body of e that from has.
+func (d *Dir) copyBodyOf(e Entry, from *Dir) error {
+	body, err := os.Open(from.bodyPath(e.Output))
+	if err != nil {
 		return err
 	}
-	if err := d.putBody(e, path, body); err != nil {
-		return err
-	}
-	return d.install(d.actionPath(e.Action), nil, e.writeAction)
+	defer body.Close()
+	_, err = d.putBody(e, body)
+	return err
 }
 
 // writeAction writes the contents of e's action file to f.
@@ -46,18 +76,33 @@ func (e Entry) writeAction(f *os.File) error {
 	return err
 }
 
-// putBody stores body, even if a file of its name exists: that file may be damaged, and
-// writing it again costs no more than reading it. The empty body is an exception, since
-// an empty file cannot be damaged. More than a quarter of all puts are of the empty
-// body.
-func (d *Dir) putBody(e Entry, path string, body io.Reader) error {
-	if e.Size == 0 && d.touchIntact(path, e) {
-		return d.copyBody(io.Discard, e, body)
+// forget removes the entry of action, since the spare directory has a later one.
+func (d *Dir) forget(action protocol.ActionID) error {
+	err := os.Remove(d.actionPath(action))
+	if _, errRead := d.readAction(d.actionPath(action), action); errRead != nil {
+		return nil
 	}
-	intact := func() bool { return d.touchIntact(path, e) }
-	return d.install(path, intact, func(f *os.File) error {
-		return d.copyBody(f, e, body)
-	})
+	return err
+}
+
+// putBody stores body in d, or in the spare directory if the disk of d refuses it. It
+// returns the directory that has the body. It writes the body even if a file of its
+// name exists: that file may be damaged, and writing it again costs no more than
+// reading it. The empty body is an exception, since an empty file cannot be damaged.
+// More than a quarter of all puts are of the empty body.
+func (d *Dir) putBody(e Entry, body io.Reader) (at *Dir, err error) {
+	if e.Size == 0 && d.touchIntact(d.bodyPath(e.Output), e) {
+		return d, d.copyBody(io.Discard, e, body)
+	}
+	f, err := d.newDraft(e)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.copyBody(f, e, body); err != nil {
+		f.discard()
+		return nil, err
+	}
+	return f.dir, f.finish()
 }
 
 // copyBody copies body to w and checks that it matches e.

@@ -2,7 +2,6 @@ package localdisk
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -15,17 +14,14 @@ import (
 // That one stays, even if another process puts it at this moment. isNew reports whether e
 // was stored. The body is stored in either case, and path is its path.
 func (d *Dir) PutNew(e Entry, body io.Reader) (path string, isNew bool, err error) {
-	path = d.bodyPath(e.Output)
-	if err = checkRange(e); err == nil {
-		err = d.putBody(e, path, body)
-	}
-	if err == nil {
-		isNew, err = d.putNewAction(e)
-	}
-	if err != nil {
-		return "", false, fmt.Errorf("put %s: %w", e.Action, err)
-	}
-	return path, isNew, nil
+	return d.store(e, body, func(at *Dir) (isNew bool, err error) {
+		if at != d {
+			if _, _, err := d.get(e.Action); err == nil {
+				return false, nil
+			}
+		}
+		return at.putNewAction(e)
+	})
 }
 
 // clearings is how often putNewAction clears a damaged action file away. More than once is

@@ -31,6 +31,13 @@ type Trimmed struct {
 	BytesLeft int64 // that remain in the cache
 }
 
+// Add adds what was done in another directory.
+func (t *Trimmed) Add(other Trimmed) {
+	t.Files += other.Files
+	t.Bytes += other.Bytes
+	t.BytesLeft += other.BytesLeft
+}
+
 // Trim removes the files that were unused for longer than policy.MaxAge. If the others
 // are still too large, it removes those that were used longest ago. It also removes
 // temporary files that killed processes left behind. Trim goes by the modification time
