@@ -140,16 +140,25 @@ func (s *store) open(ctx context.Context, key string) (*os.File, fs.FileInfo, er
 
 func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
 	info, err := s.put(ctx, key, body, opts)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-			// Another process removes directories, or a part of key is
-			// an object. Neither means that an object is missing, so
-			// the error must not be ErrNotFound.
-			return backend.Object{}, backend.Wrap(ctx, "put", key, err)
-		}
+	switch {
+	case err == nil:
+		return object(key, info), nil
+	case errors.Is(err, syscall.ENOTDIR) && s.isFile():
+		// Like a bucket that does not exist: trying again does not help.
+		err = fmt.Errorf("%w: %s is not a directory", backend.ErrDenied, s.root)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		// Another process removes directories, or a part of key is an object. Neither
+		// means that an object is missing, so the error must not be ErrNotFound.
+	default:
 		return backend.Object{}, wrap(ctx, "put", key, err)
 	}
-	return object(key, info), nil
+	return backend.Object{}, backend.Wrap(ctx, "put", key, err)
+}
+
+// isFile says that the root is something else than a directory.
+func (s *store) isFile() bool {
+	info, err := os.Stat(s.root)
+	return err == nil && !info.IsDir()
 }
 
 func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (fs.FileInfo, error) {

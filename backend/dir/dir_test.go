@@ -1,6 +1,7 @@
 package dir_test
 
 import (
+	"crypto/md5"
 	"errors"
 	"io/fs"
 	"os"
@@ -110,6 +111,23 @@ func TestOpenAndReadTouchNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the directory: %v", err)
+	}
+}
+
+// TestRootIsAFile puts into a store whose root is a file. That is denied, as trying again
+// does not help.
+func TestRootIsAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, path)
+	opts := backend.PutOptions{Size: 1, MD5: md5.Sum([]byte("x"))}
+	for _, key := range []string{"key", "a/key"} {
+		_, err := s.Put(t.Context(), key, strings.NewReader("x"), opts)
+		if !errors.Is(err, backend.ErrDenied) || !strings.Contains(err.Error(), path+" is not a directory") {
+			t.Errorf("put %s: %v", key, err)
+		}
 	}
 }
 
