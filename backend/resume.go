@@ -60,8 +60,7 @@ func (b *resumed) resume(err error) error {
 		b.attempts = b.store.begin()
 	}
 	b.read = 0
-	// The broken body must not occupy anything while this waits.
-	_ = b.ReadCloser.Close()
+	_ = b.Close() // or it would occupy a slot while this waits
 	b.ReadCloser = closed{err}
 	for {
 		if err := b.await(b.ctx, err); err != nil {

@@ -71,9 +71,9 @@ func trim(with parts) (trimmed localdisk.Trimmed, since time.Time, err error) {
 // trimPrivate trims the private folders of every LARDER_DIR, and removes those in which
 // nothing is left.
 func trimPrivate(with parts) error {
-	own, err := openOwn(false)
-	if err != nil {
-		return nil // there are none
+	own, _ := openOwn(false)
+	if own == nil {
+		return nil
 	}
 	folders, err := os.ReadDir(own.Path())
 	errs := []error{err}

@@ -79,10 +79,10 @@ func (e Entry) writeAction(f *os.File) error {
 // forget removes the entry of action, since the spare directory has a later one.
 func (d *Dir) forget(action protocol.ActionID) error {
 	err := os.Remove(d.actionPath(action))
-	if _, errRead := d.readAction(d.actionPath(action), action); errRead != nil {
-		return nil
+	if _, errGone := d.readAction(d.actionPath(action), action); errGone == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // putBody stores body in d, or in the spare directory if the disk of d refuses it. It

@@ -17,12 +17,12 @@ func withSpare(t *testing.T, root string) (d, spare *Dir, opened *atomic.Int32) 
 	t.Helper()
 	spare, opened = New(filepath.Join(t.TempDir(), "spare")), new(atomic.Int32)
 	return New(root).WithSpare(func(refusal error) (*Dir, error) {
-		if refusal != nil {
-			opened.Add(1)
-			return spare, nil
+		if refusal == nil {
+			_, err := os.Stat(spare.Path())
+			return spare, err
 		}
-		_, err := os.Stat(spare.Path())
-		return spare, err
+		opened.Add(1)
+		return spare, nil
 	}), spare, opened
 }
 

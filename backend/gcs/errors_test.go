@@ -27,7 +27,7 @@ func TestDenied(t *testing.T) {
 		name, bucket, credentials string
 	}{
 		{"no such bucket", "other", ""},
-		{"missing credentials file", "bucket", "/nonexistent/credentials.json"},
+		{"missing credentials file", "bucket", filepath.Join(t.TempDir(), "credentials.json")},
 		{"damaged credentials file", "bucket", garbage},
 	} {
 		t.Run(test.name, func(t *testing.T) {

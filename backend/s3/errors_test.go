@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,8 +30,9 @@ func TestDenied(t *testing.T) {
 		{"no credentials", func(t *testing.T, cfg *s3.Config) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "")
 			t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-			t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+			missing := filepath.Join(t.TempDir(), "missing")
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", missing)
+			t.Setenv("AWS_CONFIG_FILE", missing)
 			t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 		}},
 	} {

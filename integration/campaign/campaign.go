@@ -181,23 +181,19 @@ func (c *campaign) playAll(ctx context.Context) error {
 	for i := range errs {
 		workers.Go(func() {
 			for p, ok := next(); ok && errs[i] == nil; p, ok = next() {
-				errs[i] = c.judge(ctx, c.play(ctx, p), p)
+				if err := c.play(ctx, p); ctx.Err() == nil {
+					errs[i] = c.judge(err, p)
+				}
 			}
 		})
 	}
 	workers.Wait()
-	if ctx.Err() != nil {
-		return nil // interrupted: the report says how far it came
-	}
 	return errors.Join(errs...)
 }
 
 // judge reports what play has returned for p, and returns what is no failure of
 // larder's.
-func (c *campaign) judge(ctx context.Context, err error, p plan) error {
-	if ctx.Err() != nil {
-		return nil // whatever it was
-	}
+func (c *campaign) judge(err error, p plan) error {
 	c.report.played()
 	var wrong *failure
 	switch {

@@ -124,7 +124,8 @@ func (t *Tier) Damage() (found []error) {
 		}
 		id, suffix, _ := strings.Cut(d.Name(), "-")
 		var sum [sha256.Size]byte
-		if n, err := hex.Decode(sum[:], []byte(id)); err != nil || n != len(sum) {
+		n, err := hex.Decode(sum[:], []byte(id))
+		if named := err == nil && n == len(sum); !named {
 			return nil
 		}
 		switch suffix {
