@@ -44,7 +44,8 @@ var ErrNotBuilt = errors.New("is not part of the build")
 // every process that it started has ended, and all files and objects that they wrote
 // are removed. If ctx ends before, the error wraps its cause.
 func Run(ctx context.Context, cfg Config) (results []Result, err error) {
-	root, err := os.MkdirTemp("", "larder-bench-")
+	removeOldRoots()
+	root, err := os.MkdirTemp("", rootPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +65,24 @@ func Run(ctx context.Context, cfg Config) (results []Result, err error) {
 		}
 	}
 	return summarize(scenarios, samples), nil
+}
+
+// rootPrefix begins the names of the temporary folders of all runs.
+const rootPrefix = "larder-bench-"
+
+// removeOldRoots removes what runs that were killed left more than a day ago.
+func removeOldRoots() {
+	roots, _ := os.ReadDir(os.TempDir()) // what can't be read stays
+	for _, e := range roots {
+		if !strings.HasPrefix(e.Name(), rootPrefix) {
+			continue
+		}
+		path := filepath.Join(os.TempDir(), e.Name())
+		info, err := e.Info()
+		if err == nil && time.Since(info.ModTime()) > 24*time.Hour && os.Chmod(path, 0o700) == nil { // it is ours
+			_ = removeAll(path) // or the next time
+		}
+	}
 }
 
 // bench is one call of Run.

@@ -292,7 +292,7 @@ func (c *Cache) offer(put protocol.Put, isIndex bool, cost time.Duration) {
 	if c.promised != nil && c.promised.names(put.ActionID, put.OutputID) {
 		return
 	}
-	if err := p.uploads.add(session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost}); err != nil {
+	if err := p.uploads.add(session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost}, put.Size); err != nil {
 		c.Log.Info("note a put in the journal", "action", put.ActionID, "err", err)
 	}
 }

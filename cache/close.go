@@ -3,8 +3,11 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/session"
@@ -16,6 +19,9 @@ import (
 func (c *Cache) Close(wait time.Duration) (left bool) {
 	if c.lookups != nil {
 		c.lookups.end()
+	}
+	if c.session != nil {
+		c.session.Over()
 	}
 	news := c.news()
 	if c.publishing != nil && wait > 0 && c.mayAnswer() {
@@ -51,21 +57,33 @@ func (c *Cache) finish(wait time.Duration, news session.Record) session.Record {
 	defer cancel()
 	defer c.lookups.reach.giveUp(c.lookups.budget.patience(), cancel).Stop()
 	c.startUploads()
-	c.publishing.uploads.hurry()
-	_ = c.publishing.uploads.wait(ctx) // what is not done in time is left
-	if len(news.Uses) > 0 && c.publish(ctx, news) == nil {
-		return session.Record{}
+	uploads := c.publishing.uploads
+	uploads.hurry()
+	w := work{uploads, news, c.openToPublish}
+	err := w.do(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.lookups.complain("publish", c.promised.library.written.key(), err)
 	}
-	return news
+	left, refused := uploads.left()
+	unpublished := len(w.record.Uses)
+	cut := ctx.Err() != nil || err == nil && refused == nil && unpublished > 0
+	if cut && left.entries+unpublished > 0 {
+		c.Log.Warn(fmt.Sprintf("LARDER_CLOSE_TIMEOUT (%v) is over: %d entries (%s) are not uploaded, %d not in the manifest; set a longer one, or run larder flush at the end of the job",
+			wait, left.entries, humanize.IBytes(uint64(left.bytes)), unpublished))
+	}
+	return w.record
 }
 
-// leave notes in the journal what is still to be done, for Flush.
+// leave notes in the journal what is still to be done, for Flush. It reports whether
+// there is anything that makes sense to try soon.
 func (c *Cache) leave(news session.Record) (left bool) {
 	bring := c.promised != nil && c.promised.bringLater()
 	var journal *session.Journal
-	var uploads int
+	var uploads remainder
+	var refused error
 	if c.publishing != nil {
-		journal, uploads = c.publishing.journal, c.publishing.uploads.left()
+		journal = c.publishing.journal
+		uploads, refused = c.publishing.uploads.left()
 	}
 	var err error
 	if bring && journal == nil { // the session writes nothing to the remote
@@ -78,8 +96,9 @@ func (c *Cache) leave(news session.Record) (left bool) {
 		if bring {
 			err = errors.Join(err, journal.AddBring())
 		}
-		left = bring || len(news.Uses) > 0 || uploads > 0
-		err = errors.Join(err, journal.Close(left))
+		keep := bring || len(news.Uses) > 0 || uploads.entries > 0
+		left = keep && (bring || refused == nil)
+		err = errors.Join(err, journal.Close(keep))
 	}
 	if err != nil {
 		c.Log.Info("leave what is to be done", "err", err)
@@ -98,7 +117,7 @@ func (c *Cache) news() session.Record {
 		return session.Record{} // nothing new, or no manifest to hold the rest against
 	}
 	if c.publishing.costs.unanswered() && (c.promised.links || !c.publishing.made.Load()) {
-		r.Eager = c.promised.command
+		r.Eager = c.promised.eagerCommand()
 	}
 	found := &holdings{written: published{Manifest: new(pack.Manifest)}}
 	if known != nil {
@@ -131,23 +150,19 @@ func (c *Cache) publishable(uses []session.Use) []session.Use {
 	})
 }
 
-// publish publishes news.
-func (c *Cache) publish(ctx context.Context, news session.Record) error {
+// openToPublish returns a publisher, and the manifest as this session knows it.
+func (c *Cache) openToPublish(ctx context.Context) (*publisher, published, error) {
 	var found *holdings
 	if known := c.promised.known(); known != nil {
 		found = &known.holdings
 	} else {
 		fetched, err := c.promised.library.loadToPublish(ctx, true)
 		if err != nil {
-			return err
+			return nil, published{}, err
 		}
 		found = &fetched
 	}
-	err := c.publisher(found).publish(ctx, found.written, news)
-	if err != nil && ctx.Err() == nil {
-		c.lookups.complain("publish", c.promised.library.written.key(), err)
-	}
-	return err
+	return c.publisher(found), found.written, nil
 }
 
 // publisher returns a publisher over the manifests that hold found.

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"slices"
 
@@ -10,9 +11,9 @@ import (
 )
 
 const (
-	// maxPacks is how many packs of its own a profile's manifest names before
-	// they are rewritten as one. They are rewritten, too, when more than a third
-	// of their bytes are of no use any more.
+	// maxPacks is how many packs of its own a profile's manifest may name. If there
+	// are more, they are rewritten as one. They are rewritten, too, when more than a
+	// third of their bytes are of no use any more.
 	maxPacks = 8
 )
 
@@ -84,7 +85,6 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 			d.keep(*e)
 		}
 	}
-	d.compact()
 	d.needed = d.needed && !old.newer
 	return d
 }
@@ -123,46 +123,98 @@ func (d *draft) packIndex(from pack.Pack) int {
 }
 
 // keepEager keeps the eager commands that were used within the last week, and adds
-// command, if that is one.
-func (d *draft) keepEager(command [sha256.Size]byte) {
+// those of commands, as used today.
+func (d *draft) keepEager(commands [][sha256.Size]byte) {
 	for _, e := range d.old.Eager {
-		if e.Command != command && !d.expired(e.Used) {
+		if !slices.Contains(commands, e.Command) && !d.expired(e.Used) {
 			d.next.Eager = append(d.next.Eager, e)
 		}
 	}
-	if command != [sha256.Size]byte{} {
+	for _, command := range commands {
 		d.next.Eager = append(d.next.Eager, pack.Eager{Command: command, Used: d.today})
 	}
 }
 
-// compact has the entries of the profile's own packs packed again, as one, if the
-// packs are too many or too much in them is of no use any more.
-func (d *draft) compact() {
-	var packs int
-	var size, used int64
-	for _, p := range d.next.Packs {
-		if p.Own {
-			packs++
-			size += p.Size
-		}
+// postpone takes out of the draft what its pack has no room for, the largest bodies
+// first. One body always has room. postpone returns the actions.
+func (d *draft) postpone() map[protocol.ActionID]bool {
+	entries, sum, least := d.next.Entries, d.packedSize, 1
+	if sum > 0 {
+		least = 0
 	}
-	fresh := make(map[int]bool, len(d.fresh))
+	bySize := slices.Clone(d.fresh)
+	slices.SortStableFunc(bySize, func(i, j int) int { return cmp.Compare(entries[i].Size, entries[j].Size) })
+	cut := slices.IndexFunc(bySize, func(i int) bool {
+		sum += entries[i].Size
+		return sum > d.room
+	})
+	if d.room == 0 || cut < 0 {
+		return nil
+	}
+	postponed := make(map[protocol.ActionID]bool)
+	for _, i := range bySize[max(cut, least):] {
+		postponed[entries[i].Action] = true
+	}
+	isFresh := make(map[int]bool, len(d.fresh))
 	for _, i := range d.fresh {
-		fresh[i] = true
+		isFresh[i] = true
+	}
+	var kept []pack.Entry
+	var fresh []int
+	for i, e := range entries {
+		if postponed[e.Action] {
+			continue
+		}
+		if isFresh[i] {
+			fresh = append(fresh, len(kept))
+		}
+		kept = append(kept, e)
+	}
+	d.next.Entries, d.fresh = kept, fresh
+	return postponed
+}
+
+// compact has entries of the profile's own packs packed again, as one, if the packs are
+// too many or too much in them is of no use any more. Where there is no room for all, it
+// leaves the largest packs as they are. It reports whether there is anything to do.
+func (d *draft) compact() bool {
+	used := make([]int64, len(d.next.Packs)) // bytes in each pack that are of use
+	for i := range d.next.Entries {
+		if e := &d.next.Entries[i]; e.InPack() {
+			used[e.Pack] += e.Length
+		}
 	}
 	var own []int
-	for i := range d.next.Entries {
-		e := &d.next.Entries[i]
-		if e.InPack() && !fresh[i] && d.next.Packs[e.Pack].Own {
+	var size, useful int64
+	for i, p := range d.next.Packs {
+		if p.Own {
 			own = append(own, i)
-			used += e.Length
+			size += p.Size
+			useful += used[i]
 		}
 	}
-	if packs < maxPacks && size-used <= size/3 {
-		return
+	if d.old.newer || len(own) <= maxPacks && size-useful <= size/3 {
+		return false
 	}
-	d.fresh = append(d.fresh, own...)
-	slices.Sort(d.fresh) // in the order of their use
+	slices.SortStableFunc(own, func(i, j int) int { return cmp.Compare(used[i], used[j]) })
+	var sum int64
+	few := slices.IndexFunc(own, func(i int) bool {
+		sum += used[i]
+		return d.room > 0 && sum > d.room
+	})
+	switch few {
+	case 0, 1:
+		return false // one pack in place of one is no gain
+	case -1: // there is room for all
+	default:
+		own = own[:few]
+	}
+	for i := range d.next.Entries {
+		if e := &d.next.Entries[i]; e.InPack() && slices.Contains(own, e.Pack) {
+			d.fresh = append(d.fresh, i)
+		}
+	}
+	return len(d.fresh) > 0
 }
 
 // tidy removes the entries that gone names, and packs that nothing lies in.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -17,151 +16,203 @@ type FlushConfig struct {
 	Config
 	Open     func(session.Target) (backend.Store, error) // Flush closes the store
 	Only     *session.Target                             // nil: the journals of all targets
-	Wait     bool                                        // also for the sessions of live processes
-	ReadOnly bool                                        // leave journals alone that have something to write
+	ReadOnly bool                                        // write nothing to the remote
 	Bring    bool                                        // bring to the local tier what sessions did without
+
+	// Wait is told once of each process that Flush waits for: it finishes the work of a
+	// build that is over. nil: Flush waits for nobody.
+	Wait func(session.Live)
 }
 
-// waitInterval is how often Flush looks whether live sessions have ended.
+// waitInterval is how often Flush looks whether other processes have ended.
 const waitInterval = 100 * time.Millisecond
 
-// Flush uploads and publishes what sessions that are gone have left in their
-// journals. It returns an error if something could not be done, or if ctx was done
-// before. What is left then stays in the journals.
+// Flush uploads and publishes what sessions that have ended left in their journals. It
+// returns an error if something could not be done, or if ctx was done before. What is
+// left then stays in the journals. It does not wait for builds that are under way.
 func Flush(ctx context.Context, cfg FlushConfig) error {
-	var failed []error
-	tried := make(map[string]bool)
+	s, err := session.New(cfg.Local.Path(), time.Now())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	s.Over()
+	f := &flusher{FlushConfig: cfg, session: s, tried: make(map[string]bool), told: make(map[int]bool)}
 	for {
-		live, errs := flushOnce(ctx, cfg, tried)
-		failed = append(failed, errs...)
-		if live == 0 || !cfg.Wait {
-			return errors.Join(failed...)
+		worked, busy := f.pass(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return errors.Join(append(f.failed, f.unread, context.Cause(ctx))...)
+		case worked: // look again: more may have come
+			continue
+		case f.Wait == nil || !f.othersWork() && !busy:
+			return errors.Join(append(f.failed, f.unread)...)
 		}
-		cfg.Log.Debug("wait for other processes", "sessions", live)
 		select {
 		case <-ctx.Done():
-			return errors.Join(append(failed, context.Cause(ctx))...)
 		case <-time.After(waitInterval):
 		}
 	}
 }
 
-// flushOnce works off the journals of all sessions that are gone and that are not
-// among tried, to which it adds them. It returns how many sessions are live or have just
-// gone.
-func flushOnce(ctx context.Context, cfg FlushConfig, tried map[string]bool) (live int, failed []error) {
-	dirs, err := session.List(cfg.Local.Path())
-	if err != nil {
-		return 0, []error{err}
-	}
-	for _, dir := range dirs {
-		s, err := session.Take(dir)
-		if s == nil && err == nil {
-			live++ // maybe a process in the background tries what this one has tried
-			continue
-		}
-		if tried[dir] {
-			if s != nil {
-				s.Close()
-			}
-			continue
-		}
-		tried[dir] = true
-		if err == nil {
-			err = flushSession(ctx, cfg, s)
-		}
-		if err != nil {
-			failed = append(failed, err)
-		}
-	}
-	return live, failed
+// flusher is one run of Flush.
+type flusher struct {
+	FlushConfig
+	session *session.Session // has room for what is on its way out
+	tried   map[string]bool  // paths of journals
+	told    map[int]bool     // IDs of processes of which Wait was told
+	failed  []error
+	unread  error // tells of journals that can't be read
 }
 
-// flushSession works off the journal of s, and gives s up.
-func flushSession(ctx context.Context, cfg FlushConfig, s *session.Session) error {
-	defer s.Close()
-	journal, todo, err := s.OpenJournal()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the session left nothing to do
+// othersWork reports whether other processes finish the work of builds that are over.
+func (f *flusher) othersWork() bool {
+	live, err := session.List(f.Local.Path())
+	if err != nil {
+		f.Log.Info("look for other processes", "err", err)
 	}
+	others := false
+	for _, l := range live {
+		if !l.Over || f.session.Is(l) {
+			continue
+		}
+		others = true
+		if !f.told[l.PID] {
+			f.told[l.PID] = true
+			f.Wait(l)
+		}
+	}
+	return others
+}
+
+// pass works off the journals that were not tried yet. It reports whether there were
+// any, and whether another process is at some of them.
+func (f *flusher) pass(ctx context.Context) (worked, busy bool) {
+	var works []session.Work
+	works, f.unread = session.Left(f.Local.Path())
+	for _, w := range works {
+		if ctx.Err() != nil {
+			return worked, busy
+		}
+		if f.wereTried(w) || f.Only != nil && !f.Only.SameScope(w.Target) {
+			continue
+		}
+		unlock, ok := session.LockScope(f.Local.Path(), w.Target)
+		if !ok {
+			busy = true
+			continue
+		}
+		if err := f.work(ctx, w); err != nil {
+			f.failed = append(f.failed, err)
+		}
+		unlock()
+		worked = true
+		for _, path := range w.Journals {
+			f.tried[path] = true
+		}
+	}
+	return worked, busy
+}
+
+// wereTried reports whether all of w's journals were tried.
+func (f *flusher) wereTried(w session.Work) bool {
+	for _, path := range w.Journals {
+		if !f.tried[path] {
+			return false
+		}
+	}
+	return true
+}
+
+// work does w, and keeps in its journal what is left.
+func (f *flusher) work(ctx context.Context, w session.Work) error {
+	journal, todo, err := w.Take()
 	if err != nil {
 		return err
 	}
-	left := todo.Writes()
+	left := todo.Writes() || todo.Bring
 	defer func() {
 		if err := journal.Close(left); err != nil {
-			cfg.Log.Info("close a journal", "err", err)
+			f.Log.Info("close a journal", "err", err)
 		}
 	}()
-	bring := todo.Bring && cfg.Bring
-	if !left && !bring || left && cfg.ReadOnly || cfg.Only != nil && !cfg.Only.SameScope(todo.Target) {
+	writes, brings := todo.Writes() && !f.ReadOnly, todo.Bring && f.Bring
+	if !writes && !brings {
 		return nil
 	}
+	cfg := f.Config
 	if !todo.Signed {
 		cfg.Policy.Key = nil // what a session did not vouch for, nobody does
-	} else if left && cfg.Policy.Key == nil {
-		return fmt.Errorf("%s: its session signed what it wrote, and here is no key to sign the rest with", s.Dir())
+	} else if writes && cfg.Policy.Key == nil {
+		return fmt.Errorf("%s: its session signed what it wrote, and here is no key to sign the rest with", w.Journals[0])
 	}
-	store, err := cfg.Open(todo.Target)
+	store, err := f.Open(todo.Target)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
-	r := newRemote(cfg.Config, store, todo.Target)
+	r := newRemote(cfg, store, todo.Target)
 	l := newLibrary(r, todo.Target)
-	w := newWithheld(cfg.Config)
-	before := r.Stats.Remote.Snapshot().Answers
-	undone, errUploads := flushUploads(ctx, newUploader(r, s, journal, w), todo.Uploads)
-	errPublish := flushRecord(ctx, l, s, w, todo.Record)
-	left = undone || errPublish != nil
-	if r.Stats.Remote.Snapshot().Answers > before {
-		r.memory.Forget(session.Down)
+	unwritten := todo.Writes()
+	if writes {
+		unwritten, err = f.write(ctx, r, l, journal, todo)
 	}
-	if bring {
+	if brings {
 		p := newPrefetch(r, l)
 		p.begin(p.load(ctx))
 		p.bring(ctx, everything)
+		err = errors.Join(err, journal.Brought())
 	}
-	return errors.Join(errUploads, errPublish)
+	left = unwritten || todo.Bring && !brings
+	return err
 }
 
-// flushUploads has u do uploads, and reports whether some are still undone.
-func flushUploads(ctx context.Context, u *uploader, uploads []session.Upload) (undone bool, err error) {
-	if len(uploads) == 0 {
-		return false, nil
-	}
-	u.Progress.planned(len(uploads), 0)
+// write uploads and publishes what todo says, and reports whether something is left.
+func (f *flusher) write(ctx context.Context, r *remote, l *library, j *session.Journal, todo session.Pending) (left bool, err error) {
+	held := newWithheld(r.Config)
+	u := newUploader(r, f.session, j, held)
 	u.hurry()
-	u.resume(uploads)
+	u.Progress.planned(len(todo.Uploads), 0)
+	u.resume(todo.Uploads)
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		u.run(running)
 	}()
-	_ = u.wait(ctx) // what is not done in time is left
+	w := work{u, todo.Record, func(ctx context.Context) (*publisher, published, error) {
+		found, err := l.loadToPublish(ctx, true)
+		if err != nil {
+			return nil, published{}, fmt.Errorf("publish: %w", err)
+		}
+		return newPublisher(l, &found, held, f.session, time.Now()), found.written, nil
+	}}
+	before := u.Stats.Remote.Snapshot().Answers
+	err = w.do(ctx)
 	stop()
 	<-stopped
-
-	switch left := u.left(); {
-	case left > 0 && ctx.Err() != nil:
-		return true, fmt.Errorf("%d of %d uploads left: %w", left, len(uploads), context.Cause(ctx))
-	case left > 0:
-		return true, fmt.Errorf("%d of %d uploads failed", left, len(uploads))
-	case u.lost > 0:
-		return false, fmt.Errorf("%d of %d uploads are no longer in %s", u.lost, len(uploads), u.Local.Path())
+	if u.Stats.Remote.Snapshot().Answers > before {
+		u.memory.Forget(session.Down)
 	}
-	return false, nil
+
+	if len(w.record.Uses) < len(todo.Record.Uses) {
+		err = errors.Join(err, j.Published(w.record))
+	}
+	uploads, refused := u.left()
+	return uploads.entries > 0 || len(w.record.Uses) > 0, errors.Join(u.report(ctx, uploads, refused, len(todo.Uploads)), err)
 }
 
-// flushRecord publishes what a session used.
-func flushRecord(ctx context.Context, l *library, s *session.Session, w *withheld, r session.Record) error {
-	if len(r.Uses) == 0 {
+// report returns what of all uploads could not be done, and why.
+func (u *uploader) report(ctx context.Context, left remainder, refused error, all int) error {
+	switch {
+	case left.entries == 0 && u.lost > 0:
+		return fmt.Errorf("%d of %d uploads are no longer in %s", u.lost, all, u.Local.Path())
+	case left.entries == 0:
 		return nil
+	case refused != nil:
+		return fmt.Errorf("%d of %d uploads are refused: %w", left.entries, all, refused)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%d of %d uploads left: %w", left.entries, all, context.Cause(ctx))
 	}
-	found, err := l.loadToPublish(ctx, true)
-	if err != nil {
-		return fmt.Errorf("publish: %w", err)
-	}
-	return newPublisher(l, &found, w, s, time.Now()).publish(ctx, found.written, r)
+	return fmt.Errorf("%d of %d uploads failed", left.entries, all)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,17 +144,45 @@ func TestFlushEndsWithItsContext(t *testing.T) {
 	wantAll(t, store, 10)
 }
 
-func TestFlushOnlyOneTarget(t *testing.T) {
-	local, store := t.TempDir(), backendtest.Memory()
-	leave(t, local, 3)
-	stats, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
-		c.Only = &session.Target{Remote: "another:", Scope: "main"}
-	})
-	if err != nil || stats.Summary().RemoteRequests != 0 {
-		t.Errorf("%v, %d requests", err, stats.Summary().RemoteRequests)
+// A flush leaves the journals of other targets alone, and what it is not to do.
+func TestFlushLeavesOtherWorkAlone(t *testing.T) {
+	for name, change := range map[string]func(*cache.FlushConfig){
+		"of another target": func(c *cache.FlushConfig) {
+			c.Only, c.Bring = &session.Target{Remote: "another:", Scope: "main"}, true
+		},
+		"of any target": func(c *cache.FlushConfig) { c.ReadOnly = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			local := t.TempDir()
+			leave(t, local, 3)
+			leaveBring(t, local)
+			stats, err := flush(t.Context(), local, backendtest.Memory(), change)
+			if err != nil || stats.Summary().RemoteRequests != 0 {
+				t.Errorf("%v, %d requests", err, stats.Summary().RemoteRequests)
+			}
+			if n, err := session.Uploads(local); n != 3 || err != nil {
+				t.Errorf("%d pending, %v", n, err)
+			}
+			if works, err := session.Left(local); len(works) != 2 || err != nil {
+				t.Errorf("left: %+v, %v", works, err)
+			}
+		})
 	}
-	if n, err := session.Uploads(local); n != 3 || err != nil {
-		t.Errorf("%d pending, %v", n, err)
+}
+
+// leaveBring leaves the journal of a session that is only to bring something.
+func leaveBring(t *testing.T, local string) {
+	t.Helper()
+	s, err := session.New(local, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	brings := target
+	brings.Profile = session.Profile{Module: "example.com/m", Name: "linux"}
+	j, err := s.CreateJournal(brings, false)
+	if err := errors.Join(err, j.AddBring(), j.Close(true)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -172,29 +201,69 @@ func TestFlushSaysWhatIsLost(t *testing.T) {
 	}
 }
 
-func TestFlushWaitsForLiveSessions(t *testing.T) {
+// Flush waits for a session whose build is over, and says so, and does not wait for one
+// whose build goes on.
+func TestFlushWaitsForWhatIsOver(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()
-	m := newMachine(t, local, backendtest.Faulty(backendtest.Memory(), hang))
-	m.put(t, "0", "body 0")
-
-	if stats, err := flush(t.Context(), local, store); err != nil || stats.Summary().Uploads != 0 {
-		t.Fatalf("without waiting: %v, %d uploads of a session under way", err, stats.Summary().Uploads)
+	building := newMachine(t, local, backendtest.Faulty(backendtest.Memory(), hang))
+	building.put(t, "0", "body 0")
+	open := make(chan struct{})
+	over := newMachine(t, local, gated{store, open})
+	over.put(t, "1", "body 1")
+	closed := make(chan bool)
+	go func() { closed <- over.Close(time.Minute) }()
+	isOver := func(l session.Live) bool { return l.Over }
+	for live, err := session.List(local); !slices.ContainsFunc(live, isOver); live, err = session.List(local) {
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	flushed := make(chan error)
+
+	told, flushed := make(chan session.Live), make(chan error)
 	go func() {
-		_, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) { c.Wait = true })
+		stats, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
+			c.Wait = func(l session.Live) { told <- l }
+		})
+		if n := stats.Summary().Uploads; n != 0 {
+			t.Errorf("%d uploads of sessions under way", n)
+		}
 		flushed <- err
 	}()
 	select {
+	case l := <-told:
+		if l.PID != os.Getpid() {
+			t.Errorf("waits for process %d", l.PID)
+		}
 	case err := <-flushed:
 		t.Fatalf("did not wait: %v", err)
-	case <-time.After(50 * time.Millisecond):
 	}
-	m.Close(0)
+	close(open)
 	if err := <-flushed; err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	wantAll(t, store, 1)
+	if <-closed {
+		t.Error("something is left")
+	}
+	building.Close(0)
+	if _, err := flush(t.Context(), local, store); err != nil {
+		t.Error(err)
+	}
+	wantAll(t, store, 2)
+}
+
+// gated is a store whose puts wait until open is closed.
+type gated struct {
+	backend.Store
+	open <-chan struct{}
+}
+
+func (g gated) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	select {
+	case <-g.open:
+		return g.Store.Put(ctx, key, body, opts)
+	case <-ctx.Done():
+		return backend.Object{}, context.Cause(ctx)
+	}
 }
 
 func TestForget(t *testing.T) {

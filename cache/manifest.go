@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/session"
 )
@@ -38,7 +40,7 @@ type manifests struct {
 
 func newManifests(r *remote, scope string, target session.Target) *manifests {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{target.Remote, scope, target.Profile.Module, target.Profile.Name}))
-	folder := filepath.Join(r.Local.Path(), "larder", "manifests")
+	folder := copiesDir(r.Local)
 	_ = os.MkdirAll(folder, 0o700) // without it there are no copies
 	return &manifests{
 		remote:  r,
@@ -46,6 +48,34 @@ func newManifests(r *remote, scope string, target session.Target) *manifests {
 		profile: target.Profile,
 		copy:    filepath.Join(folder, hex.EncodeToString(sum[:16])),
 	}
+}
+
+// copiesDir returns the folder of the copies of manifests, and of what goes with them.
+func copiesDir(local *localdisk.Dir) string {
+	return filepath.Join(local.Path(), "larder", "manifests")
+}
+
+// copyAge is how long a copy, or the note of a Restore, is kept. Copies serve for much
+// shorter, but a person may restore today and save tomorrow.
+const copyAge = 7 * 24 * time.Hour
+
+// sweepCopies removes what was written long ago, files of killed writers included.
+func sweepCopies(local *localdisk.Dir) error {
+	files, err := os.ReadDir(copiesDir(local))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, f := range files {
+		info, err := f.Info()
+		if err == nil && time.Since(info.ModTime()).Abs() > copyAge {
+			err = os.Remove(filepath.Join(copiesDir(local), f.Name()))
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // key returns the key of the profile's own manifest.

@@ -193,11 +193,15 @@ func (d *draft) put(ctx context.Context, w *pack.Writer, file *os.File, gone map
 		return err
 	}
 	made := pack.Pack{Scope: d.manifests.scope, ID: id, Size: size, Own: true}
-	if _, err := d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum}); err != nil {
+	ended := d.pace.begin()
+	_, err = d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum})
+	ended(size, err)
+	if err != nil {
 		return err
 	}
 	for _, i := range packed {
 		e := &d.next.Entries[i]
+		d.packedSize += e.Size
 		e.Pack = d.packIndex(made)
 		d.packed[e.Action] = packing{e.Output, made, e.Offset, e.Length}
 	}

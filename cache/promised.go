@@ -33,6 +33,14 @@ func newPromised(cfg SessionConfig, r *remote, s *session.Session) *promised {
 	return p
 }
 
+// eagerCommand returns the digest of the session's command line, if that is known.
+func (p *promised) eagerCommand() [][sha256.Size]byte {
+	if p.command == [sha256.Size]byte{} {
+		return nil
+	}
+	return [][sha256.Size]byte{p.command}
+}
+
 // run loads the manifests and brings what they promise, until all is here or ctx is
 // done. In a lazy session archives wait until bytes are needed.
 func (p *promised) run(ctx context.Context) {

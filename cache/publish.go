@@ -34,9 +34,12 @@ type publisher struct {
 	marked    map[protocol.ActionID]bool // actions of which an entry is withheld
 	session   *session.Session           // has room for packs on their way out
 	now       pack.Day                   // by the clock of this machine
+	room      int64                      // bytes that the bodies in one publication's pack may have; 0: any number
+	pace      *pace
 
-	packed map[protocol.ActionID]packing // what this publisher has packed
-	saved  Saved
+	packed     map[protocol.ActionID]packing // what this publisher has packed
+	packedSize int64                         // of the bodies packed in this publication, in bytes
+	saved      Saved
 }
 
 // packing says where a pack holds an entry.
@@ -57,31 +60,37 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 		marked:    w.actions(),
 		session:   s,
 		now:       pack.DayOf(now),
+		pace:      new(pace),
 		packed:    make(map[protocol.ActionID]packing),
 	}
 }
 
 // publish brings the manifest up to date with r. It writes nothing if the manifest
 // has all of r, as used today. old is the manifest as the session found it. If others
-// have published since, publish merges theirs with r.
-func (p *publisher) publish(ctx context.Context, old published, r session.Record) error {
+// have published since, publish merges theirs with r. It returns what there was no room
+// for in the pack; after an error, that is all of r.
+func (p *publisher) publish(ctx context.Context, old published, r session.Record) (rest session.Record, err error) {
+	p.packedSize = 0
 	pause := firstPause
 	for attempt := 1; ; attempt++ {
-		err := p.try(ctx, old, r)
+		rest, err := p.try(ctx, old, r)
+		if err == nil {
+			return rest, nil
+		}
 		if !isContention(err) {
-			return err
+			return r, err
 		}
 		if attempt == publishAttempts {
-			return fmt.Errorf("publish: %w", err)
+			return r, fmt.Errorf("publish: %w", err)
 		}
 		select {
 		case <-time.After(rand.N(pause)):
 		case <-ctx.Done():
-			return fmt.Errorf("publish: %w, after: %w", context.Cause(ctx), err)
+			return r, fmt.Errorf("publish: %w, after: %w", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, maxPause)
 		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {
-			return fmt.Errorf("publish: %w", err)
+			return r, fmt.Errorf("publish: %w", err)
 		}
 	}
 }
@@ -93,16 +102,45 @@ func isContention(err error) bool {
 }
 
 // try publishes r, unless others have published since old was read.
-func (p *publisher) try(ctx context.Context, old published, r session.Record) error {
+func (p *publisher) try(ctx context.Context, old published, r session.Record) (rest session.Record, err error) {
 	d := p.draft(old, r)
-	p.saved = Saved{Used: d.used, New: d.added}
+	p.saved = Saved{Used: d.used, New: d.added, Published: p.saved.Published}
 	if !d.needed {
-		return nil
+		return rest, nil
 	}
+	postponed := d.postpone()
+	for _, u := range r.Uses {
+		if postponed[u.Action] {
+			rest.Uses = append(rest.Uses, u)
+		}
+	}
+	return rest, p.write(ctx, d)
+}
+
+// compact rewrites packs of the profile's own as one after a publication, if they are too
+// many or too much in them is of no use. It is not part of the publication: readers can do
+// without. If others have published meanwhile, it leaves that to them.
+func (p *publisher) compact(ctx context.Context) {
+	if !p.saved.Published || ctx.Err() != nil {
+		return
+	}
+	old, err := p.manifests.load(ctx, false)
+	if err == nil {
+		if d := p.draft(old, session.Record{}); d.compact() {
+			err = p.write(ctx, d)
+		}
+	}
+	if err != nil && !errors.Is(err, backend.ErrConflict) {
+		p.Log.Info("rewrite packs as one", "err", err)
+	}
+}
+
+// write puts a draft into the remote.
+func (p *publisher) write(ctx context.Context, d *draft) error {
 	if err := d.pack(ctx); err != nil {
 		return err
 	}
-	if err := p.manifests.publish(ctx, old, &d.next); err != nil {
+	if err := p.manifests.publish(ctx, d.old, &d.next); err != nil {
 		return err
 	}
 	p.saved.Published = true

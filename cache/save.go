@@ -47,9 +47,10 @@ func Save(ctx context.Context, cfg Config, store backend.Store, target session.T
 		return Saved{}, fmt.Errorf("fetch the manifest: %w", err)
 	}
 	p := newPublisher(l, &found, newWithheld(cfg), s, now)
-	if err := p.publish(ctx, found.written, session.Record{Uses: uses}); err != nil {
+	if _, err := p.publish(ctx, found.written, session.Record{Uses: uses}); err != nil {
 		return p.saved, err
 	}
+	p.compact(ctx)
 	if len(restored.failed) > 0 { // the publication has put them right
 		return p.saved, l.written.noteRestoration(restoration{start: restored.start})
 	}

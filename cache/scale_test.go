@@ -160,7 +160,7 @@ func BenchmarkPublish(b *testing.B) {
 				}
 				old.Entries, old.Packs = found.Entries, nil
 				p := newPublisher(l, &holdings{}, newWithheld(l.written.remote.Config), s, time.Now())
-				if err := p.publish(b.Context(), old, session.Record{Uses: uses}); err != nil {
+				if _, err := p.publish(b.Context(), old, session.Record{Uses: uses}); err != nil {
 					b.Fatal(err)
 				}
 			}

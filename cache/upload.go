@@ -1,171 +1,248 @@
 package cache
 
 import (
+	"cmp"
 	"context"
-	"crypto/md5"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
-	"github.com/larderbuild/larder/secrets"
 	"github.com/larderbuild/larder/session"
 )
 
-// While the build runs, uploads leave it the cores and most of the network. Afterwards
-// they take all of both.
 const (
+	// While the build runs, uploads leave it the cores and most of the network.
+	// Afterwards they take all of both.
 	uploadsDuringBuild = 4
 	uploadsAfterBuild  = 32
+
+	// All uploads under way together, unless there is only one, have no more bytes in
+	// their bodies than the remote takes in this time. Where the link is slow, a few
+	// uploads that end are worth more than many that are cut off together.
+	inFlight = 2 * time.Second
+
+	// That is at least so many bytes, since the pace of the first uploads is that of
+	// their latency, and at most so many.
+	leastInFlight = 256 << 10
+	mostInFlight  = 64 << 20
 )
 
-// uploader brings entries from the local tier to the remote, in the background and
-// in the order in which they were added. Its methods may be called at the same time.
+// uploader brings entries from the local tier to the remote, in the background, small
+// bodies first. Its methods may be called at the same time.
 type uploader struct {
 	*remote
 	session  *session.Session
 	journal  *session.Journal
 	withheld *withheld
-
-	connect  *semaphore.Weighted // uploads under way
-	compress *semaphore.Weighted // of these, those that are being compressed
+	compress *semaphore.Weighted // uploads that are being compressed
 	cores    int64
-	hurried  sync.Once
+	pace     *pace // of uploads
 
-	mu     sync.Mutex // guards what follows
-	change *sync.Cond // signals each change of what follows
-	queue  []session.Upload
-	queued map[protocol.ActionID]int             // how often an action is in queue
-	active map[protocol.ActionID]*session.Upload // under way; what was put again meanwhile, or nil
-	failed int                                   // could not be uploaded; they stay in the journal
-	lost   int                                   // the local tier has them no longer
+	mu      sync.Mutex                     // guards what follows
+	change  *sync.Cond                     // signals each change of what follows
+	queue   []queued                       // the smallest first
+	waiting map[protocol.ActionID]int      // how often an action is in queue
+	active  map[protocol.ActionID][]queued // under way; with what was put again meanwhile
+	flying  int64                          // bytes of the bodies under way
+	hurried bool                           // the build is over
+	paused  bool                           // no upload begins
+	proven  bool                           // an upload has got through
+	refused error                          // why the remote takes no uploads; none begins any more
+	failed  remainder                      // could not be uploaded; they stay in the journal
+	lost    int                            // the local tier has them no longer
+}
+
+// queued is an upload with the size of its body in bytes.
+type queued struct {
+	session.Upload
+	size int64
+}
+
+// remainder says how much is left to do.
+type remainder struct {
+	entries int
+	bytes   int64 // of their bodies
+}
+
+func (r *remainder) add(size int64) {
+	r.entries++
+	r.bytes += size
 }
 
 func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld) *uploader {
 	cores := int64(runtime.GOMAXPROCS(0))
 	u := &uploader{
 		remote: r, session: s, journal: j, withheld: w,
-		connect:  semaphore.NewWeighted(uploadsAfterBuild),
 		compress: semaphore.NewWeighted(cores),
 		cores:    cores,
-		queued:   make(map[protocol.ActionID]int),
-		active:   make(map[protocol.ActionID]*session.Upload),
+		pace:     new(pace),
+		waiting:  make(map[protocol.ActionID]int),
+		active:   make(map[protocol.ActionID][]queued),
 	}
 	u.change = sync.NewCond(&u.mu)
-	u.connect.TryAcquire(uploadsAfterBuild - uploadsDuringBuild)
 	u.compress.TryAcquire(cores - 1)
 	return u
 }
 
 // hurry says that the build is over. From now on all cores and connections are used.
 func (u *uploader) hurry() {
-	u.hurried.Do(func() {
-		u.connect.Release(uploadsAfterBuild - uploadsDuringBuild)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.hurried {
+		u.hurried = true
 		u.compress.Release(u.cores - 1)
-	})
+		u.change.Broadcast()
+	}
 }
 
-// add notes an upload in the journal and queues it. After an error of the journal
-// the upload is queued all the same, and lost with this process.
-func (u *uploader) add(up session.Upload) error {
+// pause says whether uploads are to wait. Those under way end.
+func (u *uploader) pause(paused bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.paused = paused
+	u.change.Broadcast()
+}
+
+// add notes an upload, of a body of size bytes, in the journal, and queues it. After an
+// error of the journal the upload is queued all the same, and lost with this process.
+func (u *uploader) add(up session.Upload, size int64) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	// The lock is held over both. An earlier upload of the same action that ended
 	// between the two would strike this one from the journal.
 	err := u.journal.Add(up)
-	u.enqueue(up)
+	u.enqueue(queued{up, size})
 	return err
 }
 
-// resume queues what is in the journal already.
+// resume queues what is in the journal already. What the local tier has no longer is
+// lost.
 func (u *uploader) resume(uploads []session.Upload) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
 	for _, up := range uploads {
-		u.enqueue(up)
+		e, _, err := u.Local.Get(up.Action)
+		u.mu.Lock()
+		if err == nil {
+			u.enqueue(queued{up, e.Size})
+		} else {
+			u.settle(queued{Upload: up}, err)
+			u.Progress.done(0)
+		}
+		u.mu.Unlock()
 	}
 }
 
 // enqueue queues an upload. The caller holds u.mu.
-func (u *uploader) enqueue(up session.Upload) {
-	u.queue = append(u.queue, up)
-	u.queued[up.Action]++
+func (u *uploader) enqueue(up queued) {
+	i, _ := slices.BinarySearchFunc(u.queue, up.size+1, func(q queued, size int64) int { return cmp.Compare(q.size, size) })
+	u.queue = slices.Insert(u.queue, i, up)
+	u.waiting[up.Action]++
 	u.change.Broadcast()
 }
 
-// run does the uploads until ctx is done, and returns when the last one under
-// way has ended.
+// run does the uploads until ctx is done or the remote refuses one, and returns when the
+// last one under way has ended.
 func (u *uploader) run(ctx context.Context) {
 	var uploads sync.WaitGroup
 	defer uploads.Wait()
 	for {
-		if u.connect.Acquire(ctx, 1) != nil {
-			return
-		}
 		up, err := u.next(ctx)
 		if err != nil {
 			return
 		}
 		uploads.Go(func() {
-			defer u.connect.Release(1)
-			u.finish(up, u.upload(ctx, up))
+			u.finish(up, u.upload(ctx, up.Upload))
 			u.Progress.done(0)
 		})
 	}
 }
 
-// next takes the next upload from the queue. What is put again while it is being
-// uploaded is uploaded once more afterwards, and not at the same time: the last put
-// must win.
-func (u *uploader) next(ctx context.Context) (session.Upload, error) {
+// next takes the next upload from the queue, once it may begin. What is put again while
+// it is being uploaded is uploaded once more afterwards, and not at the same time: the
+// last put must win.
+func (u *uploader) next(ctx context.Context) (queued, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for {
-		if err := u.await(ctx, func() bool { return len(u.queue) > 0 }); err != nil {
-			return session.Upload{}, err
+		if err := u.await(ctx, func() bool { return u.refused != nil || u.mayBegin() }); err != nil {
+			return queued{}, err
+		}
+		if u.refused != nil {
+			return queued{}, u.refused
 		}
 		up := u.queue[0]
 		u.queue = u.queue[1:]
-		if u.queued[up.Action]--; u.queued[up.Action] == 0 {
-			delete(u.queued, up.Action)
+		if u.waiting[up.Action]--; u.waiting[up.Action] == 0 {
+			delete(u.waiting, up.Action)
 		}
 		if _, busy := u.active[up.Action]; !busy {
 			u.active[up.Action] = nil
+			u.flying += up.size
 			return up, nil
 		}
-		u.active[up.Action] = &up
+		u.active[up.Action] = append(u.active[up.Action], up)
 	}
 }
 
+// mayBegin reports whether the next upload may begin. The first one goes alone: nothing
+// more is compressed before the remote has taken something. The caller holds u.mu.
+func (u *uploader) mayBegin() bool {
+	connections := 1
+	switch {
+	case u.proven && u.hurried:
+		connections = uploadsAfterBuild
+	case u.proven:
+		connections = uploadsDuringBuild
+	}
+	if len(u.queue) == 0 || u.paused || len(u.active) >= connections {
+		return false
+	}
+	limit := min(max(u.pace.in(inFlight), leastInFlight), mostInFlight)
+	return len(u.active) == 0 || u.flying+u.queue[0].size <= limit
+}
+
 // finish notes how an upload ended, in the journal and for those who wait.
-func (u *uploader) finish(up session.Upload, err error) {
+func (u *uploader) finish(up queued, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	again := u.active[up.Action]
 	delete(u.active, up.Action)
+	u.flying -= up.size
 	u.change.Broadcast()
-
 	switch {
-	case again != nil:
-		u.enqueue(*again)
-		return
+	case err == nil && !u.proven:
+		u.proven = true
+	case errors.Is(err, backend.ErrDenied):
+		u.refused = err
+	}
+	for _, up := range again {
+		u.enqueue(up)
+	}
+	if again == nil {
+		u.settle(up, err)
+	}
+}
+
+// settle counts how an upload ended, and notes in the journal what is done. The caller
+// holds u.mu.
+func (u *uploader) settle(up queued, err error) {
+	switch {
 	case errors.Is(err, errWithheld), errors.Is(err, errReplaced):
 	case errors.Is(err, localdisk.ErrNotFound):
 		u.lost++
 	case err != nil:
-		u.failed++
+		u.failed.add(up.size)
 		return
 	}
-	if u.queued[up.Action] > 0 {
+	if u.waiting[up.Action] > 0 {
 		return // was put again, and stays in the journal until that is uploaded
 	}
 	if err := u.journal.Done(up.Action); err != nil {
@@ -173,18 +250,26 @@ func (u *uploader) finish(up session.Upload, err error) {
 	}
 }
 
-// wait returns when nothing is queued or under way, or ctx is done.
+// wait returns when nothing is queued or under way, when the remote refuses uploads, or
+// when ctx is done.
 func (u *uploader) wait(ctx context.Context) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.await(ctx, func() bool { return len(u.queue) == 0 && len(u.active) == 0 })
+	return u.await(ctx, func() bool { return len(u.active) == 0 && (len(u.queue) == 0 || u.refused != nil) })
 }
 
-// left returns how many uploads are still to be done, failed ones included.
-func (u *uploader) left() int {
+// left returns what is still to be uploaded, failed uploads included, and why the
+// remote refuses it, if it does.
+func (u *uploader) left() (remainder, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.queue) + len(u.active) + u.failed
+	left := u.failed
+	left.entries += len(u.active)
+	left.bytes += u.flying
+	for _, up := range u.queue {
+		left.add(up.size)
+	}
+	return left, u.refused
 }
 
 // await waits, with u.mu held, until ready or ctx is done.
@@ -219,7 +304,9 @@ func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 		}
 		defer os.Remove(object.Name())
 		defer object.Close()
+		ended := u.pace.begin()
 		_, err = u.store.Put(ctx, entryKey(u.scope, up.Action), object, opts)
+		ended(opts.Size, err)
 		return err
 	}()
 	switch {
@@ -235,101 +322,4 @@ func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 		u.complain("upload", entryKey(u.scope, up.Action), err)
 	}
 	return err
-}
-
-// encode writes up's entry object to a temporary file, which it leaves at its start.
-// The caller closes and removes the file.
-func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, backend.PutOptions, error) {
-	if err := u.compress.Acquire(ctx, 1); err != nil {
-		return nil, backend.PutOptions{}, err
-	}
-	defer u.compress.Release(1)
-
-	e, path, err := u.Local.Get(up.Action)
-	if err == nil && e.Output != up.Output {
-		err = errReplaced
-	}
-	if err != nil {
-		return nil, backend.PutOptions{}, err
-	}
-	body, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, backend.PutOptions{}, fmt.Errorf("%w: %w", localdisk.ErrNotFound, err)
-	}
-	if err != nil {
-		return nil, backend.PutOptions{}, err
-	}
-	defer body.Close()
-
-	object, err := u.createTemp(u.session, e.Size)
-	if err != nil {
-		return nil, backend.PutOptions{}, err
-	}
-	scan := u.withheld.secrets.NewScan()
-	opts, err := encodeObject(object, entry.Header{
-		Action:   e.Action,
-		Output:   e.Output,
-		BodySize: e.Size,
-		Time:     e.Time,
-		Cost:     min(up.Cost, entry.MaxCost),
-	}, &cancellable{seen{body, scan}, ctx}, u.signer())
-	if err == nil {
-		err = u.withheld.check(scan, e.Action, e.Output)
-	}
-	if err != nil {
-		object.Close()
-		os.Remove(object.Name())
-		return nil, backend.PutOptions{}, err
-	}
-	return object, opts, nil
-}
-
-// seen is a body that shows a scan all that is read of it, even what is read twice.
-type seen struct {
-	io.ReadSeeker
-	scan *secrets.Scan
-}
-
-func (s seen) Read(p []byte) (int, error) {
-	n, err := s.ReadSeeker.Read(p)
-	_, _ = s.scan.Write(p[:n]) // never fails
-	return n, err
-}
-
-// encodeObject writes an entry object to file, and leaves file at its start.
-func encodeObject(file *os.File, h entry.Header, body io.ReadSeeker, by entry.Signer) (opts backend.PutOptions, err error) {
-	h, err = entry.Encode(file, h, body, by)
-	if err != nil {
-		return opts, err
-	}
-	opts.Size = entry.HeaderSize + h.PayloadSize
-	opts.MD5, err = sumFile(file)
-	return opts, err
-}
-
-// sumFile returns the MD5 of all of f, and leaves f at its start.
-func sumFile(f *os.File) (sum [md5.Size]byte, err error) {
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return sum, err
-	}
-	h := md5.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{f}, make([]byte, 64<<10)); err != nil {
-		return sum, err
-	}
-	h.Sum(sum[:0])
-	_, err = f.Seek(0, io.SeekStart)
-	return sum, err
-}
-
-// cancellable is a body whose Read fails once ctx is done.
-type cancellable struct {
-	io.ReadSeeker
-	ctx context.Context
-}
-
-func (c *cancellable) Read(p []byte) (int, error) {
-	if c.ctx.Err() != nil {
-		return 0, context.Cause(c.ctx)
-	}
-	return c.ReadSeeker.Read(p)
 }

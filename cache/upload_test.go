@@ -1,29 +1,42 @@
 package cache
 
 import (
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
 )
 
-// What is put again while its upload is under way stays in the journal until that,
-// too, is uploaded.
-func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
-	local := t.TempDir()
+// newTestUploader returns an uploader, and its local tier, of a session that writes to no
+// store.
+func newTestUploader(t *testing.T) (u *uploader, local string) {
+	t.Helper()
+	local = t.TempDir()
 	s, err := session.New(local, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	target := session.Target{Remote: "file:///remote", Scope: "main"}
 	j, err := s.CreateJournal(target, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.Close(false)
+	t.Cleanup(func() {
+		j.Close(false)
+		s.Close()
+	})
+	cfg := Config{Local: localdisk.New(local), Stats: new(Stats)}
+	return newUploader(newRemote(cfg, nil, target), s, j, newWithheld(cfg)), local
+}
+
+// What is put again while its upload is under way stays in the journal until that,
+// too, is uploaded.
+func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
+	u, local := newTestUploader(t)
 	want := func(uploads int) {
 		t.Helper()
 		if got, err := session.Uploads(local); got != uploads || err != nil {
@@ -32,17 +45,69 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 	}
 	one := session.Upload{Action: protocol.ActionID{1}}
 	again := session.Upload{Action: one.Action, Output: protocol.OutputID{2}}
-	cfg := Config{Local: localdisk.New(local), Stats: new(Stats)}
-	u := newUploader(newRemote(cfg, nil, target), s, j, newWithheld(cfg))
-	u.add(one)
+	once := session.Upload{Action: one.Action, Output: protocol.OutputID{3}}
+	u.add(one, 1)
 	up, _ := u.next(t.Context())
-	u.add(again)
+	u.add(again, 2)
+	u.add(once, 1) // the last put, and the smaller body
 	u.finish(up, nil)
 	want(1)
-	up, _ = u.next(t.Context())
-	if up != again {
-		t.Errorf("%+v is uploaded again, want %+v", up, again)
+	for _, next := range []session.Upload{once, again} {
+		up, _ = u.next(t.Context())
+		if up.Upload != next {
+			t.Errorf("%+v is uploaded next, want %+v", up, next)
+		}
+		u.finish(up, nil)
 	}
-	u.finish(up, nil)
 	want(0)
+}
+
+// The first upload goes alone. Then small bodies go first, and of large ones only a few
+// at a time.
+func TestOrderOfUploads(t *testing.T) {
+	const mib = 1 << 20
+	u, _ := newTestUploader(t)
+	u.pace.bytes, u.pace.busy = 16*mib, inFlight
+	for i, size := range []int64{9 * mib, 7 * mib, 100, 9*mib + 1, 3000, 200, 40 * mib} {
+		u.add(session.Upload{Action: protocol.ActionID{byte(i)}}, size)
+	}
+	flying := make(map[int64]queued)
+	begin := func(sizes ...int64) {
+		t.Helper()
+		for _, size := range sizes {
+			if !u.mayBegin() {
+				t.Fatalf("the body of %d bytes has to wait", size)
+			}
+			up, err := u.next(t.Context())
+			if err != nil || up.size != size {
+				t.Fatalf("next is a body of %d bytes, %v; want %d", up.size, err, size)
+			}
+			flying[size] = up
+		}
+		if u.mayBegin() {
+			t.Fatalf("another upload may begin beside %d bytes", u.flying)
+		}
+	}
+	end := func(size int64, err error) { u.finish(flying[size], err) }
+	begin(100)
+	end(100, nil)
+	begin(200, 3000, 7*mib)
+	end(3000, nil)
+	begin()
+	end(200, nil)
+	begin(9 * mib)
+	end(7*mib, nil)
+	begin()
+	end(9*mib, nil)
+	begin(9*mib + 1)
+	end(9*mib+1, errors.New("connection reset"))
+	begin(40 * mib) // larger than all that may be under way together
+	end(40*mib, backend.ErrDenied)
+	u.add(session.Upload{Action: protocol.ActionID{99}}, 1)
+	if _, err := u.next(t.Context()); !errors.Is(err, backend.ErrDenied) {
+		t.Errorf("another upload, with %v, after one was refused", err)
+	}
+	if left, refused := u.left(); left != (remainder{3, 49*mib + 2}) || refused == nil {
+		t.Errorf("left: %+v, %v", left, refused)
+	}
 }

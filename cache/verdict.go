@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/pack"
@@ -74,11 +75,13 @@ func (p *publisher) namedElsewhere(u session.Use) bool {
 	return named && output == u.Output
 }
 
-// isNewEager reports whether command is an eager one that the old manifest does not name,
-// as used today.
-func (d *draft) isNewEager(command [sha256.Size]byte) bool {
-	known, named := d.old.FindEager(command)
-	return command != [sha256.Size]byte{} && (!named || known.Used != d.today)
+// isNewEager reports whether one of commands is an eager one that the old manifest does
+// not name, as used today.
+func (d *draft) isNewEager(commands [][sha256.Size]byte) bool {
+	return slices.ContainsFunc(commands, func(command [sha256.Size]byte) bool {
+		known, named := d.old.FindEager(command)
+		return !named || known.Used != d.today
+	})
 }
 
 // mustLeave reports whether e, which the manifest names, is withheld.

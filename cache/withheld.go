@@ -113,8 +113,8 @@ func (w *withheld) actions() map[protocol.ActionID]bool {
 	return actions
 }
 
-// SweepWithheld removes the marks of entries that local no longer has.
-func SweepWithheld(local *localdisk.Dir) error {
+// sweepWithheld removes the marks of entries that local no longer has.
+func sweepWithheld(local *localdisk.Dir) error {
 	var errs []error
 	w := newWithheld(Config{Local: local})
 	for action := range w.actions() {

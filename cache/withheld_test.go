@@ -174,7 +174,7 @@ func TestSaveWithholds(t *testing.T) {
 }
 
 // A mark goes with its entry.
-func TestSweepWithheld(t *testing.T) {
+func TestSweep(t *testing.T) {
 	a := newMachine(t, t.TempDir(), backendtest.Memory(), knowing)
 	a.put(t, "log", telling)
 	a.put(t, "other log", telling)
@@ -183,7 +183,7 @@ func TestSweepWithheld(t *testing.T) {
 	if err := os.Remove(filepath.Join(a.dir, id[:2], id+"-a")); err != nil {
 		t.Fatal(err)
 	}
-	if err := cache.SweepWithheld(localdisk.New(a.dir)); err != nil {
+	if err := cache.Sweep(localdisk.New(a.dir), 0); err != nil {
 		t.Fatal(err)
 	}
 	left, err := os.ReadDir(filepath.Join(a.dir, "larder", "withheld"))

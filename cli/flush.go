@@ -37,8 +37,8 @@ func (p *program) flushCommand() *urfave.Command {
 		Name:  "flush",
 		Usage: "finish the uploads of builds that are over, and wait for those in the background",
 		Description: "Uploads what the sessions of this LARDER_DIR have left, each to the store and scope that\n" +
-			"the session wrote, and waits for every other larder process there. Exits with 1 if\n" +
-			"something could not be uploaded. That stays for the next time.",
+			"the session wrote, and waits for other larder processes whose build is over, but for no\n" +
+			"build. Exits with 1 if something could not be uploaded. That stays for the next time.",
 		Flags:  []urfave.Flag{jsonFlag()},
 		Action: p.action(p.flush),
 	}
@@ -57,7 +57,9 @@ func (p *program) flush(ctx context.Context, cmd *urfave.Command, s settings) er
 				}
 				return with.store(t.Remote), nil
 			},
-			Wait: true,
+			Wait: func(l session.Live) {
+				_, _ = fmt.Fprintf(p.stderr, "larder: waiting for process %d, which finishes the work of a build that is over\n", l.PID)
+			},
 		})
 	})
 	_ = bar.Clear()

@@ -136,7 +136,7 @@ func options() []option {
 	}, {
 		flag:  "close-timeout",
 		value: "60s",
-		usage: "how long wait waits for uploads; those that are left then go on in the background",
+		usage: "how long wait waits for uploads, and for publishing them, which has a third of the time; what is left then goes on in the background",
 		set:   func(g *givenSettings, v string) error { return parseDuration(&g.closeTimeout, v) },
 	}, {
 		flag:  "linger",
@@ -161,7 +161,7 @@ func options() []option {
 	}, {
 		flag:  "max-age",
 		value: "120h",
-		usage: "entries of the local tier that were not used for this long are removed; 0: never",
+		usage: "entries of the local tier that were not used for this long are removed, and uploads that are left are given up after that time; 0: never",
 		set:   func(g *givenSettings, v string) error { return parseDuration(&g.maxAge, v) },
 	}, {
 		flag:  "max-size",

@@ -60,10 +60,9 @@ func trim(with parts) (trimmed localdisk.Trimmed, since time.Time, err error) {
 		return trimmed, since, err
 	}
 	err = with.eachLocal(func(cfg cache.Config) error {
-		session.SweepMemory(cfg.Local.Path())
 		t, err := cfg.Local.Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
 		trimmed.Add(t)
-		return errors.Join(err, cache.SweepWithheld(cfg.Local))
+		return errors.Join(err, cache.Sweep(cfg.Local, with.maxAge))
 	})
 	return trimmed, since, errors.Join(err, trimPrivate(with))
 }
@@ -151,7 +150,7 @@ func (p *program) clean(_ context.Context, cmd *urfave.Command, s settings) erro
 	err = with.eachLocal(func(cfg cache.Config) error {
 		t, err := cfg.Local.Clean(since)
 		trimmed.Add(t)
-		return errors.Join(err, cache.SweepWithheld(cfg.Local))
+		return errors.Join(err, cache.Sweep(cfg.Local, with.maxAge))
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -42,17 +43,34 @@ func (d *Dir) TrimDue() (bool, error) {
 		f.Close()
 	}
 	now, first := d.now(), false
-	err = lockedfile.Transform(path, func(stamp []byte) ([]byte, error) {
+	claim := func(stamp []byte) ([]byte, error) {
 		if trimmedRecently(stamp, now) {
 			return nil, errNotDue
 		}
 		first = len(stamp) == 0
 		return fmt.Appendln(nil, now.Unix()), nil
-	})
+	}
+	err = lockedfile.Transform(path, claim)
+	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) {
+		err = transformUnlocked(path, claim)
+	}
 	if errors.Is(err, errNotDue) {
 		return false, nil
 	}
 	return err == nil && !first, wrap("claim trim of", d, err)
+}
+
+// transformUnlocked is lockedfile.Transform for a file system without locks. There two
+// processes may trim at the same time, which does no harm.
+func transformUnlocked(path string, change func([]byte) ([]byte, error)) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if content, err = change(content); err != nil {
+		return err
+	}
+	return os.WriteFile(path, content, 0o644)
 }
 
 // trimmedRecently reports whether stamp says that a trim began within the last day. It

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -22,12 +21,14 @@ type Journal struct {
 }
 
 const (
-	journalMagic = "larder journal v3"
-	eagerPrefix  = "eager "
-	bringLine    = "bring"
-	signedLine   = "signed"
-	unsignedLine = "unsigned"
-	headerLines  = 6
+	journalMagic  = "larder journal v3"
+	eagerPrefix   = "eager "
+	bringLine     = "bring"
+	broughtLine   = "brought"
+	publishedLine = "published"
+	signedLine    = "signed"
+	unsignedLine  = "unsigned"
+	headerLines   = 6
 )
 
 // Pending is what a journal says is still to do.
@@ -74,31 +75,11 @@ func header(target Target, signed bool) string {
 	}, "\n")
 }
 
-// OpenJournal opens the journal of a session that was taken over, and returns what
-// it says is still to do. It removes the session's other files, which are of no use
-// to another process. The error wraps fs.ErrNotExist if the session has no journal.
-// The caller closes the journal.
-func (s *Session) OpenJournal() (*Journal, Pending, error) {
-	path := journalPath(s.dir)
-	todo, err := readJournal(path)
-	if err != nil {
-		return nil, Pending{}, err
-	}
-	s.removeTemp()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return nil, Pending{}, err
-	}
-	j := &Journal{path: path, file: f}
-	if err := j.write("\n"); err != nil { // ends a line that was cut
-		return nil, Pending{}, errors.Join(err, f.Close())
-	}
-	return j, todo, nil
-}
-
 // Add notes an upload that is to be done.
-func (j *Journal) Add(u Upload) error {
-	return j.write(fmt.Sprintf("+ %s %s %d\n", u.Action, u.Output, u.Cost.Nanoseconds()))
+func (j *Journal) Add(u Upload) error { return j.write(u.line()) }
+
+func (u Upload) line() string {
+	return fmt.Sprintf("+ %s %s %d\n", u.Action, u.Output, u.Cost.Nanoseconds())
 }
 
 // Done notes that the upload of action is done.
@@ -107,19 +88,43 @@ func (j *Journal) Done(action protocol.ActionID) error {
 }
 
 // AddRecord notes what is still to be published.
-func (j *Journal) AddRecord(r Record) error {
+func (j *Journal) AddRecord(r Record) error { return j.write(r.lines()) }
+
+func (r Record) lines() string {
 	var b strings.Builder
-	if r.Eager != [sha256.Size]byte{} {
-		fmt.Fprintf(&b, "%s%x\n", eagerPrefix, r.Eager)
+	for _, command := range r.Eager {
+		fmt.Fprintf(&b, "%s%x\n", eagerPrefix, command)
 	}
 	for _, u := range r.Uses {
 		fmt.Fprintf(&b, "%c %s %s %d\n", u.Kind, u.Action, u.Output, u.Cost.Nanoseconds())
 	}
-	return j.write(b.String())
+	return b.String()
+}
+
+// Published notes that everything was published but rest.
+func (j *Journal) Published(rest Record) error {
+	return j.write(publishedLine + "\n" + rest.lines())
 }
 
 // AddBring notes that the session did without bytes that the local tier is to get.
 func (j *Journal) AddBring() error { return j.write(bringLine + "\n") }
+
+// Brought notes that the local tier has got them.
+func (j *Journal) Brought() error { return j.write(broughtLine + "\n") }
+
+// text returns the text of a journal that says p.
+func (p Pending) text() string {
+	var b strings.Builder
+	b.WriteString(header(p.Target, p.Signed))
+	for _, u := range p.Uploads {
+		b.WriteString(u.line())
+	}
+	b.WriteString(p.Record.lines())
+	if p.Bring {
+		b.WriteString(bringLine + "\n")
+	}
+	return b.String()
+}
 
 // write appends text in one piece.
 func (j *Journal) write(text string) error {

@@ -30,18 +30,36 @@ func newSession(t testing.TB) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
 	return s
 }
 
-// withJournal makes a session whose journal has the given content.
-func withJournal(t testing.TB, content []byte) *Session {
+// leave puts a journal with the given content among those that sessions left, and returns
+// the local tier.
+func leave(t testing.TB, content []byte) (local string) {
 	t.Helper()
 	s := newSession(t)
 	if err := os.WriteFile(journalPath(s.dir), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return s
+	s.Close()
+	return localOf(s.dir)
+}
+
+// take takes over what one target's sessions left below local, if they left anything.
+func take(t testing.TB, local string) (*Journal, Pending) {
+	t.Helper()
+	works, err := Left(local)
+	if err != nil || len(works) > 1 {
+		t.Fatalf("left: %+v, %v", works, err)
+	}
+	if len(works) == 0 {
+		return nil, Pending{}
+	}
+	j, todo, err := works[0].Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j, todo
 }
 
 func create(t testing.TB, s *Session, target Target, signed bool) *Journal {
@@ -79,7 +97,7 @@ func testJournal(t *testing.T, want Target) {
 			{Action: one.Action, Output: protocol.OutputID{7}, Cost: 7, Kind: Misplaced},
 			{Action: three.Action, Kind: Refused},
 		},
-		Eager: sha256.Sum256([]byte("build")),
+		Eager: [][sha256.Size]byte{sha256.Sum256([]byte("build"))},
 	}
 	err := errors.Join(
 		j.Add(one), j.Add(two), j.Done(one.Action), j.Add(three),
@@ -89,10 +107,9 @@ func testJournal(t *testing.T, want Target) {
 		t.Fatal(err)
 	}
 
-	j, todo, err := s.OpenJournal()
-	if err != nil {
-		t.Fatal(err)
-	}
+	s.Close()
+	local := localOf(s.dir)
+	j, todo := take(t, local)
 	wanted := Pending{Target: want, Signed: true, Uploads: []Upload{two, three}, Record: news, Bring: true}
 	if !reflect.DeepEqual(todo, wanted) {
 		t.Errorf("read %+v, want %+v", todo, wanted)
@@ -100,8 +117,8 @@ func testJournal(t *testing.T, want Target) {
 	if err := j.Close(false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(journalPath(s.dir)); !os.IsNotExist(err) {
-		t.Errorf("a journal with nothing left to do remains: %v", err)
+	if j, _ := take(t, local); j != nil {
+		t.Error("a journal with nothing left to do remains")
 	}
 }
 
@@ -117,11 +134,8 @@ func TestJournalCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range whole {
-		cut := withJournal(t, whole[:n])
-		j, todo, err := cut.OpenJournal()
-		if err != nil {
-			t.Fatalf("cut at %d: %v", n, err)
-		}
+		local := leave(t, whole[:n])
+		j, todo := take(t, local)
 		lines := bytes.Count(whole[:n], []byte("\n"))
 		if want := max(0, lines-headerLines); len(todo.Uploads) != want {
 			t.Errorf("cut at %d: %d uploads, want %d", n, len(todo.Uploads), want)
@@ -129,11 +143,11 @@ func TestJournalCut(t *testing.T) {
 		// What is added later is not glued to the cut line.
 		if lines >= headerLines {
 			j.Add(three)
-			if todo, _ := readJournal(journalPath(cut.dir)); !slices.Contains(todo.Uploads, three) {
+			j.Close(true)
+			if _, todo := take(t, local); !slices.Contains(todo.Uploads, three) {
 				t.Errorf("cut at %d: a line added later is lost", n)
 			}
 		}
-		j.Close(true)
 	}
 }
 
@@ -154,8 +168,9 @@ func TestJournalTorn(t *testing.T) {
 	fmt.Fprintf(whole, "+ %s", one.Action) // what did fit
 	j.Add(two)
 	j.Close(true)
-	if todo, err := readJournal(j.path); err != nil || !slices.Equal(todo.Uploads, []Upload{two}) {
-		t.Errorf("%v, %v", todo.Uploads, err)
+	s.Close()
+	if _, todo := take(t, localOf(s.dir)); !slices.Equal(todo.Uploads, []Upload{two}) {
+		t.Errorf("%v", todo.Uploads)
 	}
 }
 
@@ -168,9 +183,9 @@ func TestJournalNotOurs(t *testing.T) {
 		"a header of no scope": journalMagic + "\n\"file:///r\"\n\nunsigned\n\"m\"\n\"p\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := withJournal(t, []byte(content))
-			if _, _, err := s.OpenJournal(); err == nil || !strings.Contains(err.Error(), s.dir) {
-				t.Errorf("opened: %v", err)
+			local := leave(t, []byte(content))
+			if works, err := Left(local); err == nil || !strings.Contains(err.Error(), leftDir(local)) {
+				t.Errorf("%+v, %v", works, err)
 			}
 		})
 	}
@@ -182,9 +197,13 @@ func FuzzJournal(f *testing.F) {
 	f.Add(fmt.Appendf(nil, "%s\n\"file:///r\"\nmain\nsigned\n\"m\"\n\"p\"\n+ %s %[2]s 7\n+ %s %[2]s 0\n- %[2]s\n= %[2]s %[2]s 4\neager %[2]s\nbring\n", journalMagic, one.Action, two.Action))
 	f.Add([]byte(journalMagic + "\n\"\"\nmain\n\n\"\"\n\"\"\n+ 00 00 1\n- x\n+\n\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		todo, err := readJournal(journalPath(withJournal(t, content).dir))
-		if err != nil || todo.Target.Scope == "" { // or cut before its first line
+		works, err := Left(leave(t, content))
+		if err != nil || len(works) == 0 { // or cut within its header
 			return
+		}
+		_, todo, err := works[0].Take()
+		if err != nil {
+			t.Fatal(err)
 		}
 		s := newSession(t)
 		j := create(t, s, todo.Target, todo.Signed)
@@ -196,8 +215,9 @@ func FuzzJournal(f *testing.F) {
 			j.AddBring()
 		}
 		j.Close(true)
-		if got, err := readJournal(j.path); err != nil || !reflect.DeepEqual(got, todo) {
-			t.Errorf("%+v became %+v, %v", todo, got, err)
+		s.Close()
+		if _, got := take(t, localOf(s.dir)); !reflect.DeepEqual(got, todo) {
+			t.Errorf("%+v became %+v", todo, got)
 		}
 	})
 }

@@ -135,12 +135,12 @@ func (m Memory) Claim(f Fact) (release func(), ok bool) {
 	return release, true
 }
 
-// SweepMemory removes what is to be forgotten below local.
-func SweepMemory(local string) {
+// trimMemory removes what is to be forgotten below local.
+func trimMemory(local string) {
 	dir := memoryDir(local)
 	files, _ := os.ReadDir(dir)
 	for _, f := range files {
-		if info, err := f.Info(); err == nil && time.Since(info.ModTime()) > forgetAfter {
+		if info, err := f.Info(); err == nil && time.Since(info.ModTime()).Abs() > forgetAfter {
 			os.Remove(filepath.Join(dir, f.Name()))
 		}
 	}

@@ -115,7 +115,7 @@ func TestClaim(t *testing.T) {
 	release()
 }
 
-func TestSweepMemory(t *testing.T) {
+func TestTrimMemory(t *testing.T) {
 	local := t.TempDir()
 	old, recent := NewMemory(local, "old"), NewMemory(local, "recent")
 	for _, m := range []Memory{old, recent} {
@@ -127,7 +127,7 @@ func TestSweepMemory(t *testing.T) {
 	if err := os.Chtimes(old.file(Down), long, long); err != nil {
 		t.Fatal(err)
 	}
-	SweepMemory(local)
+	trimMemory(local)
 	if old.Known(Down) || !recent.Known(Down) {
 		t.Error("want what is old forgotten, and nothing else")
 	}

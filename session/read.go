@@ -2,6 +2,7 @@ package session
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,40 +14,73 @@ import (
 	"github.com/larderbuild/larder/protocol"
 )
 
-// readJournal returns what the journal at path says is still to do.
-func readJournal(path string) (Pending, error) {
+// errCut says that a journal ends within its header.
+var errCut = errors.New("it ends within its header")
+
+// readHeader returns what the header of the journal at path says.
+func readHeader(path string) (t Target, signed bool, err error) {
+	var r reader
+	err = r.read(path, func(string) bool { return false })
+	return r.todo.Target, r.todo.Signed, err
+}
+
+// reader takes in journals, the oldest first.
+type reader struct {
+	todo   Pending
+	queued map[protocol.ActionID]Upload // uploads that are not done
+	order  []protocol.ActionID          // of these, in which they were first added
+	record Record                       // of the journal that is being read
+}
+
+// file takes in the journal at path.
+func (r *reader) file(path string) error {
+	r.record = Record{}
+	err := r.read(path, func(text string) bool {
+		r.line(text)
+		return true
+	})
+	r.todo.Record.merge(r.record)
+	if errors.Is(err, errCut) {
+		return nil // nothing was noted yet
+	}
+	return err
+}
+
+// read takes in the header of the journal at path. It calls line for each line below,
+// until line returns false.
+func (r *reader) read(path string, line func(string) bool) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return Pending{}, err
+		return err
 	}
 	defer f.Close()
 
 	var header []string
-	var r reader
 	// A line over 8 KiB is read in pieces, of which none is a line of ours.
 	for lines := bufio.NewReaderSize(f, 8<<10); ; {
-		line, err := lines.ReadSlice('\n')
+		bytes, err := lines.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			break // the end, or a line that was cut
 		}
-		text := strings.TrimSuffix(string(line), "\n")
+		text := strings.TrimSuffix(string(bytes), "\n")
 		if len(header) < headerLines {
-			header = append(header, text)
-		} else {
-			r.line(text)
+			if header = append(header, text); header[0] != journalMagic {
+				return fmt.Errorf("%s is not a journal of this larder: it begins with %q, want %q", path, text, journalMagic)
+			}
+			if len(header) < headerLines {
+				continue
+			}
+			if r.todo.Target, r.todo.Signed, err = parseHeader(header); err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+		} else if !line(text) {
+			return nil
 		}
 	}
-	if len(header) > 0 && header[0] != journalMagic {
-		return Pending{}, fmt.Errorf("%s is not a journal of this larder: it begins with %q, want %q", path, header[0], journalMagic)
-	}
 	if len(header) < headerLines {
-		return Pending{}, nil // cut within its header: nothing was noted yet
+		return errCut
 	}
-	todo := r.pending()
-	if todo.Target, todo.Signed, err = parseHeader(header); err != nil {
-		return Pending{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return todo, nil
+	return nil
 }
 
 // parseHeader parses the lines of header.
@@ -67,21 +101,21 @@ func parseHeader(lines []string) (t Target, signed bool, err error) {
 	return t, lines[3] == signedLine, nil
 }
 
-// reader takes in the lines of a journal.
-type reader struct {
-	todo   Pending
-	queued map[protocol.ActionID]Upload // uploads that are not done
-	order  []protocol.ActionID          // of these, in which they were first added
-}
-
 // line takes in a line below the header. It passes over what it can't read.
 func (r *reader) line(text string) {
-	if text == bringLine {
-		r.todo.Bring = true
+	switch text {
+	case bringLine, broughtLine:
+		r.todo.Bring = text == bringLine
+		return
+	case publishedLine:
+		r.record = Record{}
 		return
 	}
 	if digest, ok := strings.CutPrefix(text, eagerPrefix); ok {
-		_ = parseHex(r.todo.Record.Eager[:], digest)
+		var command [sha256.Size]byte
+		if parseHex(command[:], digest) {
+			r.record.Eager = append(r.record.Eager, command)
+		}
 		return
 	}
 	fields := strings.Fields(text)
@@ -102,7 +136,7 @@ func (r *reader) line(text string) {
 		if len(fields) != 4 || !parseHex(u.Output[:], fields[2]) || !parseCost(&u.Cost, fields[3]) {
 			return
 		}
-		r.todo.Record.Uses = append(r.todo.Record.Uses, u)
+		r.record.Uses = append(r.record.Uses, u)
 	}
 }
 

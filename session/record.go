@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/sha256"
+	"slices"
 	"time"
 
 	"github.com/larderbuild/larder/protocol"
@@ -42,8 +43,38 @@ type Use struct {
 
 // Record is what a session tells the next ones, by way of the manifest.
 type Record struct {
-	Uses  []Use             // in the order in which the session first asked
-	Eager [sha256.Size]byte // digest of its command line, if that reads archives; or zero
+	Uses  []Use               // in the order in which the session first asked
+	Eager [][sha256.Size]byte // digests of command lines that read archives
+}
+
+// merge takes in a later record. Of two uses of one action the later one counts. But
+// what was misplaced stays so, and so does what a later session met and refused: only a
+// publication puts it right.
+func (r *Record) merge(later Record) {
+	index := make(map[protocol.ActionID]int, len(r.Uses))
+	for i, u := range r.Uses {
+		index[u.Action] = i
+	}
+	for _, u := range later.Uses {
+		i, known := index[u.Action]
+		if !known {
+			r.Uses = append(r.Uses, u)
+			continue
+		}
+		switch before := r.Uses[i]; {
+		case before.Kind == Misplaced && u.Kind != Refused:
+			u.Kind = Misplaced
+		case before.Kind != Refused && u.Kind == Refused:
+			u = before
+			u.Kind = Misplaced
+		}
+		r.Uses[i] = u
+	}
+	for _, command := range later.Eager {
+		if !slices.Contains(r.Eager, command) {
+			r.Eager = append(r.Eager, command)
+		}
+	}
 }
 
 // Upload is one entry object that is still to be put into the remote. It names the output

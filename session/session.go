@@ -6,18 +6,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
-// Session is a session's directory, which this process has locked. CreateTemp may be
-// called from many goroutines.
+// Session is a session's directory, which this process owns. CreateTemp may be called
+// from many goroutines.
 type Session struct {
-	dir  string
-	lock *flock.Flock
+	dir   string
+	lock  *lock
+	ended chan struct{} // closed by Close
 }
 
 // uploadPrefix begins the names of entry objects and packs on their way out.
@@ -29,72 +28,50 @@ func sessionsDir(local string) string { return filepath.Join(local, "larder", "s
 // New makes a session that begins now, below local, the directory of a local tier.
 // The caller ends it with Close.
 func New(local string, now time.Time) (*Session, error) {
-	dir := filepath.Join(sessionsDir(local), fmt.Sprintf("%d-%d", now.UnixNano(), os.Getpid()))
-	// Until the directory is locked it looks like one that was left behind, and
-	// another process may sweep it away. Then New makes it again.
+	// Until its lock is locked the directory looks like one that was left behind, and
+	// another process may take it away. Then New makes another one.
 	for range 10 {
+		dir := filepath.Join(sessionsDir(local), owner{now, os.Getpid(), here()}.String())
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make session: %w", err)
 		}
-		s, err := Take(dir)
-		if s != nil || err != nil {
-			return s, err
+		l, held, err := tryLock(lockPath(dir), os.O_CREATE|os.O_RDWR)
+		if err != nil && !withoutLocks(err) && !errors.Is(err, fs.ErrNotExist) {
+			l.Close()
+			return nil, fmt.Errorf("make session: lock it: %w", err)
 		}
-		time.Sleep(time.Millisecond)
-	}
-	return nil, fmt.Errorf("make session: %s is taken away again and again", dir)
-}
-
-// Take locks the session in dir. It returns nil, without an error, if a live
-// process owns the session or if the session is gone.
-func Take(dir string) (*Session, error) {
-	lock := flock.New(filepath.Join(dir, "lock"), flock.SetPermissions(0o600))
-	locked, err := lock.TryLock()
-	if err != nil {
-		lock.Close()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("lock session: %w", err)
-	}
-	if locked {
 		// The lock counts only if it is on the file that others will try.
-		if _, err := os.Stat(lock.Path()); err == nil {
-			return &Session{dir: dir, lock: lock}, nil
+		if _, err := os.Stat(lockPath(dir)); err == nil && !held {
+			s := &Session{dir: dir, lock: l, ended: make(chan struct{})}
+			go s.beat()
+			return s, nil
 		}
+		l.Close()
+		now = now.Add(1)
 	}
-	lock.Close()
-	return nil, nil
+	return nil, errors.New("make session: its folder is taken away again and again")
 }
 
-// List returns the directories of all sessions below local, the oldest first: their names
-// begin with the time, in as many digits.
-func List(local string) ([]string, error) {
-	entries, err := os.ReadDir(sessionsDir(local))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var dirs []string
-	for _, e := range entries {
-		if _, ok := startOf(e.Name()); ok && e.IsDir() {
-			dirs = append(dirs, filepath.Join(sessionsDir(local), e.Name()))
+// beat renews the modification time of the lock file until the session ends. It tells
+// other machines that the session is alive.
+func (s *Session) beat() {
+	ticker := time.NewTicker(beatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.ended:
+			return
+		case now := <-ticker.C:
+			_ = os.Chtimes(lockPath(s.dir), now, now) // the next one may succeed
 		}
 	}
-	return dirs, nil
-}
-
-// startOf returns the time in the name of a session's directory.
-func startOf(dir string) (time.Time, bool) {
-	text, _, ok := strings.Cut(filepath.Base(dir), "-")
-	nanos, err := strconv.ParseInt(text, 10, 64)
-	return time.Unix(0, nanos), ok && err == nil
 }
 
 // Dir returns the session's directory.
 func (s *Session) Dir() string { return s.dir }
+
+// Is reports whether l is s.
+func (s *Session) Is(l Live) bool { return s.dir == l.dir }
 
 // LazyDir returns the directory for archives that are given out before their bytes
 // are here. The session does not make it.
@@ -104,30 +81,59 @@ func (s *Session) LazyDir() string { return filepath.Join(s.dir, "lazy") }
 // closes and removes it; what a killed process leaves goes with the session.
 func (s *Session) CreateTemp() (*os.File, error) { return os.CreateTemp(s.dir, uploadPrefix+"*") }
 
+// overName is the name of the file that says that the session's input has ended.
+const overName = "over"
+
+// Over says that the build is over, and that the session only finishes its work now. Who
+// flushes waits for such sessions, and for no others.
+func (s *Session) Over() {
+	if f, err := os.Create(filepath.Join(s.dir, overName)); err == nil { // else nobody waits
+		f.Close()
+	}
+}
+
 // journalPath returns the path of the journal of the session in dir.
 func journalPath(dir string) string { return filepath.Join(dir, "journal") }
 
-// Close gives the session up. Its directory goes, unless a journal is in it.
+// Close ends the session. Its directory goes, and its journal, if there is one, joins
+// what others have left to do.
 func (s *Session) Close() {
-	var err error
-	if _, missing := os.Stat(journalPath(s.dir)); errors.Is(missing, fs.ErrNotExist) {
-		err = os.RemoveAll(s.dir)
+	close(s.ended)
+	end(s.dir, s.lock)
+}
+
+// gonePrefix begins the names of directories of sessions that have ended.
+const gonePrefix = "gone-"
+
+// end removes the session in dir, whose lock is l. The lock keeps other processes off
+// until the directory has another name. So none can lose a session that begins at the
+// same moment.
+func end(dir string, l *lock) {
+	if runtime.GOOS == "windows" { // where a folder keeps its name while a file in it is open
+		l.Close()
 	} else {
-		s.removeTemp()
+		defer l.Close()
 	}
-	s.lock.Close()
-	if err != nil {
-		os.RemoveAll(s.dir) // where a file that is open can't be removed
+	gone := filepath.Join(filepath.Dir(dir), gonePrefix+filepath.Base(dir))
+	if os.Rename(dir, gone) == nil { // otherwise a later session removes it
+		bury(gone)
 	}
 }
 
-// removeTemp removes everything that is of use to the session's own process alone.
-func (s *Session) removeTemp() {
-	os.RemoveAll(s.LazyDir())
-	files, _ := os.ReadDir(s.dir) // what can't be read goes with the session
-	for _, f := range files {
-		if strings.HasPrefix(f.Name(), uploadPrefix) {
-			os.Remove(filepath.Join(s.dir, f.Name()))
+// bury removes gone, the directory of a session that has ended. Several processes may do
+// so at the same time.
+func bury(gone string) {
+	journal := journalPath(gone)
+	if _, err := os.Stat(journal); err == nil {
+		folder := leftDir(localOf(gone))
+		_ = os.MkdirAll(folder, 0o700) // if it can't be made, the rename fails
+		err := os.Rename(journal, filepath.Join(folder, strings.TrimPrefix(filepath.Base(gone), gonePrefix)))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return // and keep the journal
 		}
 	}
+	os.RemoveAll(gone)
 }
+
+// localOf returns the directory of the local tier that the session in dir belongs to.
+func localOf(dir string) string { return filepath.Join(dir, "..", "..", "..") }

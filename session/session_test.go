@@ -1,7 +1,10 @@
 package session
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -32,30 +35,163 @@ func TestLiveSince(t *testing.T) {
 	check(time.Time{})
 }
 
-// A session whose process died is taken over by one other, and swept away if
-// it left nothing to do.
-func TestDeadSession(t *testing.T) {
-	local := t.TempDir()
-	dead, err := New(local, time.Now())
+// sessions returns what is in the folder of sessions below local.
+func sessions(t *testing.T, local string) []os.DirEntry {
+	t.Helper()
+	entries, err := os.ReadDir(sessionsDir(local))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Take(dead.dir); s != nil || err != nil {
-		t.Fatalf("took a live session: %v, %v", s, err)
+	return entries
+}
+
+// What a session whose process died was to do is among what is left, and the rest of it
+// goes.
+func TestDeadSession(t *testing.T) {
+	local := t.TempDir()
+	s, err := New(local, time.Now())
+	if err != nil {
+		t.Fatal(err)
 	}
-	dead.lock.Close() // as its death would
-	heir, err := Take(dead.dir)
-	if heir == nil || err != nil {
-		t.Fatalf("%v, %v", heir, err)
+	j := create(t, s, somewhere, false)
+	if err := errors.Join(j.Add(one), j.Close(true)); err != nil {
+		t.Fatal(err)
 	}
-	if s, err := Take(dead.dir); s != nil || err != nil {
-		t.Fatalf("took a session twice: %v, %v", s, err)
+	if live, err := List(local); len(live) != 1 || live[0].PID != os.Getpid() || live[0].Over || err != nil {
+		t.Fatalf("live: %+v, %v", live, err)
 	}
-	heir.Close()
-	if _, err := os.Stat(dead.dir); !os.IsNotExist(err) {
-		t.Errorf("swept away: %v", err)
+	s.Over()
+	if live, err := List(local); len(live) != 1 || !live[0].Over || err != nil {
+		t.Fatalf("live: %+v, %v", live, err)
 	}
-	if s, err := Take(dead.dir); s != nil || err != nil {
-		t.Errorf("took a session that is gone: %v, %v", s, err)
+	if works, err := Left(local); len(works) > 0 || err != nil {
+		t.Fatalf("a live session has left %+v, %v", works, err)
+	}
+	s.lock.Close() // as its death would
+	works, err := Left(local)
+	if len(works) != 1 || !works[0].Target.equal(somewhere) || err != nil {
+		t.Fatalf("left: %+v, %v", works, err)
+	}
+	if entries := sessions(t, local); len(entries) > 0 {
+		t.Errorf("there are still %v", entries)
+	}
+}
+
+// A process that was killed while it removed a session leaves that to the next one.
+func TestSessionHalfRemoved(t *testing.T) {
+	local := t.TempDir()
+	s, err := New(local, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := create(t, s, somewhere, false).Close(true); err != nil {
+		t.Fatal(err)
+	}
+	gone := filepath.Join(sessionsDir(local), gonePrefix+filepath.Base(s.dir))
+	if err := os.Rename(s.dir, gone); err != nil {
+		t.Fatal(err)
+	}
+	if works, err := Left(local); len(works) != 1 || err != nil {
+		t.Errorf("left: %+v, %v", works, err)
+	}
+	if entries := sessions(t, local); len(entries) > 0 {
+		t.Errorf("there are still %v", entries)
+	}
+}
+
+// A session of another machine, or of a kernel that ran before, counts as live while it
+// gives signs of life, even if its lock looks free from here. Nobody waits for it.
+func TestSessionOfAnotherMachine(t *testing.T) {
+	local := t.TempDir()
+	dir := filepath.Join(sessionsDir(local), owner{time.Now(), 1, place{"0badcafe", "00000000"}}.String())
+	for _, err := range []error{
+		os.MkdirAll(dir, 0o700),
+		os.WriteFile(lockPath(dir), nil, 0o600),
+		os.WriteFile(filepath.Join(dir, overName), nil, 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if live, err := List(local); len(live) != 1 || live[0].Over || err != nil {
+		t.Fatalf("live: %+v, %v", live, err)
+	}
+	long := time.Now().Add(-silence - time.Minute)
+	if err := os.Chtimes(lockPath(dir), long, long); err != nil {
+		t.Fatal(err)
+	}
+	if live, err := List(local); len(live) != 0 || err != nil {
+		t.Fatalf("after %v without a sign of life: %+v, %v", silence, live, err)
+	}
+}
+
+// What does not belong to the sessions goes by its age, and so does a session whose owner
+// died before it had a lock.
+func TestStrangersAmongSessions(t *testing.T) {
+	local := t.TempDir()
+	for _, name := range []string{"strange", "1-2", owner{time.Now(), 1, here()}.String()} {
+		dir := filepath.Join(sessionsDir(local), name)
+		if err := os.MkdirAll(filepath.Join(dir, "lazy"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Sweep(local)
+	if entries := sessions(t, local); len(entries) != 3 {
+		t.Fatalf("%v: young ones are gone", entries)
+	}
+	long := time.Now().Add(-silence - time.Minute)
+	for _, e := range sessions(t, local) {
+		if err := os.Chtimes(filepath.Join(sessionsDir(local), e.Name()), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Sweep(local)
+	if entries := sessions(t, local); len(entries) > 0 {
+		t.Errorf("there are still %v", entries)
+	}
+}
+
+// No session loses its directory, or its lock, while others sweep.
+func TestSessionsBeginAndEndAtOnce(t *testing.T) {
+	local := t.TempDir()
+	const rounds = 1000
+	stop := make(chan struct{})
+	var sweepers, makers sync.WaitGroup
+	for range 3 {
+		sweepers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					Sweep(local)
+				}
+			}
+		})
+	}
+	for range 3 {
+		makers.Go(func() {
+			for range rounds / 3 {
+				s, err := New(local, time.Now())
+				if err != nil {
+					t.Error(err)
+					continue
+				}
+				for range 3 {
+					if _, err := os.Stat(lockPath(s.dir)); err != nil {
+						t.Errorf("gone while its owner holds it: %v", err)
+						break
+					}
+				}
+				s.Close()
+			}
+		})
+	}
+	makers.Wait()
+	close(stop)
+	sweepers.Wait()
+	Sweep(local)
+	if entries := sessions(t, local); len(entries) > 0 {
+		t.Errorf("there are still %v", entries)
 	}
 }

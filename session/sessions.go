@@ -4,104 +4,69 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
-// eachDead calls visit with every session below local whose process is gone, the
-// oldest first. visit gives the session up.
-func eachDead(local string, visit func(*Session) error) error {
-	dirs, err := List(local)
-	if err != nil {
-		return err
+// Live is a session whose process is not known to be gone.
+type Live struct {
+	Start time.Time
+	PID   int
+	Over  bool // its build is over, and its process is known to run
+	dir   string
+}
+
+// List returns the sessions below local that are under way, the oldest first: their
+// names begin with the time, in as many digits. It ends the sessions whose process is
+// gone: what they have left to do is among what [Left] returns then.
+func List(local string) ([]Live, error) {
+	entries, err := os.ReadDir(sessionsDir(local))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	for _, dir := range dirs {
-		s, err := Take(dir)
-		if err != nil {
-			return err
-		}
-		if s == nil {
+	var live []Live
+	for _, e := range entries {
+		dir := filepath.Join(sessionsDir(local), e.Name())
+		if strings.HasPrefix(e.Name(), gonePrefix) {
+			bury(dir)
 			continue
 		}
-		if err := visit(s); err != nil {
-			return err
+		o, ok := parseOwner(e.Name())
+		if !ok {
+			_ = removeOld(dir, silence) // or another time
+			continue
 		}
+		s, l := o.state(dir)
+		if s == dead {
+			end(dir, l)
+			continue
+		}
+		_, errOver := os.Stat(filepath.Join(dir, overName))
+		live = append(live, Live{Start: o.start, PID: o.pid, Over: errOver == nil && s == alive, dir: dir})
 	}
-	return nil
+	return live, err
+}
+
+// Sweep ends the sessions below local whose process is gone. What it can't remove it
+// leaves for a later session.
+func Sweep(local string) { _, _ = List(local) }
+
+// removeOld removes what is at path if it was not changed for longer than age.
+func removeOld(path string, age time.Duration) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()).Abs() <= age {
+		return nil
+	}
+	return errors.Join(err, os.RemoveAll(path))
 }
 
 // LiveSince returns the start of the oldest session under way below local, or the
 // zero time if there is none. Nothing that was used after it may be removed.
-// LiveSince removes older sessions of dead processes that left nothing to do.
 func LiveSince(local string) (time.Time, error) {
-	dirs, err := List(local)
-	if err != nil {
+	live, err := List(local)
+	if err != nil || len(live) == 0 {
 		return time.Time{}, err
 	}
-	for _, dir := range dirs {
-		s, err := Take(dir)
-		if err != nil {
-			return time.Time{}, err
-		}
-		if s == nil {
-			begun, _ := startOf(dir)
-			return begun, nil
-		}
-		s.Close()
-	}
-	return time.Time{}, nil
-}
-
-// Sweep removes what processes that are gone have left below local and nobody
-// needs. What it can't remove it leaves for a later session.
-func Sweep(local string) {
-	dirs, _ := List(local)
-	for _, dir := range dirs {
-		if s, _ := Take(dir); s != nil {
-			s.Close()
-		}
-	}
-}
-
-// Uploads returns how many uploads the journals below local hold, those of live
-// sessions included.
-func Uploads(local string) (uploads int, err error) {
-	dirs, err := List(local)
-	if err != nil {
-		return 0, err
-	}
-	for _, dir := range dirs {
-		todo, err := readJournal(journalPath(dir))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-		uploads += len(todo.Uploads)
-	}
-	return uploads, nil
-}
-
-// Abandoned reports whether sessions that are gone have left something to do below
-// local for target's remote and scope, under any profile.
-func Abandoned(local string, target Target) (bool, error) {
-	abandoned := false
-	err := eachDead(local, func(s *Session) error {
-		todo, err := readJournal(journalPath(s.dir))
-		s.Close()
-		if err == nil && todo.Target.SameScope(target) && (todo.Writes() || todo.Bring) {
-			abandoned = true
-		}
-		return nil
-	})
-	return abandoned, err
-}
-
-// Forget gives up what sessions that are gone have left to do below local.
-func Forget(local string) error {
-	return eachDead(local, func(s *Session) error {
-		err := os.Remove(journalPath(s.dir))
-		s.Close()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
-	})
+	return live[0].Start, nil
 }

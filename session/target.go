@@ -1,5 +1,12 @@
 package session
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
 // Target says where a session's work goes: to a remote, to the scope in it that the
 // session writes, and to the manifest of a profile there.
 type Target struct {
@@ -26,4 +33,15 @@ func (t Target) Reads() []string {
 // SameScope reports whether t and other write the same scope of the same remote.
 func (t Target) SameScope(other Target) bool {
 	return t.Remote == other.Remote && t.Scope == other.Scope
+}
+
+// equal reports whether t and other are the same target.
+func (t Target) equal(other Target) bool {
+	return t.SameScope(other) && t.Profile == other.Profile && slices.Equal(t.Reads(), other.Reads())
+}
+
+// scopeID returns a name for files about t's remote and scope.
+func (t Target) scopeID() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", t.Remote, t.Scope))
+	return hex.EncodeToString(sum[:16])
 }

@@ -5,7 +5,8 @@
 // a URL's query, so every key is a legal file name on every system. An escaped
 // name never begins with @. The driver's own files do: a process holds the lock of
 // @lock while it replaces or removes an object, and @new-… is an object while it
-// is being written. A key can't be an object if it is also the beginning of another
+// is being written. Where the file system has no locks, the last writer wins. A Put
+// removes what killed writers left in its folder a day ago. A key can't be an object if it is also the beginning of another
 // one (a and a/b). Two keys that differ only in case may be the same object.
 //
 // An object's version is the size and the modification time of its file. A Put
@@ -29,6 +30,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -60,6 +62,8 @@ func newStore(root string) *store { return &store{root: root, busy: make(chan st
 type store struct {
 	root string
 	busy chan struct{} // has an element while a call of this process has the lock or waits for it
+
+	swept sync.Map // folders that this process has swept
 }
 
 // path returns the file of key.
@@ -174,7 +178,29 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	if err != nil {
 		os.Remove(temp)
 	}
+	s.sweep(filepath.Dir(path))
 	return info, err
+}
+
+// abandoned is the age at which a temporary file belongs to a writer that is gone. One
+// that still writes renews the time of its file.
+const abandoned = 24 * time.Hour
+
+// sweep removes from dir the temporary files of writers that are gone. It looks once into
+// each folder.
+func (s *store) sweep(dir string) {
+	if _, again := s.swept.LoadOrStore(dir, true); again {
+		return
+	}
+	entries, _ := os.ReadDir(dir) // a later process may find more
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), tempPrefix) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // write writes body to a new file in dir and returns its name.
@@ -251,7 +277,7 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, ctx.Err()
 	}
 	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666), flock.SetFlag(os.O_RDONLY|os.O_CREATE|nonblock))
-	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil {
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil && !withoutLocks(err) {
 		lock.Close()
 		<-s.busy
 		return nil, err
@@ -260,6 +286,12 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 		lock.Close()
 		<-s.busy
 	}, nil
+}
+
+// withoutLocks reports whether err says that the file system has no locks. There calls of
+// other processes are not kept off, and the last writer wins.
+func withoutLocks(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK)
 }
 
 func (s *store) Delete(ctx context.Context, key string) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
@@ -28,6 +29,30 @@ func open(t *testing.T, path string) backend.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// What killed writers left goes with a later Put to the same folder, and what is being
+// written stays.
+func TestFilesOfKilledWriters(t *testing.T) {
+	root := t.TempDir()
+	backendtest.PutBytes(t, open(t, root), "a/1", []byte("x"))
+	old, young := filepath.Join(root, "a", "@new-OLD"), filepath.Join(root, "a", "@new-YOUNG")
+	for _, path := range []string{old, young} {
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := time.Now().Add(-25 * time.Hour)
+	if err := os.Chtimes(old, long, long); err != nil {
+		t.Fatal(err)
+	}
+	backendtest.PutBytes(t, open(t, root), "a/2", []byte("x"))
+	if _, err := os.Stat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the old file: %v", err)
+	}
+	if _, err := os.Stat(young); err != nil {
+		t.Errorf("the young file: %v", err)
+	}
 }
 
 // TestKeysThatAreRefused tests that the store refuses keys that are no keys. Most of

@@ -1,0 +1,137 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/larderbuild/larder/session"
+)
+
+// work is what is still to be written to the remote. It is done by a session that waits
+// at its end, and by Flush.
+type work struct {
+	uploads *uploader
+	record  session.Record // what is still to be published
+	open    func(context.Context) (*publisher, published, error)
+}
+
+// leastRoom is the size in bytes of the smallest pack that is worth a publication, unless
+// it is the first one.
+const leastRoom = 256 << 10
+
+// do uploads and publishes until ctx is done, and leaves in w what is not done then. Where
+// ctx has a deadline, a third of the time is kept for publishing. So what this machine
+// has made counts for the next one, even if uploads are left. The error is that of
+// publishing.
+func (w *work) do(ctx context.Context) error {
+	var p *publisher
+	var err error
+	if len(w.record.Uses) > 0 {
+		w.uploadFirst(ctx)
+		if _, refused := w.uploads.left(); refused == nil {
+			w.uploads.pause(true)
+			p, err = w.publish(ctx)
+			w.uploads.pause(false)
+		}
+	}
+	_ = w.uploads.wait(ctx) // what is not done in time is left
+	if p != nil && len(w.record.Uses) == 0 {
+		p.room = p.pace.room(ctx)
+		p.compact(ctx)
+	}
+	return err
+}
+
+// uploadFirst uploads for at most two thirds of the time.
+func (w *work) uploadFirst(ctx context.Context) {
+	if deadline, limited := ctx.Deadline(); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*2/3)
+		defer cancel()
+	}
+	_ = w.uploads.wait(ctx)
+}
+
+// publish publishes the record. What does not fit into one pack that is uploaded in half
+// of the time goes into further ones, as long as there is time.
+func (w *work) publish(ctx context.Context) (*publisher, error) {
+	p, old, err := w.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.pace = w.uploads.pace
+	for first := true; ; first = false {
+		p.room = p.pace.room(ctx)
+		if !first && p.room < leastRoom {
+			return p, nil
+		}
+		if w.record, err = p.publish(ctx, old, w.record); err != nil || len(w.record.Uses) == 0 {
+			return p, err
+		}
+		if old, err = p.manifests.load(ctx, false); err != nil {
+			return p, err
+		}
+	}
+}
+
+// pace is how fast the remote takes bytes. Its methods may be called at the same time.
+// The zero value is not known yet.
+type pace struct {
+	mu     sync.Mutex
+	bytes  int64 // that the remote has taken
+	busy   time.Duration
+	flying int       // requests under way
+	since  time.Time // when busy was last counted; of no meaning where flying is 0
+}
+
+// begin notes that a request begins. The caller calls ended, with its size in bytes and
+// its result.
+func (p *pace) begin() (ended func(size int64, err error)) {
+	p.change(1, 0)
+	return func(size int64, err error) {
+		if err != nil {
+			size = 0
+		}
+		p.change(-1, size)
+	}
+}
+
+func (p *pace) change(flying int, bytes int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.flying > 0 {
+		p.busy += now.Sub(p.since)
+	}
+	p.since = now
+	p.flying += flying
+	p.bytes += bytes
+}
+
+// in returns how many bytes the remote takes in d, or 0 where that is not known.
+func (p *pace) in(d time.Duration) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bytes == 0 {
+		return 0
+	}
+	return int64(float64(p.bytes) * d.Seconds() / max(p.busy, time.Microsecond).Seconds())
+}
+
+// unknownRoom is the room, in bytes, where nothing is known of the pace.
+const unknownRoom = 4 << 20
+
+// room returns how many bytes the remote takes in half of the time that ctx leaves. It
+// returns 0 where the time is not limited.
+func (p *pace) room(ctx context.Context) int64 {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return 0
+	}
+	half := max(1, time.Until(deadline)/2)
+	if p.in(half) == 0 {
+		return unknownRoom
+	}
+	return p.in(half)
+}

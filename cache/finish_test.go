@@ -1,0 +1,151 @@
+package cache_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/cache"
+)
+
+// random returns a body of n bytes that do not compress.
+func random(name string, n int) string {
+	body := make([]byte, n)
+	_, _ = rand.NewChaCha8(sha256.Sum256([]byte(name))).Read(body)
+	return string(body)
+}
+
+// narrow is a store that takes a number of bytes a second.
+type narrow struct {
+	backend.Store
+	pace int64
+	link chan struct{} // has an element while bytes pass
+}
+
+func (n narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	const step = 4 << 10
+	for left := opts.Size; left > 0; left -= step {
+		select {
+		case n.link <- struct{}{}:
+		case <-ctx.Done():
+			return backend.Object{}, context.Cause(ctx)
+		}
+		time.Sleep(time.Second * time.Duration(min(left, step)) / time.Duration(n.pace))
+		<-n.link
+	}
+	return n.Store.Put(ctx, key, body, opts)
+}
+
+// Where the time does not suffice, each run comes further than the one before, on a
+// machine that keeps nothing, until nothing is missing. And a line says what is left.
+func TestSlowLinkMakesProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := backendtest.Memory()
+		slow := narrow{store, 100 << 10, make(chan struct{}, 1)}
+		missing := 24 // bodies of 128 KiB: half a minute
+		for run := 1; missing > 0; run++ {
+			if run > 10 {
+				t.Fatalf("%d bodies are still missing", missing)
+			}
+			m := newMachine(t, t.TempDir(), slow, under(profile))
+			misses := 0
+			for i := range 24 {
+				name := fmt.Sprint(i)
+				if _, _, err := m.get(t.Context(), name); err != nil {
+					misses++
+					m.put(t, name, random(name, 128<<10))
+				}
+			}
+			if misses >= missing && run > 1 {
+				t.Fatalf("run %d misses %d, as the one before", run, misses)
+			}
+			missing = misses
+			left := m.Close(12 * time.Second)
+			said := strings.Join(m.warnings(), "")
+			if left != strings.Contains(said, "LARDER_CLOSE_TIMEOUT (12s) is over") {
+				t.Errorf("run %d: left is %v, and larder says: %s", run, left, said)
+			}
+			if run == 1 && len(manifest(t, store, profile).Entries) == 0 {
+				t.Error("nothing was published by the first run")
+			}
+		}
+	})
+}
+
+// A publication is done before packs are rewritten.
+func TestPublicationComesBeforeCompaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := backendtest.Memory()
+		var names []string
+		add := func(store backend.Store, i int) bool {
+			m := newMachine(t, t.TempDir(), store, under(profile))
+			rebuild(t, m, names...)
+			names = append(names, fmt.Sprint("package ", i))
+			build(t, m, names[i])
+			return m.Close(time.Second)
+		}
+		for i := range 8 {
+			if add(store, i) {
+				t.Fatal("something is left")
+			}
+		}
+		packs := 0
+		stuck := backendtest.Faulty(store, func(op, key string) backendtest.Fault {
+			if op == "put" && strings.Contains(key, "/p/") {
+				packs++
+				return backendtest.Fault{Hang: packs > 1}
+			}
+			return backendtest.Fault{}
+		})
+		if add(stuck, 8) {
+			t.Error("something is left")
+		}
+		if packs != 2 {
+			t.Fatalf("%d packs were put: this test shows nothing", packs)
+		}
+		if n := len(manifest(t, store, profile).Packs); n != 9 {
+			t.Errorf("the manifest names %d packs", n)
+		}
+		m := newMachine(t, t.TempDir(), store, under(profile))
+		defer m.Close(0)
+		rebuild(t, m, names...)
+		if s := m.stats.Summary(); s.RemoteHits != 0 || s.Misses != 0 {
+			t.Errorf("stats: %+v", s)
+		}
+	})
+}
+
+// Once the remote has refused an upload, nothing more is compressed or sent.
+func TestRefusedUploads(t *testing.T) {
+	local := t.TempDir()
+	m := newMachine(t, local, backendtest.Memory(), under(profile), func(c *cache.SessionConfig) { c.Linger = true })
+	build(t, m, packages...)
+	m.Close(0)
+	puts := 0
+	denied := backendtest.Faulty(backendtest.Memory(), func(op, _ string) backendtest.Fault {
+		if op == "put" {
+			puts++
+			return backendtest.Fault{Err: backend.ErrDenied}
+		}
+		return backendtest.Fault{}
+	})
+	_, err := flush(t.Context(), local, denied)
+	if err == nil || !strings.Contains(err.Error(), "8 of 8 uploads are refused") || puts != 1 {
+		t.Errorf("%v after %d puts", err, puts)
+	}
+	store := backendtest.Memory()
+	if _, err := flush(t.Context(), local, store); err != nil {
+		t.Error(err)
+	}
+	if n := len(manifest(t, store, profile).Entries); n != 8 {
+		t.Errorf("%d entries in the manifest", n)
+	}
+}
