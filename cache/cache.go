@@ -61,6 +61,7 @@ func New(cfg SessionConfig) *Cache {
 		remote.sayWithout()
 		return c
 	}
+	c.heedDenial()
 	if c.publishing != nil && !cfg.Linger {
 		c.startUploads()
 	}

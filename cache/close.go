@@ -47,7 +47,7 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 
 // mayAnswer reports whether it makes sense to wait for the remote.
 func (c *Cache) mayAnswer() bool {
-	return !c.lookups.without() && (c.lookups.reach.answered() || c.lookups.budget.patience() > 0)
+	return !c.lookups.without() && !c.lookups.denies() && (c.lookups.reach.answered() || c.lookups.budget.patience() > 0)
 }
 
 // finish spends at most wait on the uploads and on publishing news. It returns what
@@ -64,11 +64,12 @@ func (c *Cache) finish(wait time.Duration, news session.Record) session.Record {
 	if err != nil && ctx.Err() == nil {
 		c.lookups.complain("publish", c.promised.library.written.key(), err)
 	}
-	left, refused := uploads.left()
+	left, denied := uploads.left()
 	unpublished := len(w.record.Uses)
-	cut := ctx.Err() != nil || err == nil && refused == nil && unpublished > 0
-	if cut && left.entries+unpublished > 0 {
-		c.Log.Warn(fmt.Sprintf("LARDER_CLOSE_TIMEOUT (%v) is over: %d entries (%s) are not uploaded, %d not in the manifest; set a longer one, or run larder flush at the end of the job",
+	timeIsUp := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	tooShort := ctx.Err() == nil && err == nil && denied == nil && unpublished > 0
+	if (timeIsUp || tooShort) && left.entries+unpublished > 0 {
+		c.lookups.warn(fmt.Sprintf("LARDER_CLOSE_TIMEOUT (%v) is over: %d entries (%s) are not uploaded, %d not in the manifest; set a longer one, or run larder flush at the end of the job",
 			wait, left.entries, humanize.IBytes(uint64(left.bytes)), unpublished))
 	}
 	return w.record
@@ -80,10 +81,11 @@ func (c *Cache) leave(news session.Record) (left bool) {
 	bring := c.promised != nil && c.promised.bringLater()
 	var journal *session.Journal
 	var uploads remainder
-	var refused error
+	denied := false
 	if c.publishing != nil {
 		journal = c.publishing.journal
-		uploads, refused = c.publishing.uploads.left()
+		uploads, _ = c.publishing.uploads.left()
+		denied = c.lookups.denies()
 	}
 	var err error
 	if bring && journal == nil { // the session writes nothing to the remote
@@ -97,7 +99,7 @@ func (c *Cache) leave(news session.Record) (left bool) {
 			err = errors.Join(err, journal.AddBring())
 		}
 		keep := bring || len(news.Uses) > 0 || uploads.entries > 0
-		left = keep && (bring || refused == nil)
+		left = keep && (bring || !denied)
 		err = errors.Join(err, journal.Close(keep))
 	}
 	if err != nil {

@@ -110,6 +110,14 @@ func warning(head, middle, tail string) string {
 	return head + middle + tail
 }
 
+// errorLine returns err, of a command, with a text that fits into one line after larder's
+// name and the command's.
+func errorLine(doing string, err error) error {
+	const longestCommand = "restore: "
+	text := warning(longestCommand+doing+": ", reason(err), "")
+	return backend.Brief(text[len(longestCommand):], err)
+}
+
 // reason returns what err says, without the operation and the key.
 func reason(err error) string {
 	var at *backend.OpError

@@ -29,7 +29,7 @@ func (w *work) do(ctx context.Context) error {
 	var err error
 	if len(w.record.Uses) > 0 {
 		w.uploadFirst(ctx)
-		if _, refused := w.uploads.left(); refused == nil {
+		if _, denied := w.uploads.left(); denied == nil {
 			w.uploads.pause(true)
 			p, err = w.publish(ctx)
 			w.uploads.pause(false)
@@ -40,6 +40,7 @@ func (w *work) do(ctx context.Context) error {
 		p.room = p.pace.room(ctx)
 		p.compact(ctx)
 	}
+	w.remember(p != nil && p.saved.Published, err)
 	return err
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
-	"github.com/larderbuild/larder/cache"
 )
 
 // random returns a body of n bytes that do not compress.
@@ -121,31 +120,4 @@ func TestPublicationComesBeforeCompaction(t *testing.T) {
 			t.Errorf("stats: %+v", s)
 		}
 	})
-}
-
-// Once the remote has refused an upload, nothing more is compressed or sent.
-func TestRefusedUploads(t *testing.T) {
-	local := t.TempDir()
-	m := newMachine(t, local, backendtest.Memory(), under(profile), func(c *cache.SessionConfig) { c.Linger = true })
-	build(t, m, packages...)
-	m.Close(0)
-	puts := 0
-	denied := backendtest.Faulty(backendtest.Memory(), func(op, _ string) backendtest.Fault {
-		if op == "put" {
-			puts++
-			return backendtest.Fault{Err: backend.ErrDenied}
-		}
-		return backendtest.Fault{}
-	})
-	_, err := flush(t.Context(), local, denied)
-	if err == nil || !strings.Contains(err.Error(), "8 of 8 uploads are refused") || puts != 1 {
-		t.Errorf("%v after %d puts", err, puts)
-	}
-	store := backendtest.Memory()
-	if _, err := flush(t.Context(), local, store); err != nil {
-		t.Error(err)
-	}
-	if n := len(manifest(t, store, profile).Entries); n != 8 {
-		t.Errorf("%d entries in the manifest", n)
-	}
 }

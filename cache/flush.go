@@ -183,12 +183,14 @@ func (f *flusher) write(ctx context.Context, r *remote, l *library, j *session.J
 	w := work{u, todo.Record, func(ctx context.Context) (*publisher, published, error) {
 		found, err := l.loadToPublish(ctx, true)
 		if err != nil {
-			return nil, published{}, fmt.Errorf("publish: %w", err)
+			return nil, published{}, err
 		}
 		return newPublisher(l, &found, held, f.session, time.Now()), found.written, nil
 	}}
 	before := u.Stats.Remote.Snapshot().Answers
-	err = w.do(ctx)
+	if err = w.do(ctx); err != nil {
+		err = errorLine("publish", err)
+	}
 	stop()
 	<-stopped
 	if u.Stats.Remote.Snapshot().Answers > before {
@@ -198,19 +200,19 @@ func (f *flusher) write(ctx context.Context, r *remote, l *library, j *session.J
 	if len(w.record.Uses) < len(todo.Record.Uses) {
 		err = errors.Join(err, j.Published(w.record))
 	}
-	uploads, refused := u.left()
-	return uploads.entries > 0 || len(w.record.Uses) > 0, errors.Join(u.report(ctx, uploads, refused, len(todo.Uploads)), err)
+	uploads, denied := u.left()
+	return uploads.entries > 0 || len(w.record.Uses) > 0, errors.Join(u.report(ctx, uploads, denied, len(todo.Uploads)), err)
 }
 
 // report returns what of all uploads could not be done, and why.
-func (u *uploader) report(ctx context.Context, left remainder, refused error, all int) error {
+func (u *uploader) report(ctx context.Context, left remainder, denied error, all int) error {
 	switch {
 	case left.entries == 0 && u.lost > 0:
 		return fmt.Errorf("%d of %d uploads are no longer in %s", u.lost, all, u.Local.Path())
 	case left.entries == 0:
 		return nil
-	case refused != nil:
-		return fmt.Errorf("%d of %d uploads are refused: %w", left.entries, all, refused)
+	case denied != nil:
+		return errorLine(fmt.Sprintf("%d of %d uploads are refused", left.entries, all), denied)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%d of %d uploads left: %w", left.entries, all, context.Cause(ctx))
 	}

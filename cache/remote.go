@@ -27,8 +27,9 @@ type remote struct {
 	scope string   // the scope that is written
 	read  []string // the scopes that are read, in this order
 
-	memory     session.Memory
-	reach      *reach // nil: the process always asks the remote, and is no session
+	memory     session.Memory // of the store
+	writing    session.Memory // of the scope that is written
+	reach      *reach         // nil: the process always asks the remote, and is no session
 	complaints complaints
 }
 
@@ -36,7 +37,8 @@ func newRemote(cfg Config, store backend.Store, t session.Target) *remote {
 	name, _, _ := strings.Cut(t.Remote, "?")
 	return &remote{
 		Config: cfg, store: store, name: name, scope: t.Scope, read: t.Reads(),
-		memory: session.NewMemory(cfg.Local.Path(), t.Remote),
+		memory:  session.NewMemory(cfg.Local.Path(), t.Remote),
+		writing: session.NewScopeMemory(cfg.Local.Path(), t),
 	}
 }
 

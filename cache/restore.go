@@ -42,7 +42,7 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 	found, err := l.load(ctx, true, func(*manifests, error) {})
 	switch {
 	case err != nil && len(found.merged.Entries) == 0:
-		return Restored{}, fmt.Errorf("fetch the manifest: %w", err)
+		return Restored{}, errorLine("fetch the manifest", err)
 	case err != nil:
 		r.complain("fetch the manifest", l.written.key(), err)
 		err = nil

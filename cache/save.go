@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -44,11 +43,11 @@ func Save(ctx context.Context, cfg Config, store backend.Store, target session.T
 	defer s.Close()
 	found, err := l.loadToPublish(ctx, false)
 	if err != nil {
-		return Saved{}, fmt.Errorf("fetch the manifest: %w", err)
+		return Saved{}, errorLine("fetch the manifest", err)
 	}
 	p := newPublisher(l, &found, newWithheld(cfg), s, now)
 	if _, err := p.publish(ctx, found.written, session.Record{Uses: uses}); err != nil {
-		return p.saved, err
+		return p.saved, errorLine("publish", err)
 	}
 	p.compact(ctx)
 	if len(restored.failed) > 0 { // the publication has put them right

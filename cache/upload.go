@@ -46,6 +46,7 @@ type uploader struct {
 	compress *semaphore.Weighted // uploads that are being compressed
 	cores    int64
 	pace     *pace // of uploads
+	begun    time.Time
 
 	mu      sync.Mutex                     // guards what follows
 	change  *sync.Cond                     // signals each change of what follows
@@ -56,7 +57,7 @@ type uploader struct {
 	hurried bool                           // the build is over
 	paused  bool                           // no upload begins
 	proven  bool                           // an upload has got through
-	refused error                          // why the remote takes no uploads; none begins any more
+	denied  error                          // why the remote takes no uploads; none begins any more
 	failed  remainder                      // could not be uploaded; they stay in the journal
 	lost    int                            // the local tier has them no longer
 }
@@ -85,6 +86,7 @@ func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld)
 		compress: semaphore.NewWeighted(cores),
 		cores:    cores,
 		pace:     new(pace),
+		begun:    time.Now(),
 		waiting:  make(map[protocol.ActionID]int),
 		active:   make(map[protocol.ActionID][]queued),
 	}
@@ -148,7 +150,7 @@ func (u *uploader) enqueue(up queued) {
 	u.change.Broadcast()
 }
 
-// run does the uploads until ctx is done or the remote refuses one, and returns when the
+// run does the uploads until ctx is done or the remote denies one, and returns when the
 // last one under way has ended.
 func (u *uploader) run(ctx context.Context) {
 	var uploads sync.WaitGroup
@@ -172,11 +174,11 @@ func (u *uploader) next(ctx context.Context) (queued, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for {
-		if err := u.await(ctx, func() bool { return u.refused != nil || u.mayBegin() }); err != nil {
+		if err := u.await(ctx, func() bool { return u.denied != nil || u.mayBegin() }); err != nil {
 			return queued{}, err
 		}
-		if u.refused != nil {
-			return queued{}, u.refused
+		if u.denied != nil {
+			return queued{}, u.denied
 		}
 		up := u.queue[0]
 		u.queue = u.queue[1:]
@@ -221,7 +223,8 @@ func (u *uploader) finish(up queued, err error) {
 	case err == nil && !u.proven:
 		u.proven = true
 	case errors.Is(err, backend.ErrDenied):
-		u.refused = err
+		u.denied = err
+		u.noteDenial(u.begun)
 	}
 	for _, up := range again {
 		u.enqueue(up)
@@ -250,16 +253,31 @@ func (u *uploader) settle(up queued, err error) {
 	}
 }
 
-// wait returns when nothing is queued or under way, when the remote refuses uploads, or
+// giveUp has no upload begin any more, for a reason.
+func (u *uploader) giveUp(reason error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.denied = reason
+	u.change.Broadcast()
+}
+
+// succeed reports whether the remote takes uploads: it has taken one, and denied none.
+func (u *uploader) succeed() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.proven && u.denied == nil
+}
+
+// wait returns when nothing is queued or under way, when the remote denies uploads, or
 // when ctx is done.
 func (u *uploader) wait(ctx context.Context) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.await(ctx, func() bool { return len(u.active) == 0 && (len(u.queue) == 0 || u.refused != nil) })
+	return u.await(ctx, func() bool { return len(u.active) == 0 && (len(u.queue) == 0 || u.denied != nil) })
 }
 
 // left returns what is still to be uploaded, failed uploads included, and why the
-// remote refuses it, if it does.
+// remote denies it, if it does.
 func (u *uploader) left() (remainder, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -269,7 +287,7 @@ func (u *uploader) left() (remainder, error) {
 	for _, up := range u.queue {
 		left.add(up.size)
 	}
-	return left, u.refused
+	return left, u.denied
 }
 
 // await waits, with u.mu held, until ready or ctx is done.

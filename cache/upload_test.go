@@ -105,9 +105,9 @@ func TestOrderOfUploads(t *testing.T) {
 	end(40*mib, backend.ErrDenied)
 	u.add(session.Upload{Action: protocol.ActionID{99}}, 1)
 	if _, err := u.next(t.Context()); !errors.Is(err, backend.ErrDenied) {
-		t.Errorf("another upload, with %v, after one was refused", err)
+		t.Errorf("another upload, with %v, after one was denied", err)
 	}
-	if left, refused := u.left(); left != (remainder{3, 49*mib + 2}) || refused == nil {
-		t.Errorf("left: %+v, %v", left, refused)
+	if left, denied := u.left(); left != (remainder{3, 49*mib + 2}) || denied == nil {
+		t.Errorf("left: %+v, %v", left, denied)
 	}
 }

@@ -40,13 +40,16 @@ func (p *program) linger(with parts, left bool) {
 	}
 }
 
-// abandoned reports whether a session that was killed has left work to do for a
-// process with these settings.
+// abandoned reports whether other sessions have left work to do for a process with these
+// settings, which the remote does not deny.
 func abandoned(with parts) bool {
 	if with.target.Remote == "" || !with.writes() || with.remoteIsDown() {
 		return false
 	}
 	return slices.ContainsFunc(with.locals(), func(local *localdisk.Dir) bool {
+		if with.isDenied(local) {
+			return false
+		}
 		found, err := session.Abandoned(local.Path(), with.target)
 		if err != nil {
 			with.log.Info("look for abandoned sessions", "err", err)
@@ -120,7 +123,7 @@ func lingerUploads(ctx context.Context, with parts) error {
 			Config:   cfg,
 			Open:     func(t session.Target) (backend.Store, error) { return with.store(t.Remote), nil },
 			Only:     &with.target,
-			ReadOnly: !with.writes(),
+			ReadOnly: !with.writes() || with.isDenied(cfg.Local),
 			Bring:    true,
 		})
 	})

@@ -12,6 +12,8 @@ import (
 
 	urfave "github.com/urfave/cli/v3"
 	"golang.org/x/term"
+
+	"github.com/larderbuild/larder/gocmd"
 )
 
 // Exit statuses.
@@ -123,6 +125,7 @@ func (p *program) command() *urfave.Command {
 		cmd.OnUsageError = func(_ context.Context, cmd *urfave.Command, err error, _ bool) error {
 			return &usageError{err, "larder " + cmd.Name + " --help lists its options"}
 		}
+		cmd.Action = p.unlessHelper(cmd.Action)
 	}
 	return root
 }
@@ -151,9 +154,7 @@ func namesCommand(root *urfave.Command, args []string) bool {
 func (p *program) root(_ context.Context, cmd *urfave.Command) error {
 	if name := cmd.Args().First(); name != "" {
 		err := &usageError{fmt.Errorf("unknown command %q", name), "larder --help lists the commands"}
-		// Who mistypes a command in a script wants to know it. The go command sets
-		// GOVERSION, and gives its helper pipes.
-		if p.calledByGo(cmd) && p.environ.get("GOVERSION") != "" && isPipe(p.stdin) && isPipe(p.stdout) {
+		if p.calledByGo(cmd) && p.mayServeGo() { // who mistypes a command in a script wants to know it
 			return p.helperDespite(err, cmd)
 		}
 		return err
@@ -162,6 +163,25 @@ func (p *program) root(_ context.Context, cmd *urfave.Command) error {
 		return urfave.ShowRootCommandHelp(cmd)
 	}
 	return p.helper(configure(cmd, p.environ))
+}
+
+// unlessHelper makes the Action of a command from action. If a go command has started
+// larder as its helper, as with GOCACHEPROG="larder flush", it serves a session instead.
+func (p *program) unlessHelper(action urfave.ActionFunc) urfave.ActionFunc {
+	return func(ctx context.Context, cmd *urfave.Command) error {
+		if p.mayServeGo() {
+			if _, err := gocmd.Parent(); err == nil {
+				return p.helperDespite(fmt.Errorf("GOCACHEPROG names the command %q", cmd.Name), cmd)
+			}
+		}
+		return action(ctx, cmd)
+	}
+}
+
+// mayServeGo reports whether larder has what the go command gives its helper: GOVERSION,
+// and pipes.
+func (p *program) mayServeGo() bool {
+	return p.environ.get("GOVERSION") != "" && isPipe(p.stdin) && isPipe(p.stdout)
 }
 
 func isPipe(file *os.File) bool {

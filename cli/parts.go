@@ -57,6 +57,12 @@ func (p parts) remoteIsDown() bool {
 	return p.target.Remote != "" && session.NewMemory(p.local.Path(), p.target.Remote).Known(session.Down)
 }
 
+// isDenied reports whether processes that write what was left in local have found out a
+// moment ago that the remote denies that.
+func (p parts) isDenied(local *localdisk.Dir) bool {
+	return session.NewScopeMemory(local.Path(), p.target).Known(session.Denied)
+}
+
 // store returns the store at url, and counts its requests.
 func (p parts) store(url string) backend.Store {
 	return openRemote(url, p.settings, &p.stats.Remote, p.log)

@@ -50,7 +50,7 @@ func wantBytes(t *testing.T, s cache.Summary, want bytesOf, version string) {
 	}
 }
 
-var tierFile = regexp.MustCompile(`^([0-9a-f]{2}/[0-9a-f]{64}-[ad]|larder/(log|trim\.txt|manifests/[0-9a-f]{32}(\.lock|\.restored)?|remotes/[0-9a-f]{32}\.[a-z]+(\.lock)?)|README|[a-z]+\.txt)$`)
+var tierFile = regexp.MustCompile(`^([0-9a-f]{2}/[0-9a-f]{64}-[ad]|larder/(log|trim\.txt|manifests/[0-9a-f]{32}(\.lock|\.restored)?|remotes/[0-9a-f]{32}\.[a-z]+(\.lock)?|journals/[0-9a-f]{32}\.lock)|README|[a-z]+\.txt)$`)
 
 // strangers returns the files in m's local tier that are none of the go
 // command's cache, by their names, nor larder's few own.

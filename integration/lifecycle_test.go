@@ -56,6 +56,19 @@ func (m *machine) wantNoSessions() {
 	if err != nil || len(left) > 0 {
 		m.t.Errorf("sessions left: %v, %v", left, err)
 	}
+	if left := m.journals(); len(left) > 0 {
+		m.t.Errorf("journals left: %q", left)
+	}
+}
+
+// journals returns the paths of the journals that sessions have left on m.
+func (m *machine) journals() []string {
+	m.t.Helper()
+	paths, err := filepath.Glob(filepath.Join(m.dir, "larder", "journals", "*-*-*-*"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return paths
 }
 
 // TestLinger: a build whose output is read through a pipe, as by tee or CI,

@@ -11,8 +11,9 @@
 //	larder/journals/<session>    what a session that has ended left to do
 //	larder/journals/*.lock       locked by the process that does it, for one scope
 //	larder/journals/new-*        a journal that is being written
-//	larder/remotes/<hash of a remote's URL>.<fact>
-//	    what sessions remember of a remote; see [Memory]
+//	larder/remotes/<hash>.<fact>
+//	    what sessions remember of a remote or of a scope, whose URL and name are hashed; see
+//	    [Memory]
 //
 // where <session> is <start, Unix nanoseconds>-<process ID>-<kernel>-<namespace>. The last
 // two are hex digits: a digest of what tells the run of the kernel from all others, and one

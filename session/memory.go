@@ -12,7 +12,7 @@ import (
 )
 
 // Memory is what the sessions of one local tier remember of a remote, such as that it
-// does not answer. Each fact is a file of its own, so sessions that note different facts
+// does not answer, or of a scope in it. Each fact is a file of its own, so sessions that note different facts
 // do not meet. Everything is forgotten in time. Methods may be called at the same time,
 // also by several processes.
 type Memory struct{ path string } // of the files, without the name of the fact
@@ -23,6 +23,8 @@ type Fact string
 const (
 	// Down says that nothing came back from the remote.
 	Down Fact = "down"
+	// Denied says that the remote takes nothing that this machine writes to the scope.
+	Denied Fact = "denied"
 	// Told says that a person was told of trouble with the remote.
 	Told Fact = "told"
 	// Conditional says that the remote has conditional puts.
@@ -42,6 +44,12 @@ func memoryDir(local string) string { return filepath.Join(local, "larder", "rem
 func NewMemory(local, remote string) Memory {
 	sum := sha256.Sum256([]byte(remote))
 	return Memory{filepath.Join(memoryDir(local), hex.EncodeToString(sum[:16]))}
+}
+
+// NewScopeMemory returns what is remembered below local of the scope that t writes. It
+// touches no file.
+func NewScopeMemory(local string, t Target) Memory {
+	return Memory{filepath.Join(memoryDir(local), t.scopeID())}
 }
 
 func (m Memory) file(f Fact) string { return m.path + "." + string(f) }

@@ -129,9 +129,13 @@ func (m *machine) flush(ctx context.Context, settings ...string) error {
 
 // leftovers returns what sessions that are over have left on m.
 func (m *machine) leftovers() (left []string, err error) {
+	left, err = filepath.Glob(filepath.Join(m.tier.Dir, "larder", "journals", "*-*-*-*"))
+	if err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(filepath.Join(m.tier.Dir, "larder", "sessions"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return left, nil
 	}
 	for _, e := range entries {
 		files, _ := os.ReadDir(filepath.Join(m.tier.Dir, "larder", "sessions", e.Name()))
