@@ -145,7 +145,11 @@ func (u *unavailable) Unwrap() error { return ErrUnavailable }
 // unavailable returns the error of an open circuit. A store that denies access, or that
 // has not answered yet, is not worth waiting for. The caller holds c.mu.
 func (c *circuit) unavailable() error {
-	return &unavailable{c.since, c.opened.Add(c.Cooldown), c.shut || !c.answered.Load()}
+	since := c.since
+	if since.IsZero() { // a request that began before has succeeded
+		since = c.opened
+	}
+	return &unavailable{since, c.opened.Add(c.Cooldown), c.shut || !c.answered.Load()}
 }
 
 func (s *guarded) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {

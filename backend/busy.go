@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -24,11 +25,11 @@ func (b *Busy) Error() string {
 }
 
 // RetryAfter returns the time that the header Retry-After of an HTTP answer asks to wait:
-// a number of seconds, or a date. It returns 0 if there is no such header, or if it is
-// malformed.
+// a number of seconds, or a date. Of a larger number it takes 65535. It returns 0 if there
+// is no such header, or if it is malformed.
 func RetryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
-	if seconds, err := strconv.ParseUint(value, 10, 16); err == nil {
+	if seconds, err := strconv.ParseUint(value, 10, 16); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(seconds) * time.Second
 	}
 	if date, err := http.ParseTime(value); err == nil {

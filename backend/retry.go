@@ -88,7 +88,7 @@ func (a *attempts) await(ctx context.Context, err error) error {
 	}
 	wait = max(wait, rand.N(a.backoff+1))
 	a.backoff = min(2*a.backoff, a.MaxBackoff)
-	if time.Since(a.since)+wait > a.Patience {
+	if wait > a.Patience-time.Since(a.since) { // a wait that the store asks for may be endless
 		return err
 	}
 	if cause := sleep(ctx, wait); cause != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -104,14 +105,15 @@ func TestRetryHeedsTheStore(t *testing.T) {
 		min, max time.Duration
 		fails    bool
 	}{
-		{"soon", time.Millisecond, time.Millisecond, time.Second, false},
-		{"later", 20 * time.Second, 20 * time.Second, 20 * time.Second, false},
-		{"too late", time.Hour, 0, 0, true},
+		{"soon", time.Millisecond, time.Millisecond, 3 * time.Second, false},
+		{"later", 20 * time.Second, 20 * time.Second, 21 * time.Second, false},
+		{"too late", time.Hour, 0, time.Second, true},
+		{"never", math.MaxInt64, 0, time.Second, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				busy := &backend.Busy{After: test.after}
-				s := backend.WithRetry(failing(backendtest.Memory(), backendtest.Fault{Err: busy}), patient)
+				s := backend.WithRetry(failing(backendtest.Memory(), backendtest.Fault{Err: errFault}, backendtest.Fault{Err: busy}), patient)
 				start := time.Now()
 				err := put(t.Context(), s, "key", "data")
 				if took := time.Since(start); took < test.min || took > test.max || test.fails != errors.Is(err, busy) {
@@ -201,6 +203,31 @@ func TestRetryWaitsForTheCircuit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRetryAfterALateSuccess: a request that began before the circuit opened may succeed
+// while it is open. The others wait all the same.
+func TestRetryAfterALateSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, fault := broken(t)
+		body, _, err := s.Get(t.Context(), "key", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		*fault = backendtest.Fault{Err: errFault}
+		for range 3 {
+			get(t.Context(), s, "key")
+			time.Sleep(window)
+		}
+		*fault = backendtest.Fault{}
+		body.Close()
+		if _, err := get(t.Context(), s, "key"); !errors.Is(err, backend.ErrUnavailable) {
+			t.Fatalf("the circuit is not open: %v", err)
+		}
+		if _, err := get(t.Context(), backend.WithRetry(s, backend.Retry{Backoff: time.Second, MaxBackoff: time.Second, Patience: 2 * time.Minute}), "key"); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestRetryTriesATimeoutAgain(t *testing.T) {
