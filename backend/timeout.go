@@ -15,8 +15,8 @@ var ErrTimeout = errors.New("no progress in time")
 
 // WithTimeout returns a store that cancels a request to s, with ErrTimeout, if it
 // makes no progress for d. Progress is the beginning of the answer, each Read of a
-// Get's body that returns bytes, each Read of a Put's body by the driver, and each
-// object of a List. The time between two Reads, or between two objects, does not
+// Get's body that returns bytes, its Close, each Read of a Put's body by the driver, and
+// each object of a List. The time between two Reads, or between two objects, does not
 // count. A request that makes progress is never cancelled, however long it takes.
 func WithTimeout(s Store, d time.Duration) Store { return &timed{s, d} }
 
@@ -73,6 +73,7 @@ func (b *timedBody) Read(p []byte) (int, error) {
 }
 
 func (b *timedBody) Close() error {
+	b.watch.progress() // a file system may block here, too
 	defer b.watch.end()
 	return b.ReadCloser.Close()
 }

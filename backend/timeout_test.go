@@ -81,6 +81,25 @@ func TestTimeoutEndsABodyThatStalls(t *testing.T) {
 	})
 }
 
+func TestTimeoutEndsABodyThatDoesNotClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := backendtest.Memory()
+		backendtest.PutBytes(t, memory, "body", []byte("data"))
+		until := make(chan struct{})
+		defer close(until)
+		s := backend.WithTimeout(backend.Abandonable(stuck{memory, until}, 1), 10*time.Second)
+		body, _, err := s.Get(t.Context(), "body", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		body.Close()
+		if took := time.Since(start); took != 10*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 func TestTimeoutLeavesWhatMovesAlone(t *testing.T) {
 	for name, request := range requests {
 		t.Run(name, func(t *testing.T) {
