@@ -58,6 +58,7 @@ func (f *draft) move(refusal error) error {
 	if _, err := io.Copy(to, from); err != nil {
 		return errors.Join(err, to.Close(), os.Remove(to.Name()))
 	}
+	_ = from.Close() // Windows removes no file that is open
 	f.discard()
 	f.File, f.dir, f.moved = to, spare, true
 	return nil

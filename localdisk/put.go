@@ -102,7 +102,8 @@ func (d *Dir) putBody(e Entry, body io.Reader) (at *Dir, err error) {
 		f.discard()
 		return nil, err
 	}
-	return f.dir, f.finish()
+	err = f.finish() // which may move it
+	return f.dir, err
 }
 
 // copyBody copies body to w and checks that it matches e.

@@ -20,10 +20,7 @@ const (
 func (d *Dir) Room(maxSize int64) int64 {
 	room := int64(math.MaxInt64)
 	if usage, err := disk.Usage(d.root); err == nil {
-		room = int64(usage.Free) - min(int64(usage.Total/freePart), maxFree)
-		if usage.InodesFree*freePart < usage.InodesTotal {
-			room = 0
-		}
+		room = roomOn(usage)
 	}
 	if maxSize == 0 {
 		return room
@@ -34,4 +31,17 @@ func (d *Dir) Room(maxSize int64) int64 {
 		return nil
 	})
 	return min(room, left)
+}
+
+// roomOn returns the room on a file system. One that does not say how large it is has no
+// limit. Some, such as those before an object store, say that they are as large as a
+// number can be.
+func roomOn(u *disk.UsageStat) int64 {
+	switch {
+	case u.InodesTotal > 0 && u.InodesFree <= (u.InodesTotal-1)/freePart:
+		return 0
+	case u.Total == 0:
+		return math.MaxInt64
+	}
+	return int64(min(u.Free, math.MaxInt64)) - min(int64(u.Total/freePart), maxFree)
 }

@@ -3,6 +3,7 @@ package localdisk
 import (
 	"bytes"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -106,5 +107,14 @@ func TestRoomOnASmallDisk(t *testing.T) {
 		if room := New(root).Room(0); room != want {
 			t.Errorf("%s: room for %d, want %d", options, room, want)
 		}
+	}
+}
+
+// TestRoomOfUnknownSize: a file system that does not know its size is not full.
+func TestRoomOfUnknownSize(t *testing.T) {
+	root := t.TempDir()
+	mount(t, "tmpfs", root, "tmpfs", 0, "size=0,nr_inodes=0")
+	if room := New(root).Room(0); room != math.MaxInt64 {
+		t.Errorf("room for %d bytes, want no limit", room)
 	}
 }

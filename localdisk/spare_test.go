@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/shirou/gopsutil/v4/disk"
 )
 
 // withSpare returns the directory at root with an empty one behind it. opened counts how
@@ -101,5 +103,26 @@ func TestRoom(t *testing.T) {
 	}
 	if room := New(filepath.Join(t.TempDir(), "missing")).Room(0); room != math.MaxInt64 {
 		t.Errorf("a disk that can't be asked has room for %d", room)
+	}
+}
+
+// TestRoomOn has what file systems say of themselves.
+func TestRoomOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		usage disk.UsageStat
+		want  int64
+	}{
+		"a usual one":                 {disk.UsageStat{Total: 1 << 40, Free: 3 << 30, InodesTotal: 1000, InodesFree: 900}, 2 << 30},
+		"a small one":                 {disk.UsageStat{Total: 2000, Free: 500}, 400},
+		"no size":                     {disk.UsageStat{}, math.MaxInt64},
+		"without an end":              {disk.UsageStat{Total: math.MaxUint64, Free: math.MaxUint64}, math.MaxInt64 - maxFree},
+		"hardly an inode":             {disk.UsageStat{Total: 2000, Free: 500, InodesTotal: 1000, InodesFree: 49}, 0},
+		"enough inodes":               {disk.UsageStat{Total: 2000, Free: 500, InodesTotal: 1000, InodesFree: 50}, 400},
+		"ten inodes, of which none":   {disk.UsageStat{Total: 2000, Free: 500, InodesTotal: 10}, 0},
+		"as many inodes as there are": {disk.UsageStat{Total: 2000, Free: 500, InodesTotal: math.MaxUint64, InodesFree: math.MaxUint64}, 400},
+	} {
+		if got := roomOn(&test.usage); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
 	}
 }
