@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/session"
 )
 
 // temporary sets where temporary folders are, and returns it.
@@ -110,26 +112,34 @@ func TestDefaultDir(t *testing.T) {
 }
 
 // TestTrimPrivate: a private folder goes once nothing is left in it, also that of a
-// LARDER_DIR that nobody uses any more.
+// LARDER_DIR that nobody uses any more. A session that has something to do is left.
 func TestTrimPrivate(t *testing.T) {
 	temporary(t)
 	own, err := openOwn(true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	empty, other := own.Within(privateName("x")), filepath.Join(own.Path(), "else")
+	empty, pending, other := own.Within(privateName("x")), own.Within(privateName("y")), filepath.Join(own.Path(), "else")
 	for _, folder := range []string{empty.Path(), other} {
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
+	s, err := session.New(pending.Path(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(s.Dir(), "journal"), "")
+	s.Close()
 	if err := trimPrivate(parts{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(empty.Path()); err == nil {
 		t.Errorf("%s is still there", empty.Path())
 	}
-	if _, err := os.Stat(other); err != nil {
-		t.Error(err)
+	for _, path := range []string{s.Dir(), other} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -67,8 +67,8 @@ func trim(with parts) (trimmed localdisk.Trimmed, since time.Time, err error) {
 	return trimmed, since, errors.Join(err, trimPrivate(with))
 }
 
-// trimPrivate trims the private folders of every LARDER_DIR, and removes those in which
-// nothing is left.
+// trimPrivate trims the private folders of every LARDER_DIR, and removes those that hold
+// nothing any more.
 func trimPrivate(with parts) error {
 	own, _ := openOwn(false)
 	if own == nil {
@@ -84,16 +84,21 @@ func trimPrivate(with parts) error {
 	return errors.Join(errs...)
 }
 
+// trimFolder trims the private folder at path. It removes the folder if neither an entry is
+// left in it, nor a session that is under way or has something to do.
 func trimFolder(with parts, path string) error {
-	since, err := session.LiveSince(path)
+	since, err := session.LiveSince(path) // removes sessions that have nothing to do
 	if err != nil {
 		return err
 	}
 	trimmed, err := localdisk.New(path).Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
-	if err == nil && since.IsZero() && trimmed.BytesLeft == 0 {
-		err = os.RemoveAll(path)
+	if err != nil || trimmed.BytesLeft > 0 {
+		return err
 	}
-	return err
+	if sessions, err := session.List(path); err != nil || len(sessions) > 0 {
+		return err
+	}
+	return os.RemoveAll(path)
 }
 
 // liveSince returns when the oldest session under way began, or zero if there is none.
