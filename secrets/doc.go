@@ -10,7 +10,8 @@
 //   - the value has 8 or more bytes, not counting white space around it,
 //   - the value is not ordinary: its strength is at least 28 bits, as SECURITY.md
 //     counts them, and
-//   - the value is not the absolute path of a file or folder that exists. The path of
+//   - the value is not the absolute path of a file or folder that exists, as far as its
+//     file system answers in time. The path of
 //     a file of keys is not secret, and an archive that was built without -trimpath
 //     is full of paths.
 //

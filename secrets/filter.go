@@ -1,10 +1,13 @@
 package secrets
 
 import (
+	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // nameParts has words. A variable whose name contains one of them holds a secret.
@@ -17,6 +20,10 @@ const minValue = 8
 // minName is the length in bytes of the shortest name that counts as the build's. A
 // shorter one could be cut out of any secret.
 const minName = 4
+
+// patience is how long New waits for file systems. One of them may be a network mount whose
+// server is gone.
+const patience = 2 * time.Second
 
 // step is how many new bytes a window has, compared with the window before it.
 const step = 64 << 10
@@ -40,15 +47,19 @@ type value struct {
 
 // New returns the Filter for a process with the given environment, which has the form of
 // the result of os.Environ. New looks whether values that are absolute paths exist as
-// files or folders, and leaves those out. It leaves out ordinary values, too: SECURITY.md
-// says which. The names are what the build holds anyway, such as its module path.
+// files or folders, and leaves those out. It does so for 2 seconds at most: what their file
+// systems have not answered then counts as secret. It leaves out ordinary values, too:
+// SECURITY.md says which. The names are what the build holds anyway, such as its module
+// path.
 func New(environ []string, names ...string) *Filter {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
 	names = ordinaryNames(names)
 	f := &Filter{shapes: shapes(), overlap: maxShape - 1}
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
 		text = strings.TrimSpace(text)
-		if !isSecret(name) || len(text) < minValue || !isStrong(text, names) || isPath(text) {
+		if !isSecret(name) || len(text) < minValue || !isStrong(text, names) || isPath(ctx, text, os.Stat) {
 			continue
 		}
 		f.add(name, text)
@@ -75,13 +86,23 @@ func isSecret(name string) bool {
 	return slices.ContainsFunc(nameParts, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// isPath reports whether text is the absolute path of something that exists.
-func isPath(text string) bool {
+// isPath reports whether text is the absolute path of something that exists, as stat says.
+// It returns false if stat has not returned when ctx is done.
+func isPath(ctx context.Context, text string, stat func(string) (fs.FileInfo, error)) bool {
 	if !filepath.IsAbs(text) {
 		return false
 	}
-	_, err := os.Stat(text)
-	return err == nil
+	exists := make(chan bool, 1)
+	go func() {
+		_, err := stat(text)
+		exists <- err == nil
+	}()
+	select {
+	case yes := <-exists:
+		return yes
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // ordinaryNames returns the names in lower case, without those too short to mean much.

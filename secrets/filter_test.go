@@ -1,11 +1,14 @@
 package secrets
 
 import (
+	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 func TestValues(t *testing.T) {
@@ -64,4 +67,26 @@ func TestValues(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPathThatBlocks: a file system that does not answer is not waited for.
+func TestPathThatBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		stat := func(string) (fs.FileInfo, error) {
+			<-answer
+			return nil, nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		for range 3 {
+			if isPath(ctx, t.TempDir(), stat) {
+				t.Error("a path that nobody has seen")
+			}
+		}
+		close(answer)
+		if !isPath(t.Context(), t.TempDir(), stat) {
+			t.Error("a path that is there is none")
+		}
+	})
 }
