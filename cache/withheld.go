@@ -118,7 +118,7 @@ func sweepWithheld(local *localdisk.Dir) error {
 	var errs []error
 	w := newWithheld(Config{Local: local})
 	for action := range w.actions() {
-		if _, _, err := local.Get(action); err != nil {
+		if !local.Has(action) {
 			errs = append(errs, os.Remove(w.path(action)))
 		}
 	}

@@ -173,7 +173,7 @@ func TestSaveWithholds(t *testing.T) {
 	wantNoSecret(t, store, "v1/")
 }
 
-// A mark goes with its entry.
+// A mark goes with its entry. To look whether the entry is there does not use it.
 func TestSweep(t *testing.T) {
 	a := newMachine(t, t.TempDir(), backendtest.Memory(), knowing)
 	a.put(t, "log", telling)
@@ -183,11 +183,19 @@ func TestSweep(t *testing.T) {
 	if err := os.Remove(filepath.Join(a.dir, id[:2], id+"-a")); err != nil {
 		t.Fatal(err)
 	}
+	other := actionID("other log").String()
+	unused, path := time.Now().Add(-48*time.Hour).Round(time.Second), filepath.Join(a.dir, other[:2], other+"-a")
+	if err := os.Chtimes(path, unused, unused); err != nil {
+		t.Fatal(err)
+	}
 	if err := cache.Sweep(localdisk.New(a.dir), 0); err != nil {
 		t.Fatal(err)
 	}
+	if info, err := os.Stat(path); err != nil || !info.ModTime().Equal(unused) {
+		t.Errorf("last used at %v (%v), want %v", info.ModTime(), err, unused)
+	}
 	left, err := os.ReadDir(filepath.Join(a.dir, "larder", "withheld"))
-	if err != nil || len(left) != 1 || left[0].Name() != actionID("other log").String() {
+	if err != nil || len(left) != 1 || left[0].Name() != other {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }

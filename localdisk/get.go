@@ -52,6 +52,16 @@ func (d *Dir) Get(action protocol.ActionID) (Entry, string, error) {
 	return Entry{}, "", &missError{action, err}
 }
 
+// Has reports whether there is an action file of action, in d or in the spare directory.
+// Unlike Get it records no use, and does not look at the file.
+func (d *Dir) Has(action protocol.ActionID) bool {
+	if _, err := os.Lstat(d.actionPath(action)); err == nil {
+		return true
+	}
+	spare := d.behind()
+	return spare != nil && spare.Has(action)
+}
+
 func (d *Dir) get(action protocol.ActionID) (Entry, string, error) {
 	return d.getAt(d.actionPath(action), action)
 }
