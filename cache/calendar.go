@@ -7,8 +7,8 @@ const (
 	// manifest.
 	expiry = 7
 
-	// maxGap is how many days pass between two publications, at most. A clock that is
-	// further off is far.
+	// maxGap is by how many days a publication advances the calendar, at most. A clock
+	// that differs by more from the last one is far.
 	maxGap = 3
 )
 

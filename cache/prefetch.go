@@ -107,8 +107,8 @@ type wanted func(*pack.Entry) bool
 // everything wants all entries.
 func everything(*pack.Entry) bool { return true }
 
-// bring brings those entries that are wanted, until each is settled, or ctx is done. Of several processes on one machine one fetches, and the others wait for what it
-// brings.
+// bring brings those entries that are wanted, until each is settled, or ctx is done. Of
+// several processes on one machine one fetches, and the others wait for what it brings.
 func (p *prefetch) bring(ctx context.Context, w wanted) {
 	lock := flock.New(p.library.written.copy+".lock", flock.SetPermissions(0o600))
 	defer lock.Close()
@@ -160,7 +160,8 @@ func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	return len(lacking) == 0
 }
 
-// forgo forfeits entry i, which this session does not bring. For others it is good.
+// forgo makes entry i unreached, because this session does not bring it. For others it is
+// good.
 func (p *prefetch) forgo(i int) {
 	if p.states.happen(claimed, i) {
 		p.states.happen(failed, i)

@@ -16,7 +16,7 @@ var errNotPromised = errors.New("not in the manifest")
 // once and never change, so that they may be read from many goroutines.
 type promises struct {
 	holdings
-	index   map[protocol.ActionID]int // in found.Entries
+	index   map[protocol.ActionID]int // in merged.Entries
 	isNew   bool                      // the remote has no manifest of the module
 	indexed bool                      // module indexes are among the entries
 }

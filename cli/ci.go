@@ -29,14 +29,14 @@ func ciSystems() []ciSystem {
 		{[]string{"CIRRUS_CI"}, []string{"CIRRUS_TASK_NAME"}},
 		{[]string{"DRONE"}, []string{"DRONE_STAGE_NAME", "DRONE_STEP_NAME"}},
 		{[]string{"CF_BUILD_ID"}, []string{"CF_PIPELINE_NAME"}}, // Codefresh
-		// Jenkins, whose job knows its URL only where that is configured; the Hudson that
-		// it was; and Prow
+		// Jenkins sets JENKINS_URL only if somebody has configured it. Hudson is what Jenkins
+		// was called. Prow names its jobs in the same variable.
 		{[]string{"JENKINS_URL"}, []string{"JOB_NAME"}},
 		{[]string{"JENKINS_HOME", "BUILD_ID"}, []string{"JOB_NAME"}},
 		{[]string{"HUDSON_URL", "BUILD_ID"}, []string{"JOB_NAME"}},
 		{[]string{"PROW_JOB_ID"}, []string{"JOB_NAME"}},
-		// Systems that name no job: Bitbucket, Google Cloud Build, Taskcluster, Harness,
-		// and those that say that they are one
+		// Systems that name no job: Bitbucket, Google Cloud Build, Taskcluster, Harness, and
+		// all that set CONTINUOUS_INTEGRATION
 		{[]string{"BITBUCKET_BUILD_NUMBER"}, nil},
 		{[]string{"BUILDER_OUTPUT"}, nil},
 		{[]string{"TASK_ID", "RUN_ID"}, nil},

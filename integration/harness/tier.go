@@ -45,11 +45,10 @@ func CompileStock(dir, work, version string, commands []string, extra ...string)
 	return nil
 }
 
-// Lend has tier hold what stocks hold. The bodies are hard links, so whoever
-// damages one must replace the file instead of writing to it; a body that is a folder
-// has a program in it. The action files are
-// copies: the go command writes to such files, and larder reads from their times
-// what a build has used.
+// Lend has tier hold what stocks hold. The bodies are hard links, so whoever damages one
+// must replace the file instead of writing to it. A body that is a folder has a program in
+// it. The action files are copies: the go command writes to such files, and larder reads
+// from their times what a build has used.
 func Lend(tier string, stocks ...string) error {
 	for _, stock := range stocks {
 		err := filepath.WalkDir(stock, func(path string, d fs.DirEntry, err error) error {
