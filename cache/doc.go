@@ -35,6 +35,6 @@
 //
 // It also owns two folders in the local tier's directory: larder/manifests, with copies of
 // manifests, the locks that let one process at a time fetch what they promise, and what
-// [Restore] notes for [Save]; and larder/withheld, with the marks of entries that stay local. Package
-// session owns a third one.
+// [Restore] notes for [Save]; and larder/withheld, with the marks of entries that stay
+// local. Package session owns two others. [Sweep] removes from them what is old.
 package cache

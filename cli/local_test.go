@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -112,7 +113,7 @@ func TestDefaultDir(t *testing.T) {
 }
 
 // TestTrimPrivate: a private folder goes once nothing is left in it, also that of a
-// LARDER_DIR that nobody uses any more. A session that has something to do is left.
+// LARDER_DIR that nobody uses any more. It stays while a session has left work in it.
 func TestTrimPrivate(t *testing.T) {
 	temporary(t)
 	own, err := openOwn(true)
@@ -129,7 +130,13 @@ func TestTrimPrivate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, filepath.Join(s.Dir(), "journal"), "")
+	journal, err := s.CreateJournal(session.Target{Remote: "file:///remote", Scope: "main"}, false)
+	if err == nil {
+		err = errors.Join(journal.AddBring(), journal.Close(true))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.Close()
 	if err := trimPrivate(parts{}); err != nil {
 		t.Fatal(err)
@@ -137,7 +144,7 @@ func TestTrimPrivate(t *testing.T) {
 	if _, err := os.Stat(empty.Path()); err == nil {
 		t.Errorf("%s is still there", empty.Path())
 	}
-	for _, path := range []string{s.Dir(), other} {
+	for _, path := range []string{pending.Path(), other} {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}

@@ -84,21 +84,21 @@ func trimPrivate(with parts) error {
 	return errors.Join(errs...)
 }
 
-// trimFolder trims the private folder at path. It removes the folder if neither an entry is
-// left in it, nor a session that is under way or has something to do.
+// trimFolder trims the private folder at path. It removes the folder if nothing is left in
+// it: no entry, no session under way, and no work that a session has left.
 func trimFolder(with parts, path string) error {
-	since, err := session.LiveSince(path) // removes sessions that have nothing to do
+	since, err := session.LiveSince(path)
 	if err != nil {
 		return err
 	}
-	trimmed, err := localdisk.New(path).Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
-	if err != nil || trimmed.BytesLeft > 0 {
-		return err
+	local := localdisk.New(path)
+	trimmed, err := local.Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
+	err = errors.Join(err, cache.Sweep(local, with.maxAge))
+	left, errLeft := session.Left(path)
+	if err = errors.Join(err, errLeft); err == nil && since.IsZero() && trimmed.BytesLeft == 0 && len(left) == 0 {
+		err = os.RemoveAll(path)
 	}
-	if sessions, err := session.List(path); err != nil || len(sessions) > 0 {
-		return err
-	}
-	return os.RemoveAll(path)
+	return err
 }
 
 // liveSince returns when the oldest session under way began, or zero if there is none.
