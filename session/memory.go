@@ -12,8 +12,8 @@ import (
 )
 
 // Memory is what the sessions of one local tier remember of a remote, such as that it
-// does not answer, or of a scope in it. Each fact is a file of its own, so sessions that note different facts
-// do not meet. Everything is forgotten in time. Methods may be called at the same time,
+// does not answer, or of a scope in it. Each fact is a file of its own, so sessions that
+// note different facts do not meet. Everything is forgotten in time. Methods may be called at the same time,
 // also by several processes.
 type Memory struct{ path string } // of the files, without the name of the fact
 

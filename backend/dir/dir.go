@@ -6,8 +6,9 @@
 // name never begins with @. The driver's own files do: a process holds the lock of
 // @lock while it replaces or removes an object, and @new-… is an object while it
 // is being written. Where the file system has no locks, the last writer wins. A Put
-// removes what killed writers left in its folder a day ago. A key can't be an object if it is also the beginning of another
-// one (a and a/b). Two keys that differ only in case may be the same object.
+// removes what killed writers left in its folder a day ago. A key can't be an object
+// if it is also the beginning of another one (a and a/b). Two keys that differ only in
+// case may be the same object.
 //
 // An object's version is the size and the modification time of its file. A Put
 // makes sure that the time differs from that of the object that it replaces.
