@@ -36,6 +36,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/rogpeppe/go-internal/robustio"
+
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -266,7 +268,17 @@ func (s *store) publish(ctx context.Context, temp, path string, cond backend.Con
 		}
 		stamp = old.ModTime().Add(step)
 	}
-	return info, os.Rename(temp, path)
+	return info, rename(temp, path)
+}
+
+// rename gives the file temp the name path. Windows does not replace a file that somebody
+// reads. That passes, so it is a fault, and no denial.
+func rename(temp, path string) error {
+	err := robustio.Rename(temp, path)
+	if robustio.IsEphemeralError(err) {
+		return errors.New(err.Error())
+	}
+	return err
 }
 
 // lock waits until no other call, in this process or another, replaces or removes
