@@ -60,6 +60,9 @@ func (p *program) step(ctx context.Context, cmd *urfave.Command, s settings, res
 		store := with.store(s.target.Remote)
 		err = withinMaxTime(ctx, cmd, func(ctx context.Context) error { return run(ctx, with, store) })
 		err = errors.Join(err, store.Close())
+		if errSweep := cache.Sweep(with.local, s.maxAge); errSweep != nil {
+			log.Info("remove what is no longer needed", "err", errSweep)
+		}
 	}
 	if err == nil || cmd.Bool("json") || errors.Is(err, errTimeIsUp) {
 		if err := p.print(cmd, result); err != nil {

@@ -3,6 +3,7 @@ package integration
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -79,6 +80,12 @@ func TestRestoreAndSave(t *testing.T) {
 		t.Errorf("saved with no news: %+v", c)
 	}
 
+	// What a killed writer left long ago goes with the next command.
+	killed, long := filepath.Join(b.dir, "larder", "manifests", "new-1"), time.Now().AddDate(0, 0, -8)
+	if err := errors.Join(os.WriteFile(killed, nil, 0o600), os.Chtimes(killed, long, long)); err != nil {
+		t.Fatal(err)
+	}
+
 	// A change makes for a small pack.
 	source := filepath.Join(module.dir, "p008", "p008.go")
 	module.write(t, filepath.Join("p008", "p008.go"), string(readFile(t, source))+"\nconst More = 1\n")
@@ -90,6 +97,9 @@ func TestRestoreAndSave(t *testing.T) {
 	// one finds out, for a week, whether the remote has conditional puts.
 	if c := b.counts("save"); !c.Published || c.New == 0 || c.New > c.Used/2 || c.Requests != 4 {
 		t.Errorf("saved after a change: %+v", c)
+	}
+	if exists(killed) {
+		t.Errorf("%s is still there", killed)
 	}
 
 	// What was restored is as good as what was built.
