@@ -62,6 +62,7 @@ func (l *lookups) lookup(ctx context.Context, action protocol.ActionID) (found f
 		})
 		return found.Entry, err
 	})
+	l.reach.settle()
 	l.cold.note(err == nil)
 	if err != nil {
 		return fetched{}, err

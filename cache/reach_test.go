@@ -70,12 +70,12 @@ func TestRemoteThatIsDown(t *testing.T) {
 	fourth.Close(time.Minute)
 	fourth.wantRequests(t, false)
 	third.wantMiss(t, "c")
-	third.Close(time.Minute)
 	third.wantRequests(t, true)
-	fifth := newMachine(t, dir, store)
+	fifth := newMachine(t, dir, store) // while the third one goes on
 	fifth.wantMiss(t, "c")
 	fifth.Close(time.Minute)
 	fifth.wantRequests(t, true)
+	third.Close(time.Minute)
 
 	if _, err := flush(t.Context(), dir, store); err != nil {
 		t.Fatal(err)
