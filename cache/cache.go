@@ -62,7 +62,7 @@ func New(cfg SessionConfig) *Cache {
 		return c
 	}
 	c.heedDenial()
-	if c.publishing != nil && !cfg.Linger {
+	if c.publishing != nil && !cfg.Linger && !cfg.Defer {
 		c.startUploads()
 	}
 	if c.promised != nil {

@@ -73,6 +73,7 @@ type SessionConfig struct {
 	Target session.Target // where Store is, for the journal; and the scopes and the profile
 	Upload bool           // whether puts go to the remote
 	Linger bool           // a process in the background does what is left, so no upload begins before Close
+	Defer  bool           // a later Flush does what is left, so no upload begins before Close
 	Budget time.Duration  // what waiting for the remote may cost the build
 	Lazy   *Lazy          // nil: archives are brought whether they are read or not
 	Silent bool           // nobody sees the warnings of Log now, so another session repeats them

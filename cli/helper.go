@@ -64,6 +64,7 @@ func (p *program) serve(conn *protocol.Conn, with parts, silent bool) (left bool
 		Target: with.target,
 		Upload: with.writes(),
 		Linger: with.close == closeLinger,
+		Defer:  with.close == closeDefer,
 		Budget: with.budget,
 		Silent: silent,
 	}
@@ -78,10 +79,10 @@ func (p *program) serve(conn *protocol.Conn, with parts, silent bool) (left bool
 	case err != nil:
 		with.log.Error(fmt.Sprintf("the session ends early: %v", err))
 	}
-	if with.close == closeLinger {
-		return c.Close(0)
+	if with.close == closeWait {
+		return c.Close(with.closeTimeout)
 	}
-	return c.Close(with.closeTimeout)
+	return c.Close(0)
 }
 
 // input is the session's input. Whether it is recorded, too, is known only after the

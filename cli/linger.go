@@ -29,10 +29,7 @@ func (p *program) linger(with parts, left bool) {
 	if err != nil {
 		with.log.Info("trim the local tier", "err", err)
 	}
-	if with.remoteIsDown() {
-		left = false // until the remote is back
-	}
-	if !left && !trimDue && !abandoned(with) {
+	if !trimDue && !(with.lingers() && (left || abandoned(with))) {
 		return
 	}
 	if err := p.startLingering(with.local, trimDue); err != nil {
@@ -43,7 +40,7 @@ func (p *program) linger(with parts, left bool) {
 // abandoned reports whether other sessions have left work to do for a process with these
 // settings, which the remote does not deny.
 func abandoned(with parts) bool {
-	if with.target.Remote == "" || !with.writes() || with.remoteIsDown() {
+	if with.target.Remote == "" || !with.writes() {
 		return false
 	}
 	return slices.ContainsFunc(with.locals(), func(local *localdisk.Dir) bool {
@@ -115,7 +112,7 @@ func (p *program) lingerCommand() *urfave.Command {
 
 // lingerUploads does what is left for the remote and scope of these settings.
 func lingerUploads(ctx context.Context, with parts) error {
-	if with.target.Remote == "" || with.remoteIsDown() {
+	if with.target.Remote == "" || !with.lingers() {
 		return nil
 	}
 	return with.eachLocal(func(cfg cache.Config) error {

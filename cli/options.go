@@ -22,6 +22,7 @@ const (
 
 	closeLinger = "linger"
 	closeWait   = "wait"
+	closeDefer  = "defer"
 
 	statsOff  = "0"
 	statsText = "1"
@@ -128,10 +129,10 @@ func options() []option {
 		flag:     "close",
 		fallback: defaultClose,
 		shown:    "wait in CI, otherwise linger",
-		usage:    "when to upload: linger uploads in the background once the build has ended, wait uploads during the build and waits for the rest",
+		usage:    "when to upload: linger uploads in the background once the build has ended, wait uploads during the build and waits for the rest, defer leaves everything to larder flush",
 		set: func(g *givenSettings, v string) error {
 			g.close = v
-			return oneOf(v, closeLinger, closeWait)
+			return oneOf(v, closeLinger, closeWait, closeDefer)
 		},
 	}, {
 		flag:  "close-timeout",

@@ -57,6 +57,9 @@ func (p parts) remoteIsDown() bool {
 	return p.target.Remote != "" && session.NewMemory(p.local.Path(), p.target.Remote).Known(session.Down)
 }
 
+// lingers reports whether a process in the background does now what sessions have left.
+func (p parts) lingers() bool { return p.close != closeDefer && !p.remoteIsDown() }
+
 // isDenied reports whether processes that write what was left in local have found out a
 // moment ago that the remote denies that.
 func (p parts) isDenied(local *localdisk.Dir) bool {

@@ -175,7 +175,7 @@ func TestConfigureWrong(t *testing.T) {
 		{"dir", []string{"--dir=relative"}, []string{`LARDER_DIR (or --dir) is "relative": want an absolute path`}},
 		{"readonly", []string{"--readonly=yess"}, []string{`LARDER_READONLY (or --readonly) is "yess": want true or false`}},
 		{"bytes", []string{"--bytes=all"}, []string{`LARDER_BYTES (or --bytes) is "all": want one of auto, eager, lazy`}},
-		{"close", []string{"--close=later"}, []string{`LARDER_CLOSE (or --close) is "later": want one of linger, wait`}},
+		{"close", []string{"--close=later"}, []string{`LARDER_CLOSE (or --close) is "later": want one of linger, wait, defer`}},
 		{"close timeout", []string{"--close-timeout=60"}, []string{`LARDER_CLOSE_TIMEOUT (or --close-timeout) is "60": ` + duration}},
 		{"linger", []string{"--linger=-1s"}, []string{`LARDER_LINGER (or --linger) is "-1s": ` + duration}},
 		{"budget", []string{"--budget=much"}, []string{`LARDER_BUDGET (or --budget) is "much": ` + duration}},

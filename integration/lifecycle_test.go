@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -121,6 +122,35 @@ func TestWait(t *testing.T) {
 		t.Errorf("%d to do, %d objects, %+v\n%s", m.pending(), objects, r.stats, r.stderr)
 	}
 	m.wantNoSessions()
+}
+
+// TestDefer: with LARDER_CLOSE=defer a job of many go commands writes nothing to the
+// remote, and neither does a process in the background. One flush publishes all of them
+// at once.
+func TestDefer(t *testing.T) {
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
+	m := s.machine(t, c, s.endpoint, "LARDER_CLOSE=defer")
+	for i := range c.packages - 1 {
+		r := m.must("go", "build", fmt.Sprintf("./p%03d", i))
+		if r.stats.Puts == 0 || r.stats.Uploads > 0 {
+			t.Errorf("command %d: %+v", i, r.stats)
+		}
+	}
+	if objects, journals := contents(t, s.folder), m.journals(); len(objects) > 0 || len(journals) < c.packages-1 {
+		t.Errorf("%d journals; the remote holds %v", len(journals), objects)
+	}
+	m.must(larder, "flush")
+	m.wantNoSessions()
+	packs, err := filepath.Glob(filepath.Join(s.folder, "v1", "*", "p", "*", "*"))
+	if err != nil || len(packs) != 1 {
+		t.Errorf("packs: %q, %v", packs, err)
+	}
+	s.wantWhole(t, m)
+	again := s.machine(t, c, s.endpoint)
+	if r := again.must("go", "build", "./..."); r.stats.PrefetchHits < int64(2*(c.packages-1)) || r.stats.RemoteHits > 0 {
+		t.Errorf("another machine: %+v", r.stats)
+	}
 }
 
 // TestEndOfInput: commands that never say close upload what they put all the
