@@ -36,7 +36,6 @@ func Flush(ctx context.Context, cfg FlushConfig) error {
 		return err
 	}
 	defer s.Close()
-	s.Over()
 	f := &flusher{FlushConfig: cfg, session: s, tried: make(map[string]bool), told: make(map[int]bool)}
 	for {
 		worked, busy := f.pass(ctx)
@@ -102,9 +101,12 @@ func (f *flusher) pass(ctx context.Context) (worked, busy bool) {
 			busy = true
 			continue
 		}
+		// Others wait for this process only while it works. So no two wait for each other.
+		f.session.Over()
 		if err := f.work(ctx, w); err != nil {
 			f.failed = append(f.failed, err)
 		}
+		f.session.Idle()
 		unlock()
 		worked = true
 		for _, path := range w.Journals {

@@ -251,6 +251,33 @@ func TestFlushWaitsForWhatIsOver(t *testing.T) {
 	wantAll(t, store, 2)
 }
 
+// Flushes that run at the same time do not wait for each other once the work is done.
+func TestFlushesAtOnce(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	over, err := session.New(local, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	over.Over()
+	told, flushed := make(chan session.Live, 2), make(chan error, 2)
+	for range 2 {
+		go func() {
+			_, err := flush(t.Context(), local, store, func(c *cache.FlushConfig) {
+				c.Wait = func(l session.Live) { told <- l }
+			})
+			flushed <- err
+		}()
+	}
+	<-told
+	<-told // so both are under way
+	over.Close()
+	for range 2 {
+		if err := <-flushed; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // gated is a store whose puts wait until open is closed.
 type gated struct {
 	backend.Store

@@ -92,6 +92,9 @@ func (s *Session) Over() {
 	}
 }
 
+// Idle takes back what Over said: nobody has to wait for this session.
+func (s *Session) Idle() { _ = os.Remove(filepath.Join(s.dir, overName)) }
+
 // journalPath returns the path of the journal of the session in dir.
 func journalPath(dir string) string { return filepath.Join(dir, "journal") }
 
