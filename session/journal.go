@@ -138,11 +138,20 @@ func (j *Journal) write(text string) error {
 	return err
 }
 
-// Close closes the journal, and removes it unless something is left to do.
+// Close closes the journal, and removes it unless something is left to do. Where there
+// are no locks, another process may have put its own journal in its place. That one stays.
 func (j *Journal) Close(left bool) error {
+	left = left || !j.inPlace()
 	err := j.file.Close()
 	if left {
 		return err
 	}
 	return errors.Join(err, os.Remove(j.path))
+}
+
+// inPlace reports whether the file at the journal's path is still the journal.
+func (j *Journal) inPlace() bool {
+	opened, err := j.file.Stat()
+	there, errThere := os.Stat(j.path)
+	return err == nil && errThere == nil && os.SameFile(opened, there)
 }

@@ -180,11 +180,12 @@ func TestJournalNotOurs(t *testing.T) {
 		"a diary":              "dear diary\n",
 		"an older version":     "larder journal v1\nfile:///r\nmain\nunsigned\nm\np\n",
 		"an unquoted remote":   journalMagic + "\nfile:///r\nmain\nunsigned\n\"m\"\n\"p\"\n",
+		"zeros":                strings.Repeat("\x00", 10<<10),
 		"a header of no scope": journalMagic + "\n\"file:///r\"\n\nunsigned\n\"m\"\n\"p\"\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			local := leave(t, []byte(content))
-			if works, err := Left(local); err == nil || !strings.Contains(err.Error(), leftDir(local)) {
+			if works, err := Left(local); err == nil || !strings.Contains(err.Error(), leftDir(local)) || len(err.Error()) > 500 {
 				t.Errorf("%+v, %v", works, err)
 			}
 		})

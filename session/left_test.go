@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -82,6 +83,49 @@ func TestMergedJournals(t *testing.T) {
 	}
 	if n, err := Uploads(local); n != 2 || err != nil {
 		t.Errorf("%d uploads, %v", n, err)
+	}
+}
+
+// Where there are no locks, two processes may take the same journals. Neither removes what
+// the other one has taken since.
+func TestTakenTwice(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("where a file that is open can't be replaced")
+	}
+	local := t.TempDir()
+	works := make([]Work, 2)
+	journals := make([]*Journal, 2)
+	for i, u := range []Upload{one, two} {
+		leaveAt(t, local, time.Minute, somewhere, func(j *Journal) error { return j.Add(u) })
+		found, err := Left(local)
+		if err != nil || len(found) != 1 {
+			t.Fatalf("left: %+v, %v", found, err)
+		}
+		works[i] = found[0]
+		if journals[i], _, err = works[i].Take(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(journals[0].Done(one.Action), journals[0].Close(false), journals[1].Close(true)); err != nil {
+		t.Fatal(err)
+	}
+	if _, todo := take(t, local); !slices.Contains(todo.Uploads, two) {
+		t.Errorf("left: %+v, want the second upload", todo)
+	}
+}
+
+// A journal that can't be read is not taken for an empty one.
+func TestUnreadableJournal(t *testing.T) {
+	local := leave(t, []byte("a journal"))
+	path := filepath.Join(leftDir(local), names(t, leftDir(local))[0])
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if works, err := Left(local); err == nil {
+		t.Errorf("%+v, without an error", works)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -44,18 +44,23 @@ func (o owner) String() string {
 	return fmt.Sprintf("%d-%d-%s-%s", o.start.UnixNano(), o.pid, o.at.kernel, o.at.pids)
 }
 
-// parseOwner parses the name of a session's directory, or of the journal that it left.
+// parseOwner parses the name of a session's directory, or of the journal that it left. The
+// names that earlier versions of larder gave say no place.
 func parseOwner(name string) (o owner, ok bool) {
 	fields := strings.Split(name, "-")
-	if len(fields) != 4 {
+	switch len(fields) {
+	case 2:
+	case 4:
+		o.at = place{fields[2], fields[3]}
+	default:
 		return o, false
 	}
 	nanos, err := strconv.ParseInt(fields[0], 10, 64)
 	if err != nil {
 		return o, false
 	}
+	o.start = time.Unix(0, nanos)
 	o.pid, err = strconv.Atoi(fields[1])
-	o.start, o.at = time.Unix(0, nanos), place{fields[2], fields[3]}
 	return o, err == nil
 }
 
@@ -81,14 +86,15 @@ const (
 // the caller ends the session, and closes lock.
 //
 // A lock that is held is a sign of life. A lock that is free proves the opposite only on
-// the owner's own kernel: some network file systems keep locks on each machine apart.
-// Where there are no locks, the process ID tells.
+// the owner's own kernel: some network file systems keep locks on each machine apart. An
+// owner that says no place counts as one of this kernel. Where there are no locks, the
+// process ID tells.
 func (o owner) state(dir string) (s state, lock *lock) {
 	lock, held, err := tryLock(lockPath(dir), os.O_RDWR)
 	switch {
 	case held:
 		return alive, nil
-	case err == nil && o.at.kernel == here().kernel:
+	case err == nil && (o.at.kernel == here().kernel || o.at == place{}):
 		return dead, lock
 	case withoutLocks(err) && o.at == here():
 		if running, err := process.PidExists(int32(o.pid)); err == nil && !running {

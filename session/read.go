@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -59,13 +60,19 @@ func (r *reader) read(path string, line func(string) bool) error {
 	// A line over 8 KiB is read in pieces, of which none is a line of ours.
 	for lines := bufio.NewReaderSize(f, 8<<10); ; {
 		bytes, err := lines.ReadSlice('\n')
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			break // the end, or a line that was cut
+		switch {
+		case errors.Is(err, io.EOF): // what is left was cut
+			if len(header) < headerLines {
+				return errCut
+			}
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
 		}
 		text := strings.TrimSuffix(string(bytes), "\n")
 		if len(header) < headerLines {
 			if header = append(header, text); header[0] != journalMagic {
-				return fmt.Errorf("%s is not a journal of this larder: it begins with %q, want %q", path, text, journalMagic)
+				return fmt.Errorf("%s is not a journal of this larder: it begins with %.40q, want %q", path, text, journalMagic)
 			}
 			if len(header) < headerLines {
 				continue
@@ -77,10 +84,6 @@ func (r *reader) read(path string, line func(string) bool) error {
 			return nil
 		}
 	}
-	if len(header) < headerLines {
-		return errCut
-	}
-	return nil
 }
 
 // parseHeader parses the lines of header.

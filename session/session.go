@@ -129,7 +129,9 @@ func bury(gone string) {
 	journal := journalPath(gone)
 	if _, err := os.Stat(journal); err == nil {
 		folder := leftDir(localOf(gone))
-		_ = os.MkdirAll(folder, 0o700) // if it can't be made, the rename fails
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return // and keep the journal
+		}
 		err := os.Rename(journal, filepath.Join(folder, strings.TrimPrefix(filepath.Base(gone), gonePrefix)))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return // and keep the journal

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -122,6 +123,56 @@ func TestSessionOfAnotherMachine(t *testing.T) {
 	}
 	if live, err := List(local); len(live) != 0 || err != nil {
 		t.Fatalf("after %v without a sign of life: %+v, %v", silence, live, err)
+	}
+}
+
+// What a session of an earlier version, whose name says no place, was to do is done. While
+// the session is alive it is left alone.
+func TestSessionOfEarlierVersion(t *testing.T) {
+	local := t.TempDir()
+	dir := filepath.Join(sessionsDir(local), "1795688252487660474-28176")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	held, _, err := tryLock(lockPath(dir), os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Session{dir: dir}
+	j := create(t, s, somewhere, false)
+	if err := errors.Join(j.Add(one), j.Close(true)); err != nil {
+		t.Fatal(err)
+	}
+	if live, err := List(local); len(live) != 1 || live[0].PID != 28176 || err != nil {
+		t.Fatalf("live: %+v, %v", live, err)
+	}
+	held.Close()
+	if _, todo := take(t, local); !slices.Equal(todo.Uploads, []Upload{one}) {
+		t.Errorf("left: %+v", todo)
+	}
+	if entries := sessions(t, local); len(entries) > 0 {
+		t.Errorf("there are still %v", entries)
+	}
+}
+
+// A journal that can't be moved stays where it is.
+func TestNoRoomForJournals(t *testing.T) {
+	s := newSession(t)
+	local := localOf(s.dir)
+	if err := os.Symlink("nowhere", leftDir(local)); err != nil { // where no folder can be made
+		t.Skip(err)
+	}
+	j := create(t, s, somewhere, false)
+	if err := errors.Join(j.Add(one), j.Close(true)); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	Sweep(local)
+	if err := os.Remove(leftDir(local)); err != nil {
+		t.Fatal(err)
+	}
+	if _, todo := take(t, local); !slices.Equal(todo.Uploads, []Upload{one}) {
+		t.Errorf("left: %+v", todo)
 	}
 }
 
