@@ -70,7 +70,8 @@ func (d *Dir) clearAway(path string, action protocol.ActionID) {
 func linkNew(temp, path string) error {
 	switch err := os.Link(temp, path); {
 	case err == nil:
-		return os.Remove(temp)
+		_ = os.Remove(temp)
+		return nil
 	case errors.Is(err, fs.ErrExist):
 		return err
 	}
