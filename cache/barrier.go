@@ -155,7 +155,7 @@ func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, 
 			return 0, err
 		}
 		defer body.Close()
-		_, _, err = c.Local.PutNew(localEntry(e), body) // the entry is for the next manifest
+		_, _, err = c.lookups.install(localEntry(e), body) // the entry is for the next manifest
 		return e.Cost, err
 	})
 }

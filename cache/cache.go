@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/modindex"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
 )
@@ -135,7 +136,7 @@ func (c *Cache) findLocal(action protocol.ActionID) (hit, error) {
 		return found, nil
 	}
 	if e, byPrefetch := c.promised.named(action); e != nil {
-		c.lookups.cold.noteHit(e)
+		c.lookups.cold.noteHit(e, path)
 		found.cost = e.Cost
 		if byPrefetch && e.Output == found.OutputID {
 			found.source = fromPrefetch
@@ -163,7 +164,7 @@ func (c *Cache) findRemote(ctx context.Context, action protocol.ActionID) (hit, 
 		}
 		known = c.promised.known()
 	}
-	if c.lookups.cold.skips(known) {
+	if c.lookups.cold.skips(action, known) {
 		return hit{}, errCold
 	}
 	if c.gaveLazily() {
@@ -186,7 +187,7 @@ func (c *Cache) findPromised(ctx context.Context, action protocol.ActionID) (fou
 			return 0, errNotPromised
 		}
 		if path, ok := c.promised.give(e); ok {
-			c.lookups.cold.noteHit(e)
+			c.lookups.cold.noteHit(e, path)
 			found = hit{located(localEntry(e), path), fromPrefetch, e.Cost}
 			return e.Cost, nil
 		}
@@ -239,14 +240,14 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	if c.promised != nil {
 		done = c.promised.supersede(put.ActionID)
 	}
-	index, scan := &prefix{want: moduleIndex}, c.withheld.secrets.NewScan()
+	begin, scan := beginningOf{}, c.withheld.secrets.NewScan()
 	body := &witness{Reader: put.Body}
 	path, err := c.Local.Put(localdisk.Entry{
 		Action: put.ActionID,
 		Output: put.OutputID,
 		Size:   put.Size,
 		Time:   c.now(),
-	}, io.TeeReader(body, io.MultiWriter(index, scan)))
+	}, io.TeeReader(body, io.MultiWriter(&begin, scan)))
 	done(err)
 	if err != nil {
 		if body.broke() || errors.Is(err, localdisk.ErrContent) {
@@ -258,15 +259,22 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	}
 	// The mark is made even if this session uploads nothing: a later one may.
 	secret := c.withheld.check(scan, put.ActionID, put.OutputID)
+	isIndex := modindex.KindOf(begin) != modindex.None
+	if !isIndex && c.lookups != nil {
+		c.lookups.cold.loaded.Store(true)
+	}
+	staysHome := isHomeboundFile(put.ActionID, begin, path)
+	if staysHome {
+		c.Stats.countIndex()
+	}
 	if c.publishing == nil {
 		return path, nil
 	}
 	cost := c.publishing.costs.take(put.ActionID, c.now())
-	isIndex := index.found()
 	if !isIndex {
 		c.publishing.made.Store(true)
 	}
-	if secret == nil && put.Size <= c.MaxObject {
+	if secret == nil && put.Size <= c.MaxObject && !staysHome {
 		c.offer(put, isIndex, cost)
 	}
 	return path, nil
@@ -280,14 +288,15 @@ func (c *Cache) complainOfDisk(err error) {
 	})
 }
 
-// offer notes put as a use, and queues its upload.
+// offer notes put as a use, and queues its upload. An index is not uploaded alone: it
+// travels with other entries.
 func (c *Cache) offer(put protocol.Put, isIndex bool, cost time.Duration) {
 	p := c.publishing
 	if c.promised != nil {
 		p.history.put(session.Use{Action: put.ActionID, Output: put.OutputID, Cost: cost, Kind: session.Made})
 	}
 	if isIndex {
-		return // see isModuleIndex
+		return
 	}
 	// A command that links puts again, after each link, what the manifest names already.
 	if c.promised != nil && c.promised.names(put.ActionID, put.OutputID) {

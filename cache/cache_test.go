@@ -140,7 +140,8 @@ func TestWhatStaysLocal(t *testing.T) {
 		uploads int64
 	}{
 		"an archive":               {"!<arch>", func(*cache.SessionConfig) {}, 1},
-		"a module index":           {"go index v2\n...", func(*cache.SessionConfig) {}, 0},
+		"an index of a module":     {index(2, "m"), func(*cache.SessionConfig) {}, 0},
+		"an index of a package":    {index(1, "p"), func(*cache.SessionConfig) {}, 0},
 		"nearly a module index":    {"go index", func(*cache.SessionConfig) {}, 1},
 		"what is over the limit":   {large, func(c *cache.SessionConfig) { c.MaxObject = 1999 }, 0},
 		"not what is at the limit": {large, func(c *cache.SessionConfig) { c.MaxObject = 2000 }, 1},

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/larderbuild/larder/modindex"
 	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
 )
 
 // errCold is the reason of a miss that was answered without a lookup.
@@ -27,20 +29,20 @@ const (
 // nobody has built then pays for a few round trips, not for one for each package.
 //
 // Lookups are not worth waiting for while the go command loads packages, either. It
-// asks for module indexes then, and those that the manifest does not name are in no
-// remote; see isModuleIndex.
+// asks for module indexes then, of which no remote has entry objects, and makes those that
+// no manifest names.
 type coldness struct {
 	misses  atomic.Int64 // lookups in a row that came to nothing
 	skipped atomic.Int64 // gets since the last probe
-	loaded  atomic.Bool  // the packages are: something besides module indexes was hit
+	loaded  atomic.Bool  // the packages are: something besides module indexes was hit or put
 }
 
-// skips reports whether the next get is to be answered without a lookup. p is nil
+// skips reports whether a get of action is to be answered without a lookup. p is nil
 // as long as no manifest is known.
-func (c *coldness) skips(p *promises) bool {
+func (c *coldness) skips(action protocol.ActionID, p *promises) bool {
 	limit := int64(coldAfter)
 	if p != nil {
-		if p.indexed && !c.loaded.Load() {
+		if len(p.index) > 0 && !c.loaded.Load() && p.mayBeIndex(action) {
 			return true
 		}
 		if p.isNew {
@@ -50,15 +52,22 @@ func (c *coldness) skips(p *promises) bool {
 	return c.misses.Load() >= limit
 }
 
-// noteHit takes note of a hit that the manifest promised as e.
-func (c *coldness) noteHit(e *pack.Entry) {
-	if !c.loaded.Load() && (e.Head != nil || !e.InPack() && !isModuleIndex(e.Inline)) {
+// noteHit takes note of a hit that the manifest promised as e, and whose file is at path.
+func (c *coldness) noteHit(e *pack.Entry, path string) {
+	if c.loaded.Load() {
+		return
+	}
+	begin := e.Inline
+	if e.InPack() {
+		begin = beginning(path)
+	}
+	if modindex.KindOf(begin) == modindex.None {
 		c.loaded.Store(true)
 	}
 }
 
 // probe reports whether a get that was not looked up is to be, behind its answer.
-func (c *coldness) probe() bool { return c.skipped.Add(1)%getsPerProbe == 0 }
+func (c *coldness) probe() bool { return c.loaded.Load() && c.skipped.Add(1)%getsPerProbe == 0 }
 
 // note takes note of how a lookup ended.
 func (c *coldness) note(hit bool) {

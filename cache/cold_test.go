@@ -45,6 +45,7 @@ func testColdBuild(t *testing.T, first int, options ...func(*cache.SessionConfig
 	close(release)
 
 	// The first hit in the background makes lookups worth waiting for again.
+	m.put(t, "0", "body")
 	other := newMachine(t, t.TempDir(), store)
 	other.put(t, "known", "body")
 	other.put(t, "known, too", "body")

@@ -132,7 +132,7 @@ func localEntry(e *pack.Entry) localdisk.Entry {
 
 // finish settles entry i, which this goroutine has claimed, after an attempt to install it.
 func (p *prefetch) finish(i int, isNew bool, err error) {
-	if err != nil && !refused(err) {
+	if err != nil && !refused(err) && err != errHomebound {
 		p.remote.warn(fmt.Sprintf("keep what was fetched: %v", err))
 	}
 	p.settle(i, isNew, err)

@@ -82,7 +82,7 @@ func (l *lookups) probe(ctx context.Context, action protocol.ActionID) {
 // explain says why asking for key came to nothing, where there is something to say.
 func (l *lookups) explain(ctx context.Context, key string, err error) {
 	switch {
-	case errors.Is(err, backend.ErrNotFound), errors.Is(err, errNotPromised):
+	case errors.Is(err, backend.ErrNotFound), errors.Is(err, errNotPromised), err == errHomebound:
 	case errors.Is(err, entry.ErrTooLarge):
 		l.Log.Info("left in the remote", "key", key, "err", err)
 	case errors.Is(context.Cause(ctx), errBudget):

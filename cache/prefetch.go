@@ -54,7 +54,7 @@ func newPrefetch(r *remote, l *library) *prefetch {
 		remote:  r,
 		library: l,
 		install: func(e localdisk.Entry, body io.Reader) (isNew bool, err error) {
-			_, isNew, err = r.Local.PutNew(e, body)
+			_, isNew, err = r.install(e, body)
 			return isNew, err
 		},
 		loaded: make(chan struct{}),

@@ -65,7 +65,7 @@ func (p *promised) run(ctx context.Context) {
 // give gives e out lazily, if the session is lazy and e allows it, and returns the
 // path of its file.
 func (p *promised) give(e *pack.Entry) (path string, ok bool) {
-	if p.lazy == nil || e.Size > p.MaxObject {
+	if p.lazy == nil || e.Size > p.MaxObject || isHomebound(e.Action, e.Inline) {
 		return "", false
 	}
 	return p.lazy.give(e)

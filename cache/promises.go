@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 
+	"github.com/larderbuild/larder/modindex"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
@@ -16,9 +17,8 @@ var errNotPromised = errors.New("not in the manifest")
 // once and never change, so that they may be read from many goroutines.
 type promises struct {
 	holdings
-	index   map[protocol.ActionID]int // in merged.Entries
-	isNew   bool                      // the remote has no manifest of the module
-	indexed bool                      // module indexes are among the entries
+	index map[protocol.ActionID]int // in merged.Entries
+	isNew bool                      // the remote has no manifest of the module
 }
 
 // newPromises returns the promises of h. complete says that all manifests could be
@@ -26,9 +26,7 @@ type promises struct {
 func newPromises(h holdings, complete bool) *promises {
 	p := &promises{holdings: h, index: make(map[protocol.ActionID]int, len(h.merged.Entries))}
 	for i := range h.merged.Entries {
-		e := &h.merged.Entries[i]
-		p.index[e.Action] = i
-		p.indexed = p.indexed || isModuleIndex(e.Inline)
+		p.index[h.merged.Entries[i].Action] = i
 	}
 	p.isNew = complete && h.written.version == "" && len(h.merged.Entries) == 0
 	return p
@@ -41,6 +39,13 @@ func (p *promises) entry(action protocol.ActionID) *pack.Entry {
 		return nil
 	}
 	return &p.merged.Entries[i]
+}
+
+// mayBeIndex reports whether action may be that of a module index, as far as the manifests
+// tell.
+func (p *promises) mayBeIndex(action protocol.ActionID) bool {
+	e := p.entry(action)
+	return e == nil || modindex.KindOf(e.Inline) != modindex.None
 }
 
 // refusals returns, of the promised entries that were refused, those that the

@@ -53,10 +53,10 @@ func TestSamePutAgain(t *testing.T) {
 	}
 }
 
-// A module index travels with other news, and is no news by itself.
+// The index of a whole module travels with other news, and is no news by itself.
 func TestModuleIndexes(t *testing.T) {
 	store := backendtest.Memory()
-	index := "go index v2\n" + big("index")
+	index := index(2, big("index"))
 	a := newMachine(t, t.TempDir(), store, under(profile))
 	a.put(t, "index 1", index)
 	a.Close(time.Minute)

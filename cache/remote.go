@@ -80,7 +80,7 @@ func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain fu
 	for ; next < len(answers); next++ {
 		scope := r.read[next]
 		a := <-answers[next]
-		found, err := a.install(r.Local, r.want(scope, action))
+		found, err := r.unpack(a, r.want(scope, action))
 		a.close()
 		if err == nil {
 			next++
@@ -105,9 +105,9 @@ func (a scopeAnswer) close() {
 	}
 }
 
-// install puts the entry in a's object, if it is what w wants, into the local tier. If
-// another process has put the action meanwhile, the local tier keeps that.
-func (a scopeAnswer) install(local *localdisk.Dir, w entry.Want) (fetched, error) {
+// unpack installs the entry in a's object, if it is what w wants. If another process has
+// put the action meanwhile, the local tier keeps that.
+func (r *remote) unpack(a scopeAnswer, w entry.Want) (fetched, error) {
 	if a.err != nil {
 		return fetched{}, a.err
 	}
@@ -119,11 +119,20 @@ func (a scopeAnswer) install(local *localdisk.Dir, w entry.Want) (fetched, error
 
 	h := body.Header
 	e := localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}
-	path, _, err := local.PutNew(e, body)
+	path, _, err := r.install(e, body)
 	if err != nil {
 		return fetched{}, err
 	}
 	return fetched{located(e, path), h.Cost}, nil
+}
+
+// install puts e, which came from the remote, into the local tier, unless that has one of
+// the action. The error is errHomebound if body is a homebound index.
+func (r *remote) install(e localdisk.Entry, body io.Reader) (path string, isNew bool, err error) {
+	if body, err = refuseHomebound(e.Action, body); err != nil {
+		return "", false, err
+	}
+	return r.Local.PutNew(e, body)
 }
 
 // has reports whether a scope that is read has a good entry object of action, as

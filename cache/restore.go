@@ -50,7 +50,7 @@ func Restore(ctx context.Context, cfg Config, store backend.Store, target sessio
 	p := newPrefetch(r, l)
 	unused := start.Add(-localdisk.Idle)
 	p.install = func(e localdisk.Entry, body io.Reader) (isNew bool, err error) {
-		if _, isNew, err = cfg.Local.PutNew(e, body); isNew {
+		if _, isNew, err = r.install(e, body); isNew {
 			err = cfg.Local.SetUsed(e.Action, unused)
 		}
 		return isNew, err
@@ -83,7 +83,9 @@ func (p *prefetch) outcome() (counts Restored, had, failed []protocol.ActionID) 
 			counts.Failed++
 			failed = append(failed, e.Action)
 		default: // there was no time, or a fault
-			counts.Failed++
+			if !isHomebound(e.Action, e.Inline) {
+				counts.Failed++
+			}
 		}
 	}
 	return counts, had, failed

@@ -23,6 +23,7 @@ type Summary struct {
 	PrefetchHits   int64         `json:"prefetch_hits" help:"promised by the manifest, and brought ahead of the build or given out lazily"`
 	RemoteHits     int64         `json:"remote_hits" help:"looked up in the remote one by one"`
 	Misses         int64         `json:"misses" help:"found nowhere"`
+	Indexes        int64         `json:"indexes" help:"found nowhere, and made here: notes about folders (module indexes), which are of no use elsewhere"`
 	Lazy           int64         `json:"lazy" help:"compiled packages that were answered before their bytes were here"`
 	Filled         int64         `json:"filled" help:"of these, downloaded after all"`
 	LazyBytes      int64         `json:"lazy_bytes" help:"bytes of the others, which were not downloaded"`
@@ -66,8 +67,8 @@ func (s Summary) Plus(other Summary) Summary {
 // String returns the summary as one line for people.
 func (s Summary) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d gets: %d local hits, %d prefetched, %d remote hits, %d misses; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
-		s.Gets, s.LocalHits, s.PrefetchHits, s.RemoteHits, s.Misses, s.Puts, s.Uploads,
+	fmt.Fprintf(&b, "%d gets: %d local hits, %d prefetched, %d remote hits, %d misses, %d indexes; %d puts, %d uploaded; %d requests, %s in, %s out; %v of building saved",
+		s.Gets, s.LocalHits, s.PrefetchHits, s.RemoteHits, s.Misses, s.Indexes, s.Puts, s.Uploads,
 		s.RemoteRequests, humanize.IBytes(uint64(s.RemoteBytesIn)), humanize.IBytes(uint64(s.RemoteBytesOut)), s.Saved.Round(10*time.Millisecond))
 	if s.Lazy > 0 {
 		fmt.Fprintf(&b, "; %d archives given out lazily, %d filled, %s not downloaded", s.Lazy, s.Filled, humanize.IBytes(uint64(s.LazyBytes)))
@@ -102,6 +103,14 @@ func (s *Stats) count(change func(*Summary)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(&s.summary)
+}
+
+// countIndex counts the put of a homebound index in place of the miss before it.
+func (s *Stats) countIndex() {
+	s.count(func(s *Summary) {
+		s.Indexes++
+		s.Misses = max(0, s.Misses-1)
+	})
 }
 
 // countRefusal counts an object of the remote that was refused because of err.

@@ -1,13 +1,13 @@
 package cache
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"io"
 	"os"
 	"slices"
 
 	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/modindex"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
@@ -60,7 +60,10 @@ func (d *draft) judge(u session.Use) (verdict, pack.Entry) {
 	}
 	e := pack.Entry{Action: u.Action, Output: local.Output, Size: local.Size, Time: local.Time, Cost: min(u.Cost, entry.MaxCost), Used: d.today}
 	begin := beginning(path)
-	if isModuleIndex(begin) {
+	if modindex.KindOf(begin) != modindex.None {
+		if isHomeboundFile(u.Action, begin, path) {
+			return leftOut, pack.Entry{}
+		}
 		return joining, e
 	}
 	if e.Size > smallBody {
@@ -112,23 +115,3 @@ func beginning(path string) []byte {
 	n, _ := io.ReadFull(f, begin) // a shorter body is read whole
 	return begin[:n]
 }
-
-var moduleIndex = []byte("go index v")
-
-// isModuleIndex reports whether a body that begins so is a module index. One of a
-// main module is made anew for every checkout, so no later build asks for it. It
-// travels with other entries, and is no reason to write a pack.
-func isModuleIndex(begin []byte) bool { return bytes.HasPrefix(begin, moduleIndex) }
-
-// prefix is written a body, and tells whether that begins with want.
-type prefix struct {
-	want []byte
-	seen []byte
-}
-
-func (p *prefix) Write(b []byte) (int, error) {
-	p.seen = append(p.seen, b[:min(len(b), len(p.want)-len(p.seen))]...)
-	return len(b), nil
-}
-
-func (p *prefix) found() bool { return bytes.Equal(p.seen, p.want) }

@@ -20,7 +20,8 @@ import (
 func TestVerdict(t *testing.T) {
 	action := protocol.ActionID{1}
 	output := func(body string) protocol.OutputID { return sha256.Sum256([]byte(body)) }
-	const body, other, index, large = "body", "another body", "go index v2", "a body that is larger than the limit"
+	const body, other, large = "body", "another body", "a body that is larger than the limit"
+	const module, single = "go index v2\n\x14\x00\x00\x00\x02\x00\x00\x00", "go index v2\n\x14\x00\x00\x00\x01\x00\x00\x00"
 	kinds := []session.Kind{session.Found, session.Fetched, session.Made}
 	for name, test := range map[string]struct {
 		kinds     []session.Kind
@@ -34,7 +35,9 @@ func TestVerdict(t *testing.T) {
 		want      verdict
 	}{
 		"new":                                  {kinds: kinds, local: body, want: added},
-		"new, an index":                        {kinds: kinds, local: index, want: joining},
+		"new, an index of a module":            {kinds: kinds, local: module, want: joining},
+		"new, an index of a package":           {kinds: kinds, local: single, want: leftOut},
+		"an index of a package, misplaced":     {kinds: []session.Kind{session.Misplaced}, local: single, named: single, want: leftOut},
 		"new, too large":                       {kinds: kinds, local: large, want: leftOut},
 		"new, with a secret":                   {kinds: kinds, local: body, marked: true, want: leftOut},
 		"new, and gone":                        {kinds: kinds, used: body, want: leftOut},
