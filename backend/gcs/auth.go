@@ -48,6 +48,7 @@ func (a *authorized) search() {
 	defer close(a.found)
 	found, err := credentials.DetectDefault(&credentials.DetectOptions{
 		Scopes: []string{storage.DevstorageReadWriteScope},
+		Logger: silent(),
 	})
 	if err != nil {
 		a.err = err
@@ -57,6 +58,7 @@ func (a *authorized) search() {
 		Credentials:      found,
 		BaseRoundTripper: a.base,
 		DisableTelemetry: true,
+		Logger:           silent(),
 	})
 	if err != nil {
 		a.err = err

@@ -161,3 +161,19 @@ func TestRangeIgnored(t *testing.T) {
 		t.Error("a part was asked for, the whole accepted")
 	}
 }
+
+// TestNotTheStore: what answers in the store's place, such as a login page, has stored
+// nothing, whatever its status.
+func TestNotTheStore(t *testing.T) {
+	for name, answer := range map[string]backend.Store{
+		"a page":     answering(t, 200, "<!doctype html><title>Welcome</title>"),
+		"nothing":    answering(t, 200, ""),
+		"no content": answering(t, 204, ""),
+		"JSON":       answering(t, 200, "{}"),
+	} {
+		_, err := answer.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+		if err == nil || errors.Is(err, backend.ErrDenied) {
+			t.Errorf("%s: got %v, want a fault", name, err)
+		}
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 	if cfg.Endpoint == "" || hasCredentialsFile() {
 		client.Transport = &authorized{base: limited, found: make(chan struct{})}
 	}
-	options := []option.ClientOption{option.WithHTTPClient(client)}
+	options := []option.ClientOption{option.WithHTTPClient(client), option.WithLogger(silent())}
 	if cfg.Endpoint != "" {
 		options = append(options, option.WithEndpoint(cfg.Endpoint+"/storage/v1/"))
 	}
@@ -74,6 +75,10 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 		bucket:    cfg.Bucket,
 	}, cfg.Prefix), nil
 }
+
+// silent returns the logger of Google's clients. Their own writes to stderr, tokens too, if
+// GOOGLE_SDK_GO_LOGGING_LEVEL is set for the build's tests.
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 type store struct {
 	objects   *storage.ObjectsService
@@ -229,9 +234,16 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 			return classifyPut(err, opts.If)
 		})
 	}
+	if obj.Generation == 0 {
+		return backend.Object{}, backend.Wrap(ctx, "put", key, errNoGeneration)
+	}
 	s.exists.Store(true)
 	return object(obj), nil
 }
+
+// errNoGeneration is the error of a Put whose answer has no generation. A store's answer
+// has one: a proxy or a login page has answered in its place, and stored nothing.
+var errNoGeneration = errors.New("not a store's answer: it has no generation")
 
 func object(obj *storage.Object) backend.Object {
 	return backend.Object{

@@ -1,6 +1,8 @@
 package gcs_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,4 +31,21 @@ func open(t *testing.T, server testserver.GCSServer, prefix string) backend.Stor
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestSilent: Google's clients log nothing to stderr, also if the environment asks for it.
+func TestSilent(t *testing.T) {
+	server := testserver.GCS(t)
+	stderr, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	defer func(was *os.File) { os.Stderr = was }(os.Stderr)
+	os.Stderr = stderr
+	t.Setenv("GOOGLE_SDK_GO_LOGGING_LEVEL", "debug")
+	backendtest.PutBytes(t, open(t, server, ""), "key", []byte("data"))
+	if said, err := os.ReadFile(stderr.Name()); err != nil || len(said) > 0 {
+		t.Errorf("%s (%v)", said, err)
+	}
 }

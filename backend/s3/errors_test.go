@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -129,5 +131,61 @@ func TestRefusedObject(t *testing.T) {
 	}
 	if err == nil || errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("got %v, want another error", err)
+	}
+}
+
+// TestNotTheStore: what answers in the store's place, such as a login page, has stored
+// nothing, whatever its status.
+func TestNotTheStore(t *testing.T) {
+	for name, page := range map[string]string{"a page": "<!doctype html><title>Welcome</title>", "nothing": ""} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
+		t.Cleanup(server.Close)
+		_, err := openAt(t, server.URL).Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+		if err == nil || errors.Is(err, backend.ErrDenied) {
+			t.Errorf("%s: got %v, want a fault", name, err)
+		}
+	}
+}
+
+// TestWeakETag: a condition holds although a proxy marks ETags as weak.
+func TestWeakETag(t *testing.T) {
+	server := testserver.S3(t)
+	server.Setenv(t)
+	server.Bucket(t, "bucket")
+	to, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Host = r.In.Host // which is signed
+		},
+		ModifyResponse: func(res *http.Response) error {
+			if etag := res.Header.Get("ETag"); etag != "" {
+				res.Header.Set("ETag", "W/"+etag)
+			}
+			return nil
+		},
+	})
+	t.Cleanup(proxy.Close)
+	s, err := s3.Open(t.Context(), s3.Config{Bucket: "bucket", Endpoint: proxy.URL, Region: server.Region, PathStyle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	put := backendtest.PutBytes(t, s, "key", []byte("one"))
+	body, got, err := s.Get(t.Context(), "key", backend.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Close()
+	if put.Version != got.Version {
+		t.Errorf("put version %s, got %s", put.Version, got.Version)
+	}
+	opts := backendtest.Options([]byte("two"))
+	opts.If.Version = got.Version
+	if _, err := s.Put(t.Context(), "key", strings.NewReader("two"), opts); err != nil {
+		t.Error(err)
 	}
 }

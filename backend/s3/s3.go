@@ -175,7 +175,7 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 		}
 		return nil, backend.Object{}, s.wrap(ctx, "get", key, err)
 	}
-	obj := backend.Object{Key: key, Size: aws.ToInt64(out.ContentLength), Version: aws.ToString(out.ETag)}
+	obj := backend.Object{Key: key, Size: aws.ToInt64(out.ContentLength), Version: version(out.ETag)}
 	if in.Range != nil {
 		if obj.Size, err = backend.CheckContentRange(aws.ToString(out.ContentRange), r); err != nil {
 			out.Body.Close()
@@ -232,8 +232,20 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	if err != nil {
 		return backend.Object{}, err
 	}
-	return backend.Object{Key: key, Size: opts.Size, Version: aws.ToString(out.ETag)}, nil
+	obj := backend.Object{Key: key, Size: opts.Size, Version: version(out.ETag)}
+	if obj.Version == "" {
+		return backend.Object{}, errNoETag
+	}
+	return obj, nil
 }
+
+// errNoETag is the error of a Put whose answer has no ETag. A store's answer has one: a
+// proxy or a login page has answered in its place, and stored nothing.
+var errNoETag = errors.New("not a store's answer: it has no ETag")
+
+// version returns the version that an ETag stands for. A proxy that compresses answers
+// marks the ETag as weak, and no weak one ever fulfills a condition.
+func version(etag *string) string { return strings.TrimPrefix(aws.ToString(etag), "W/") }
 
 // unsigned leaves the body out of a request's signature if TLS and a digest protect
 // it. To sign a body, the SDK would have to read and hash it before it sends it.
@@ -280,7 +292,7 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 				obj := backend.Object{
 					Key:     aws.ToString(found.Key),
 					Size:    aws.ToInt64(found.Size),
-					Version: aws.ToString(found.ETag),
+					Version: version(found.ETag),
 				}
 				if !yield(obj, nil) {
 					return
