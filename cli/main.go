@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"strings"
@@ -28,6 +29,7 @@ const (
 func Main(args []string, stdin *os.File, stdout, stderr *os.File) (status int) {
 	p := &program{stdin: stdin, stdout: stdout, stderr: stderr, args: args[1:], environ: os.Environ()}
 	promoteCredentials(p.environ)
+	log.SetOutput(io.Discard) // libraries write to it what concerns nobody who builds
 	immune(func() { status = p.run(args) })
 	return status
 }

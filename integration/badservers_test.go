@@ -66,6 +66,16 @@ func TestMisbehavingServer(t *testing.T) {
 		"nothing in full length": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100000")
 		},
+		"more than an answer": func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body)
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			io.WriteString(conn, "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\nand another thing")
+			io.Copy(io.Discard, conn) // until the client gives the connection up
+		},
 		"zeros for ever": func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet {
 				w.WriteHeader(http.StatusInternalServerError)
