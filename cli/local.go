@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/larderbuild/larder/localdisk"
 )
@@ -61,6 +63,9 @@ func openGiven(dir string, log *slog.Logger) (*localdisk.Dir, error) {
 	if dir == "" {
 		return nil, errNoDir
 	}
+	if !utf8.ValidString(dir) || strings.Contains(dir, "\n") {
+		return nil, fmt.Errorf("%q: the go command can't pass it on: want UTF-8 without line breaks", dir)
+	}
 	// Make it before the check: another process may make it in between.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -78,7 +83,7 @@ func openGiven(dir string, log *slog.Logger) (*localdisk.Dir, error) {
 		return d, fmt.Errorf("%s: %w", d.Path(), reason(err))
 	}
 	if flaw != nil {
-		sayOnce(d, log, fmt.Sprintf("LARDER_DIR: %v; larder uses %s", flaw, d.Path()))
+		sayOnce(d, log, fmt.Sprintf("LARDER_DIR: %v; larder uses %s in it", flaw, filepath.Base(d.Path())))
 	}
 	return d, nil
 }

@@ -38,6 +38,8 @@ func TestOpenLocal(t *testing.T) {
 		{"a file", file, false},
 		{"below a file", filepath.Join(file, "x"), false},
 		{"none", "", false},
+		{"a path of two lines, which the linker's input has no room for", filepath.Join(t.TempDir(), "a\nb"), false},
+		{"a path that is not UTF-8, which has no place in an answer", filepath.Join(t.TempDir(), "a\xff"), false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			temp := temporary(t)

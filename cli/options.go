@@ -153,7 +153,7 @@ func options() []option {
 		flag:  "timeout",
 		value: "10s",
 		usage: "how long a request to the remote may make no progress",
-		set:   func(g *givenSettings, v string) error { return parseDuration(&g.timeout, v) },
+		set:   func(g *givenSettings, v string) error { return parseLimit(&g.timeout, v) },
 	}, {
 		flag:  "max-object",
 		value: "512MiB",

@@ -179,6 +179,7 @@ func TestConfigureWrong(t *testing.T) {
 		{"close timeout", []string{"--close-timeout=60"}, []string{`LARDER_CLOSE_TIMEOUT (or --close-timeout) is "60": ` + duration}},
 		{"linger", []string{"--linger=-1s"}, []string{`LARDER_LINGER (or --linger) is "-1s": ` + duration}},
 		{"budget", []string{"--budget=much"}, []string{`LARDER_BUDGET (or --budget) is "much": ` + duration}},
+		{"no timeout", []string{"--timeout=0"}, []string{`LARDER_TIMEOUT (or --timeout) is "0": want a duration of more than 0, such as 10s`}},
 		{"timeout", []string{"--timeout=ten seconds"}, []string{`LARDER_TIMEOUT (or --timeout) is "ten seconds": ` + duration}},
 		{"max age", []string{"--max-age=5 days"}, []string{`LARDER_MAX_AGE (or --max-age) is "5 days": ` + duration}},
 		{"max object", []string{"--max-object=big"}, []string{`LARDER_MAX_OBJECT (or --max-object) is "big": ` + size}},

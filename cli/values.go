@@ -43,6 +43,14 @@ func parseDuration(d *time.Duration, v string) error {
 	return nil
 }
 
+// parseLimit sets d to a duration, which must not be 0: then nothing would ever be in time.
+func parseLimit(d *time.Duration, v string) error {
+	if err := parseDuration(d, v); err != nil || *d > 0 {
+		return err
+	}
+	return errors.New("want a duration of more than 0, such as 10s")
+}
+
 // parseSize sets n to a number of bytes.
 func parseSize(n *int64, v string) error {
 	parsed, err := humanize.ParseBytes(v)
