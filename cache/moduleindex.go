@@ -14,6 +14,11 @@ import (
 // its machine. Larger ones are in no release of Go.
 const maxPackageIndex = 4 << 20
 
+// goroot is the GOROOT of the go command that started this process as its helper. It is ""
+// in other processes. What another machine has written may name a folder on a mount that
+// hangs, which a helper must not touch.
+var goroot = os.Getenv("GOROOT")
+
 // errHomebound says that the remote has a homebound index, which is of no use on this
 // machine. That is no fault.
 var errHomebound = errors.New("a module index of another machine")
@@ -21,7 +26,7 @@ var errHomebound = errors.New("a module index of another machine")
 // isHomebound reports whether body, which is action's, is a homebound index: one that is
 // neither of a module in the module cache nor of a release of Go.
 func isHomebound(action protocol.ActionID, body []byte) bool {
-	return modindex.KindOf(body) == modindex.OfPackage && (len(body) > maxPackageIndex || !modindex.IsOfRelease(action, body))
+	return modindex.KindOf(body) == modindex.OfPackage && (len(body) > maxPackageIndex || !modindex.IsOfRelease(goroot, action, body))
 }
 
 // isHomeboundFile is isHomebound for the body at path, which begins with begin.

@@ -11,11 +11,12 @@ import (
 )
 
 // IsOfRelease reports whether index, which has the given key, is that of a folder in
-// GOROOT that is on this machine as a release of Go has it. It lists the folder, and reads
-// none of its files.
-func IsOfRelease(key [sha256.Size]byte, index []byte) bool {
+// goroot that is on this machine as a release of Go has it. It lists the folder, and reads
+// none of its files. If goroot is "", the index may be that of any GOROOT. Otherwise
+// IsOfRelease uses no file outside of goroot, whatever the index names.
+func IsOfRelease(goroot string, key [sha256.Size]byte, index []byte) bool {
 	root, folder, ok := place(index)
-	if !ok {
+	if !ok || goroot != "" && !strings.HasPrefix(root, filepath.Clean(goroot)+string(filepath.Separator)) {
 		return false
 	}
 	goVersion, released, ok := release(root)

@@ -60,10 +60,15 @@ func TestIsOfRelease(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := modindex.IsOfRelease(key, index); got != test.want {
-				t.Errorf("%v, want %v", got, test.want)
+			for _, at := range []string{root, ""} {
+				if got := modindex.IsOfRelease(at, key, index); got != test.want {
+					t.Errorf("in %q: %v, want %v", at, got, test.want)
+				}
 			}
-			if modindex.IsOfRelease(protocol.ActionID{}, index) {
+			if modindex.IsOfRelease(root[:len(root)-1], key, index) {
+				t.Error("so it is in another GOROOT")
+			}
+			if modindex.IsOfRelease(root, protocol.ActionID{}, index) {
 				t.Error("so it is with another key")
 			}
 		})
@@ -79,7 +84,7 @@ func TestChangedFile(t *testing.T) {
 	if err := os.Chtimes(filepath.Join(root, file), later, later); err != nil {
 		t.Fatal(err)
 	}
-	if key, index := indexOf(t, root); modindex.IsOfRelease(key, index) {
+	if key, index := indexOf(t, root); modindex.IsOfRelease(root, key, index) {
 		t.Error("its index is taken for a release's")
 	}
 }
@@ -91,12 +96,12 @@ func TestDamagedIndex(t *testing.T) {
 	key, index := indexOf(t, root)
 	path := bytes.Index(index, []byte(filepath.Join(root, folder)))
 	for size := range path {
-		if modindex.IsOfRelease(key, index[:size]) {
+		if modindex.IsOfRelease(root, key, index[:size]) {
 			t.Errorf("the first %d bytes are taken for the index", size)
 		}
 	}
 	copy(index[12:], "\xff\xff\xff\xff")
-	if modindex.IsOfRelease(key, index) {
+	if modindex.IsOfRelease(root, key, index) {
 		t.Error("an index without strings is taken for a whole one")
 	}
 }
