@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/lockedfile"
@@ -51,7 +50,7 @@ func (d *Dir) TrimDue() (bool, error) {
 		return fmt.Appendln(nil, now.Unix()), nil
 	}
 	err = lockedfile.Transform(path, claim)
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK) {
+	if at := new(fs.PathError); errors.As(err, &at) && at.Op == "Lock" { // it can be opened, and not locked
 		err = transformUnlocked(path, claim)
 	}
 	if errors.Is(err, errNotDue) {

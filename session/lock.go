@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -31,10 +32,12 @@ func (l *lock) Close() {
 	}
 }
 
-// withoutLocks reports whether err says that the file system has no locks, as some
-// network file systems have none.
+// withoutLocks reports whether err says that the file could be opened, and not locked. Some
+// network file systems have no locks, and they say so in several ways.
 func withoutLocks(err error) bool {
-	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK)
+	var opening *fs.PathError
+	var locking syscall.Errno
+	return errors.As(err, &locking) && !errors.As(err, &opening)
 }
 
 // LockScope keeps other processes off what sessions have left to do for the remote and

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func TestWithoutLocks(t *testing.T) {
 		}
 	case "locked leave", "locked find":
 		os.Setenv(part, strings.TrimPrefix(os.Getenv(part), "locked "))
-		t.Fatal(testserver.ExecWithoutLocks(os.Args[0], os.Args, os.Environ()))
+		t.Fatal(testserver.ExecWithoutLocks(syscall.ENOLCK, os.Args[0], os.Args, os.Environ()))
 	case "leave":
 		if _, _, err := tryLock(t.TempDir()+"/lock", os.O_CREATE|os.O_RDWR); !withoutLocks(err) {
 			t.Fatalf("lock: %v: this test shows nothing", err)

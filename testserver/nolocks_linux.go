@@ -11,15 +11,15 @@ import (
 )
 
 // ExecWithoutLocks replaces this process by the program at path. For that one, and for
-// all that it starts, no file system has locks, as on some network file systems. It
-// returns only if that fails.
-func ExecWithoutLocks(path string, args, env []string) error {
+// all that it starts, no file system has locks, as on some network file systems: trying
+// fails with errno. ExecWithoutLocks returns only if it fails.
+func ExecWithoutLocks(errno syscall.Errno, path string, args, env []string) error {
 	runtime.LockOSThread()  // the filter is the thread's
 	const syscallNumber = 0 // its offset in what the filter sees
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: syscallNumber},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_FLOCK, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOLCK)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}

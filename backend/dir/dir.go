@@ -301,10 +301,12 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	}, nil
 }
 
-// withoutLocks reports whether err says that the file system has no locks. There calls of
-// other processes are not kept off, and the last writer wins.
+// withoutLocks reports whether err says that the file could be opened, and not locked. Then
+// calls of other processes are not kept off, and the last writer wins.
 func withoutLocks(err error) bool {
-	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.ENOLCK)
+	var opening *fs.PathError
+	var locking syscall.Errno
+	return errors.As(err, &locking) && !errors.As(err, &opening)
 }
 
 func (s *store) Delete(ctx context.Context, key string) error {
