@@ -65,14 +65,24 @@ func (c *Cache) finish(wait time.Duration, news session.Record) session.Record {
 		c.lookups.complain("publish", c.promised.library.written.key(), err)
 	}
 	left, denied := uploads.left()
-	unpublished := len(w.record.Uses)
+	unpublished := c.unpublished(w.record)
 	timeIsUp := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	tooShort := ctx.Err() == nil && err == nil && denied == nil && unpublished > 0
 	if (timeIsUp || tooShort) && left.entries+unpublished > 0 {
-		c.lookups.warn(fmt.Sprintf("LARDER_CLOSE_TIMEOUT (%v) is over: %d entries (%s) are not uploaded, %d not in the manifest; set a longer one, or run larder flush at the end of the job",
+		c.lookups.warn(fmt.Sprintf("LARDER_CLOSE_TIMEOUT (%v) is over. Entries left to upload: %d (%s), to publish: %d. Set a longer time, or run larder flush at the end of the job",
 			wait, left.entries, humanize.IBytes(uint64(left.bytes)), unpublished))
 	}
 	return w.record
+}
+
+// unpublished returns how many of r's entries no manifest names.
+func (c *Cache) unpublished(r session.Record) (n int) {
+	for _, u := range r.Uses {
+		if u.Kind != session.Refused && !c.promised.names(u.Action, u.Output) {
+			n++
+		}
+	}
+	return n
 }
 
 // leave notes in the journal what is still to be done, for Flush. It reports whether

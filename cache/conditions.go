@@ -58,8 +58,8 @@ func (m *manifests) version(ctx context.Context, name string) (string, error) {
 	return info.Version, body.Close()
 }
 
-// putLatest makes the profile the module's latest one. If the store is too busy for that,
-// the latest stays the one before. existed says that the profile has been the latest
+// putLatest makes the profile the module's latest one. If the store is too busy for that, or
+// the time is over, the latest stays the one before. existed says that the profile has been the latest
 // before, so the object exists.
 func (m *manifests) putLatest(ctx context.Context, existed bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, latestPatience, errLate)
@@ -68,7 +68,7 @@ func (m *manifests) putLatest(ctx context.Context, existed bool) error {
 		m.probe(ctx)
 	}
 	_, err := m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{})
-	if isContention(err) || errors.Is(err, errLate) {
+	if isContention(err) || err != nil && ctx.Err() != nil {
 		m.remote.Log.Info("name the module's latest profile", "err", err)
 		return nil
 	}

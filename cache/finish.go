@@ -80,48 +80,61 @@ func (w *work) publish(ctx context.Context) (*publisher, error) {
 // The zero value is not known yet.
 type pace struct {
 	mu     sync.Mutex
-	bytes  int64 // that the remote has taken
+	begun  int64 // bytes of all requests
+	taken  int64 // of these, those that the remote has taken
 	busy   time.Duration
 	flying int       // requests under way
 	since  time.Time // when busy was last counted; of no meaning where flying is 0
 }
 
-// begin notes that a request begins. The caller calls ended, with its size in bytes and
-// its result.
-func (p *pace) begin() (ended func(size int64, err error)) {
-	p.change(1, 0)
-	return func(size int64, err error) {
-		if err != nil {
-			size = 0
+// begin notes that a request begins, with size bytes. The caller calls ended with its
+// result.
+func (p *pace) begin(size int64) (ended func(err error)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count()
+	p.flying++
+	p.begun += size
+	return func(err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.count()
+		p.flying--
+		if err == nil {
+			p.taken += size
 		}
-		p.change(-1, size)
 	}
 }
 
-func (p *pace) change(flying int, bytes int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// count brings busy up to date. The caller holds p.mu.
+func (p *pace) count() {
 	now := time.Now()
 	if p.flying > 0 {
 		p.busy += now.Sub(p.since)
 	}
 	p.since = now
-	p.flying += flying
-	p.bytes += bytes
 }
 
-// in returns how many bytes the remote takes in d, or 0 where that is not known.
+// unknown is how many bytes the remote is taken to take, at most, as long as it has taken
+// none.
+const unknown = 4 << 20
+
+// in returns how many bytes the remote takes in d.
 func (p *pace) in(d time.Duration) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bytes == 0 {
-		return 0
+	p.count()
+	during := func(bytes int64) int64 {
+		return int64(float64(bytes) * d.Seconds() / max(p.busy, time.Microsecond).Seconds())
 	}
-	return int64(float64(p.bytes) * d.Seconds() / max(p.busy, time.Microsecond).Seconds())
+	switch {
+	case p.taken > 0:
+		return during(p.taken)
+	case p.begun > 0: // it has not even taken these
+		return min(during(p.begun), unknown)
+	}
+	return unknown
 }
-
-// unknownRoom is the room, in bytes, where nothing is known of the pace.
-const unknownRoom = 4 << 20
 
 // room returns how many bytes the remote takes in half of the time that ctx leaves. It
 // returns 0 where the time is not limited.
@@ -130,9 +143,5 @@ func (p *pace) room(ctx context.Context) int64 {
 	if !limited {
 		return 0
 	}
-	half := max(1, time.Until(deadline)/2)
-	if p.in(half) == 0 {
-		return unknownRoom
-	}
-	return p.in(half)
+	return max(1, p.in(time.Until(deadline)/2))
 }

@@ -79,6 +79,37 @@ func TestSlowLinkMakesProgress(t *testing.T) {
 	})
 }
 
+// A body that takes longer than all the time keeps nothing else from being published, run
+// after run.
+func TestBodyThatNeverFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := backendtest.Memory()
+		first := newMachine(t, t.TempDir(), store) // without a profile, so it publishes nothing
+		var names []string
+		for i := range 16 {
+			names = append(names, fmt.Sprint(i))
+			first.put(t, names[i], random(names[i], 16<<10))
+		}
+		first.Close(time.Minute)
+
+		m := newMachine(t, t.TempDir(), narrow{store, 100 << 10, make(chan struct{}, 1)}, under(profile))
+		m.put(t, "large", random("large", 3<<20))
+		for _, name := range names {
+			m.wantHit(t, name, random(name, 16<<10))
+		}
+		time.Sleep(10 * time.Second) // while the large one is being uploaded
+		if !m.Close(12 * time.Second) {
+			t.Fatal("nothing is left: this test shows nothing")
+		}
+		if said := strings.Join(m.warnings(), ""); !strings.Contains(said, "Entries left to upload: 1 (3.0 MiB), to publish: 1. ") {
+			t.Errorf("larder says: %s", said)
+		}
+		if n := len(manifest(t, store, profile).Entries); n != len(names) {
+			t.Errorf("%d entries in the manifest, want %d", n, len(names))
+		}
+	})
+}
+
 // A publication is done before packs are rewritten.
 func TestPublicationComesBeforeCompaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

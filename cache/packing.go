@@ -193,9 +193,9 @@ func (d *draft) put(ctx context.Context, w *pack.Writer, file *os.File, gone map
 		return err
 	}
 	made := pack.Pack{Scope: d.manifests.scope, ID: id, Size: size, Own: true}
-	ended := d.pace.begin()
+	ended := d.pace.begin(size)
 	_, err = d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum})
-	ended(size, err)
+	ended(err)
 	if err != nil {
 		return err
 	}

@@ -48,24 +48,30 @@ type uploader struct {
 	pace     *pace // of uploads
 	begun    time.Time
 
-	mu      sync.Mutex                     // guards what follows
-	change  *sync.Cond                     // signals each change of what follows
-	queue   []queued                       // the smallest first
-	waiting map[protocol.ActionID]int      // how often an action is in queue
-	active  map[protocol.ActionID][]queued // under way; with what was put again meanwhile
-	flying  int64                          // bytes of the bodies under way
-	hurried bool                           // the build is over
-	paused  bool                           // no upload begins
-	proven  bool                           // an upload has got through
-	denied  error                          // why the remote takes no uploads; none begins any more
-	failed  remainder                      // could not be uploaded; they stay in the journal
-	lost    int                            // the local tier has them no longer
+	mu      sync.Mutex                // guards what follows
+	change  *sync.Cond                // signals each change of what follows
+	queue   []queued                  // the smallest first
+	waiting map[protocol.ActionID]int // how often an action is in queue
+	active  map[protocol.ActionID]*flight
+	flying  int64     // bytes of the bodies under way
+	hurried bool      // the build is over
+	paused  bool      // no upload begins
+	proven  bool      // an upload has got through
+	denied  error     // why the remote takes no uploads; none begins any more
+	failed  remainder // could not be uploaded; they stay in the journal
+	lost    int       // the local tier has them no longer
 }
 
 // queued is an upload with the size of its body in bytes.
 type queued struct {
 	session.Upload
 	size int64
+}
+
+// flight is an upload under way.
+type flight struct {
+	cut   context.CancelCauseFunc // nil: it has not begun yet
+	again []queued                // what was put again meanwhile
 }
 
 // remainder says how much is left to do.
@@ -88,7 +94,7 @@ func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld)
 		pace:     new(pace),
 		begun:    time.Now(),
 		waiting:  make(map[protocol.ActionID]int),
-		active:   make(map[protocol.ActionID][]queued),
+		active:   make(map[protocol.ActionID]*flight),
 	}
 	u.change = sync.NewCond(&u.mu)
 	u.compress.TryAcquire(cores - 1)
@@ -106,12 +112,31 @@ func (u *uploader) hurry() {
 	}
 }
 
-// pause says whether uploads are to wait. Those under way end.
+// errPaused is the cause with which uploads end that make way for a publication.
+var errPaused = errors.New("a publication goes first")
+
+// pause says whether uploads are to wait. Those under way are cut off, and begin anew when
+// the pause is over: a large one on a slow link would leave a publication nothing of it.
 func (u *uploader) pause(paused bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.paused = paused
+	for _, f := range u.active {
+		if paused && f.cut != nil {
+			f.cut(errPaused)
+		}
+	}
 	u.change.Broadcast()
+}
+
+// begin notes how an upload that next has returned is cut off.
+func (u *uploader) begin(up queued, cut context.CancelCauseFunc) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.active[up.Action].cut = cut
+	if u.paused {
+		cut(errPaused)
+	}
 }
 
 // add notes an upload, of a body of size bytes, in the journal, and queues it. After an
@@ -136,7 +161,6 @@ func (u *uploader) resume(uploads []session.Upload) {
 			u.enqueue(queued{up, e.Size})
 		} else {
 			u.settle(queued{Upload: up}, err)
-			u.Progress.done(0)
 		}
 		u.mu.Unlock()
 	}
@@ -161,8 +185,10 @@ func (u *uploader) run(ctx context.Context) {
 			return
 		}
 		uploads.Go(func() {
+			ctx, cut := context.WithCancelCause(ctx)
+			defer cut(nil)
+			u.begin(up, cut)
 			u.finish(up, u.upload(ctx, up.Upload))
-			u.Progress.done(0)
 		})
 	}
 }
@@ -185,12 +211,13 @@ func (u *uploader) next(ctx context.Context) (queued, error) {
 		if u.waiting[up.Action]--; u.waiting[up.Action] == 0 {
 			delete(u.waiting, up.Action)
 		}
-		if _, busy := u.active[up.Action]; !busy {
-			u.active[up.Action] = nil
+		f, busy := u.active[up.Action]
+		if !busy {
+			u.active[up.Action] = new(flight)
 			u.flying += up.size
 			return up, nil
 		}
-		u.active[up.Action] = append(u.active[up.Action], up)
+		f.again = append(f.again, up)
 	}
 }
 
@@ -215,7 +242,7 @@ func (u *uploader) mayBegin() bool {
 func (u *uploader) finish(up queued, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	again := u.active[up.Action]
+	again := u.active[up.Action].again
 	delete(u.active, up.Action)
 	u.flying -= up.size
 	u.change.Broadcast()
@@ -229,7 +256,11 @@ func (u *uploader) finish(up queued, err error) {
 	for _, up := range again {
 		u.enqueue(up)
 	}
-	if again == nil {
+	switch {
+	case again != nil:
+	case errors.Is(err, errPaused):
+		u.enqueue(up)
+	default:
 		u.settle(up, err)
 	}
 }
@@ -237,6 +268,7 @@ func (u *uploader) finish(up queued, err error) {
 // settle counts how an upload ended, and notes in the journal what is done. The caller
 // holds u.mu.
 func (u *uploader) settle(up queued, err error) {
+	u.Progress.done(0)
 	switch {
 	case errors.Is(err, errWithheld), errors.Is(err, errReplaced):
 	case errors.Is(err, localdisk.ErrNotFound):
@@ -322,9 +354,9 @@ func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 		}
 		defer os.Remove(object.Name())
 		defer object.Close()
-		ended := u.pace.begin()
+		ended := u.pace.begin(opts.Size)
 		_, err = u.store.Put(ctx, entryKey(u.scope, up.Action), object, opts)
-		ended(opts.Size, err)
+		ended(err)
 		return err
 	}()
 	switch {

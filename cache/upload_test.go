@@ -67,7 +67,7 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 func TestOrderOfUploads(t *testing.T) {
 	const mib = 1 << 20
 	u, _ := newTestUploader(t)
-	u.pace.bytes, u.pace.busy = 16*mib, inFlight
+	u.pace.taken, u.pace.busy = 16*mib, inFlight
 	for i, size := range []int64{9 * mib, 7 * mib, 100, 9*mib + 1, 3000, 200, 40 * mib} {
 		u.add(session.Upload{Action: protocol.ActionID{byte(i)}}, size)
 	}
