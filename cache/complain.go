@@ -59,7 +59,7 @@ func advice(err error) string {
 }
 
 // warn reports what is wrong with the remote.
-func (r *remote) warn(msg string, args ...any) { r.report(complaint{msg: msg, args: args}) }
+func (r *remote) warn(msg string) { r.report(complaint{msg: msg}) }
 
 // report makes a warning of a session's first complaint. The others are for those who
 // look for them. As long as nothing came back from the remote, the first one waits for

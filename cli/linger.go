@@ -29,7 +29,8 @@ func (p *program) linger(with parts, left bool) {
 	if err != nil {
 		with.log.Info("trim the local tier", "err", err)
 	}
-	if !trimDue && !(with.lingers() && (left || abandoned(with))) {
+	due := with.lingers() && (left || abandoned(with))
+	if !due && !trimDue {
 		return
 	}
 	if err := p.startLingering(with.local, trimDue); err != nil {

@@ -16,8 +16,7 @@ type anotherTree struct {
 	at     string            // the folder with x, below the machine's
 	path   string            // the import path of that folder
 	others map[string]string // files besides
-	env    []string
-	cd     string // where the go command runs, below the machine's folder
+	cd     string            // where the go command runs, below the machine's folder
 }
 
 // write makes dir the tree of the machine whose x imports the package dep.

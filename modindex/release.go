@@ -77,7 +77,7 @@ func keyOf(root, folder, goVersion string, released time.Time) (key [sha256.Size
 		return key, false
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%smodroot %s\npackage %s %s %v\n", goVersion, root, goVersion, version, folder)
+	_, _ = fmt.Fprintf(h, "%smodroot %s\npackage %s %s %v\n", goVersion, root, goVersion, version, folder)
 	for _, file := range files {
 		if file.IsDir() {
 			continue
@@ -86,7 +86,7 @@ func keyOf(root, folder, goVersion string, released time.Time) (key [sha256.Size
 		if err != nil || info.Mode()&fs.ModeType != 0 || !info.ModTime().Equal(released) {
 			return key, false
 		}
-		fmt.Fprintf(h, "file %v %v %v\n", info.Name(), info.ModTime(), info.Size())
+		_, _ = fmt.Fprintf(h, "file %v %v %v\n", info.Name(), info.ModTime(), info.Size())
 	}
 	return [sha256.Size]byte(h.Sum(nil)), true
 }
