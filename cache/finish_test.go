@@ -110,6 +110,33 @@ func TestBodyThatNeverFits(t *testing.T) {
 	})
 }
 
+// Nor does it keep smaller ones from being uploaded.
+func TestSmallBodiesPassALargeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := backendtest.Memory()
+		slow := narrow{store, 100 << 10, make(chan struct{}, 1)}
+		m := newMachine(t, t.TempDir(), slow, under(profile))
+		m.put(t, "large", random("large", 16<<20))
+		time.Sleep(time.Second) // its upload is under way
+		var names []string
+		for i := range 8 {
+			names = append(names, fmt.Sprint(i))
+			m.put(t, names[i], random(names[i], 8<<10))
+		}
+		if !m.Close(3 * time.Second) {
+			t.Error("nothing is left")
+		}
+		for _, name := range names {
+			body, _, err := store.Get(t.Context(), key(name), backend.Range{})
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			body.Close()
+		}
+	})
+}
+
 // A publication is done before packs are rewritten.
 func TestPublicationComesBeforeCompaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -25,9 +25,10 @@ const (
 	uploadsDuringBuild = 4
 	uploadsAfterBuild  = 32
 
-	// All uploads under way together, unless there is only one, have no more bytes in
-	// their bodies than the remote takes in this time. Where the link is slow, a few
-	// uploads that end are worth more than many that are cut off together.
+	// All uploads under way together have no more bytes in their bodies than the remote
+	// takes in this time. Beside them, one body that is larger alone may be under way.
+	// Where the link is slow, a few uploads that end are worth more than many that are
+	// cut off together.
 	inFlight = 2 * time.Second
 
 	// That is at least so many bytes, since the pace of the first uploads is that of
@@ -54,6 +55,7 @@ type uploader struct {
 	waiting map[protocol.ActionID]int // how often an action is in queue
 	active  map[protocol.ActionID]*flight
 	flying  int64     // bytes of the bodies under way
+	large   *flight   // under way with a body over the limit; nil: none is
 	hurried bool      // the build is over
 	paused  bool      // no upload begins
 	proven  bool      // an upload has got through
@@ -70,6 +72,7 @@ type queued struct {
 
 // flight is an upload under way.
 type flight struct {
+	size  int64                   // of the body, in bytes
 	cut   context.CancelCauseFunc // nil: it has not begun yet
 	again []queued                // what was put again meanwhile
 }
@@ -213,7 +216,11 @@ func (u *uploader) next(ctx context.Context) (queued, error) {
 		}
 		f, busy := u.active[up.Action]
 		if !busy {
-			u.active[up.Action] = new(flight)
+			f = &flight{size: up.size}
+			if len(u.active) == 0 && up.size > u.limit() {
+				u.large = f
+			}
+			u.active[up.Action] = f
 			u.flying += up.size
 			return up, nil
 		}
@@ -221,8 +228,9 @@ func (u *uploader) next(ctx context.Context) (queued, error) {
 	}
 }
 
-// mayBegin reports whether the next upload may begin. The first one goes alone: nothing
-// more is compressed before the remote has taken something. The caller holds u.mu.
+// mayBegin reports whether the next upload may begin. The first one goes alone, or beside
+// a large body: nothing more is compressed before the remote has taken something. The
+// caller holds u.mu.
 func (u *uploader) mayBegin() bool {
 	connections := 1
 	switch {
@@ -231,19 +239,32 @@ func (u *uploader) mayBegin() bool {
 	case u.proven:
 		connections = uploadsDuringBuild
 	}
+	flying := u.flying
+	if u.large != nil {
+		connections++
+		flying -= u.large.size
+	}
 	if len(u.queue) == 0 || u.paused || len(u.active) >= connections {
 		return false
 	}
-	limit := min(max(u.pace.in(inFlight), leastInFlight), mostInFlight)
-	return len(u.active) == 0 || u.flying+u.queue[0].size <= limit
+	return len(u.active) == 0 || flying+u.queue[0].size <= u.limit()
+}
+
+// limit returns how many bytes the bodies under way may have, but for a large one.
+func (u *uploader) limit() int64 {
+	return min(max(u.pace.in(inFlight), leastInFlight), mostInFlight)
 }
 
 // finish notes how an upload ended, in the journal and for those who wait.
 func (u *uploader) finish(up queued, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	again := u.active[up.Action].again
+	ended := u.active[up.Action]
+	again := ended.again
 	delete(u.active, up.Action)
+	if u.large == ended {
+		u.large = nil
+	}
 	u.flying -= up.size
 	u.change.Broadcast()
 	switch {
