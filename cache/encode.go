@@ -19,8 +19,8 @@ import (
 // encode writes up's entry object to a temporary file, which it leaves at its start.
 // The caller closes and removes the file.
 func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, backend.PutOptions, error) {
-	if err := u.compress.Acquire(ctx, 1); err != nil {
-		return nil, backend.PutOptions{}, err
+	if u.compress.Acquire(ctx, 1) != nil {
+		return nil, backend.PutOptions{}, context.Cause(ctx)
 	}
 	defer u.compress.Release(1)
 

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -109,5 +110,26 @@ func TestOrderOfUploads(t *testing.T) {
 	}
 	if left, denied := u.left(); left != (remainder{3, 49*mib + 2}) || denied == nil {
 		t.Errorf("left: %+v, %v", left, denied)
+	}
+}
+
+// An upload that a pause cuts off begins anew, also if it still waits for a core.
+func TestPausedBeforeItIsCompressed(t *testing.T) {
+	u, _ := newTestUploader(t)
+	if err := u.compress.Acquire(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	u.add(session.Upload{Action: protocol.ActionID{1}}, 1)
+	up, err := u.next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cut := context.WithCancelCause(t.Context())
+	u.begin(up, cut)
+	u.pause(true)
+	u.finish(up, u.upload(ctx, up.Upload))
+	u.pause(false)
+	if !u.mayBegin() {
+		t.Error("it does not begin again")
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
@@ -63,6 +64,7 @@ func (p *program) flush(ctx context.Context, cmd *urfave.Command, s settings) er
 		})
 	})
 	_ = bar.Clear()
+	err = errors.Join(err, with.stranded())
 	sum := with.stats.Summary()
 	result := flushed{sum.Uploads, sum.UploadErrors, sum.RemoteRequests, sum.RemoteBytesOut}
 	if err != nil && result == (flushed{}) && !cmd.Bool("json") {

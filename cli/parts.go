@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/larderbuild/larder/backend"
@@ -32,6 +33,24 @@ func (p parts) locals() []*localdisk.Dir {
 		locals = append(locals, spare)
 	}
 	return locals
+}
+
+// stranded returns an error if sessions have left uploads in a folder of the local tier that
+// can't be written any more.
+func (p parts) stranded() error {
+	spare := p.local.Spare()
+	if spare == nil {
+		return nil
+	}
+	flaw := spare.CheckWritable()
+	if flaw == nil {
+		return nil
+	}
+	n, err := session.Uploads(spare.Path())
+	if n > 0 {
+		err = fmt.Errorf("%d uploads are left in %s, which can't be written: %w", n, spare.Path(), reason(flaw))
+	}
+	return err
 }
 
 // eachLocal calls f with what config returns for each of the local tier's folders, and
