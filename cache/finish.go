@@ -16,9 +16,12 @@ type work struct {
 	open    func(context.Context) (*publisher, published, error)
 }
 
-// leastRoom is the size in bytes of the smallest pack that is worth a publication, unless
-// it is the first one.
-const leastRoom = 256 << 10
+// leastRoom is the size in bytes of the smallest pack that is worth another publication
+// within leastTime.
+const (
+	leastRoom = 256 << 10
+	leastTime = 10 * time.Second
+)
 
 // do uploads and publishes until ctx is done, and leaves in w what is not done then. Where
 // ctx has a deadline, a third of the time is kept for publishing. So what this machine
@@ -64,7 +67,7 @@ func (w *work) publish(ctx context.Context) (*publisher, error) {
 	p.pace = w.uploads.pace
 	for first := true; ; first = false {
 		p.room = p.pace.room(ctx)
-		if !first && p.room < leastRoom {
+		if deadline, limited := ctx.Deadline(); limited && !first && p.room < leastRoom && time.Until(deadline) < leastTime {
 			return p, nil
 		}
 		if w.record, err = p.publish(ctx, old, w.record); err != nil || len(w.record.Uses) == 0 {

@@ -137,6 +137,25 @@ func TestSmallBodiesPassALargeOne(t *testing.T) {
 	})
 }
 
+// What compresses well, and so seems too much for the link, is published while there is time.
+func TestPublishedWhileThereIsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := backendtest.Memory()
+		m := newMachine(t, t.TempDir(), narrow{store, 1000, make(chan struct{}, 1)}, under(profile))
+		const n = 10
+		for i := range n {
+			name := fmt.Sprint(i)
+			m.put(t, name, strings.Repeat(name, 100<<10))
+		}
+		if m.Close(5 * time.Minute) {
+			t.Error("something is left")
+		}
+		if got := len(manifest(t, store, profile).Entries); got != n {
+			t.Errorf("%d entries in the manifest, want %d", got, n)
+		}
+	})
+}
+
 // A publication is done before packs are rewritten.
 func TestPublicationComesBeforeCompaction(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
