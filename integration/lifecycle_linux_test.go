@@ -329,7 +329,7 @@ func TestFullDisk(t *testing.T) {
 	for _, size := range []string{"size=4k", "size=64k", "size=256k", "size=1m", "size=1m,ro", "size=1m,nr_inodes=40"} {
 		t.Run(size, func(t *testing.T) { // one after the other: each fills the store for the next
 			disk := t.TempDir()
-			mountTmpfs(t, disk, size)
+			mountTmpfs(t, disk, size+",mode=0700")
 			m := newMachine(t, c.dir, s.url(s.endpoint), append(s.env, "LARDER_DIR="+disk)...)
 			m.dir = disk
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
