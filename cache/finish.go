@@ -82,40 +82,33 @@ func (w *work) publish(ctx context.Context) (*publisher, error) {
 // pace is how fast the remote takes bytes. Its methods may be called at the same time.
 // The zero value is not known yet.
 type pace struct {
-	mu     sync.Mutex
-	begun  int64 // bytes of all requests
-	taken  int64 // of these, those that the remote has taken
-	busy   time.Duration
-	flying int       // requests under way
-	since  time.Time // when busy was last counted; of no meaning where flying is 0
+	mu    sync.Mutex
+	first time.Time     // when the first request began
+	begun int64         // bytes of all requests
+	taken int64         // of these, those that the remote has taken
+	busy  time.Duration // in which it took them
 }
 
 // begin notes that a request begins, with size bytes. The caller calls ended with its
-// result.
+// result. The time of a request that fails, or still goes on, does not count.
 func (p *pace) begin(size int64) (ended func(err error)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.count()
-	p.flying++
+	now, before := time.Now(), p.busy
+	if p.begun == 0 {
+		p.first = now
+	}
 	p.begun += size
 	return func(err error) {
+		if err != nil {
+			return
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.count()
-		p.flying--
-		if err == nil {
-			p.taken += size
-		}
+		p.taken += size
+		counted := p.busy - before // of the same time, for requests beside this one
+		p.busy += max(0, time.Since(now)-counted)
 	}
-}
-
-// count brings busy up to date. The caller holds p.mu.
-func (p *pace) count() {
-	now := time.Now()
-	if p.flying > 0 {
-		p.busy += now.Sub(p.since)
-	}
-	p.since = now
 }
 
 // unknown is how many bytes the remote is taken to take, at most, as long as it has taken
@@ -126,15 +119,14 @@ const unknown = 4 << 20
 func (p *pace) in(d time.Duration) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.count()
-	during := func(bytes int64) int64 {
-		return int64(float64(bytes) * d.Seconds() / max(p.busy, time.Microsecond).Seconds())
+	during := func(bytes int64, busy time.Duration) int64 {
+		return int64(float64(bytes) * d.Seconds() / max(busy, time.Microsecond).Seconds())
 	}
 	switch {
 	case p.taken > 0:
-		return during(p.taken)
+		return during(p.taken, p.busy)
 	case p.begun > 0: // it has not even taken these
-		return min(during(p.begun), unknown)
+		return min(during(p.begun, time.Since(p.first)), unknown)
 	}
 	return unknown
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -132,4 +133,29 @@ func TestPausedBeforeItIsCompressed(t *testing.T) {
 	if !u.mayBegin() {
 		t.Error("it does not begin again")
 	}
+}
+
+// A large body that is under way for long does not make the link seem slower.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(pace)
+		want := func(bytes int64) {
+			t.Helper()
+			if got := p.in(time.Second); got != bytes {
+				t.Errorf("%d bytes in a second, want %d", got, bytes)
+			}
+		}
+		want(unknown)
+		cut := p.begin(90_000)
+		time.Sleep(9 * time.Second)
+		want(10_000) // at most
+		one, two := p.begin(1000), p.begin(3000)
+		time.Sleep(time.Second)
+		one(nil)
+		want(1000)
+		time.Sleep(time.Second)
+		two(nil)
+		cut(errPaused)
+		want(2000)
+	})
 }
