@@ -24,7 +24,9 @@ func Objects(folder string) (entries int, damaged []error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil || !d.Type().IsRegular() {
+		// What begins with @ is no object of a directory, but is being written, or was
+		// when its writer was killed.
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(d.Name(), "@") {
 			return err
 		}
 		isEntry, err := checkObject(path)
