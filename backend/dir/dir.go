@@ -10,6 +10,9 @@
 // if it is also the beginning of another one (a and a/b). Two keys that differ only in
 // case may be the same object.
 //
+// The root says who may use the store: directories and files that the driver makes get its
+// permissions, whatever the umask is. So users share a root that all of them may write.
+//
 // An object's version is the size and the modification time of its file. A Put
 // makes sure that the time differs from that of the object that it replaces.
 //
@@ -92,7 +95,7 @@ func wrap(ctx context.Context, op, key string, err error) error {
 		return nil
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		err = fmt.Errorf("%w: %w", backend.ErrNotFound, err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ELOOP):
 		err = fmt.Errorf("%w: %w", backend.ErrDenied, err)
 	}
 	return backend.Wrap(ctx, op, key, err)
@@ -150,7 +153,7 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	switch {
 	case err == nil:
 		return object(key, info), nil
-	case errors.Is(err, syscall.ENOTDIR) && s.isFile():
+	case s.lacksRoot(err):
 		// Like a bucket that does not exist: trying again does not help.
 		err = fmt.Errorf("%w: %s is not a directory", backend.ErrDenied, s.root)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
@@ -162,10 +165,15 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	return backend.Object{}, backend.Wrap(ctx, "put", key, err)
 }
 
-// isFile says that the root is something else than a directory.
-func (s *store) isFile() bool {
-	info, err := os.Stat(s.root)
-	return err == nil && !info.IsDir()
+// lacksRoot reports whether the error of a Put comes from a root that is no directory and
+// can't be made, such as a file or a link to nowhere.
+func (s *store) lacksRoot(err error) bool {
+	for _, cause := range []error{fs.ErrNotExist, fs.ErrExist, syscall.ENOTDIR} {
+		if errors.Is(err, cause) {
+			return os.MkdirAll(s.root, 0o777) != nil
+		}
+	}
+	return false
 }
 
 func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (fs.FileInfo, error) {
@@ -173,7 +181,7 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	if err != nil {
 		return nil, err
 	}
-	temp, err := write(filepath.Dir(path), body, opts)
+	temp, err := s.write(filepath.Dir(path), body, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -207,13 +215,12 @@ func (s *store) sweep(dir string) {
 }
 
 // write writes body to a new file in dir and returns its name.
-func write(dir string, body io.Reader, opts backend.PutOptions) (name string, err error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+func (s *store) write(dir string, body io.Reader, opts backend.PutOptions) (name string, err error) {
+	if err := s.makeDir(dir); err != nil {
 		return "", err
 	}
-	// Other users must be able to read the file, and with os.CreateTemp they can't.
 	name = filepath.Join(dir, tempPrefix+rand.Text())
-	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	file, err := s.create(name)
 	if err != nil {
 		return "", err
 	}
@@ -289,7 +296,11 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	lock := flock.New(filepath.Join(s.root, lockName), flock.SetPermissions(0o666), flock.SetFlag(os.O_RDONLY|os.O_CREATE|nonblock))
+	path := filepath.Join(s.root, lockName)
+	if file, err := s.create(path); err == nil {
+		file.Close()
+	}
+	lock := flock.New(path, flock.SetPermissions(0o666), flock.SetFlag(os.O_RDONLY|os.O_CREATE|nonblock))
 	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil && !withoutLocks(err) {
 		lock.Close()
 		<-s.busy

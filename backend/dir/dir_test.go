@@ -139,19 +139,25 @@ func TestOpenAndReadTouchNothing(t *testing.T) {
 	}
 }
 
-// TestRootIsAFile puts into a store whose root is a file. That is denied, as trying again
-// does not help.
-func TestRootIsAFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store")
-	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+// TestNoRoot puts into a store whose root is a file, or can't be made. That is denied, as
+// trying again does not help.
+func TestNoRoot(t *testing.T) {
+	folder := t.TempDir()
+	file, nowhere, loop := filepath.Join(folder, "store"), filepath.Join(folder, "nowhere"), filepath.Join(folder, "loop")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, path)
+	roots := []string{file, filepath.Join(file, "below")}
+	if errors.Join(os.Symlink(filepath.Join(folder, "missing"), nowhere), os.Symlink(loop, loop)) == nil {
+		roots = append(roots, nowhere, loop)
+	}
 	opts := backend.PutOptions{Size: 1, MD5: md5.Sum([]byte("x"))}
-	for _, key := range []string{"key", "a/key"} {
-		_, err := s.Put(t.Context(), key, strings.NewReader("x"), opts)
-		if !errors.Is(err, backend.ErrDenied) || !strings.Contains(err.Error(), path+" is not a directory") {
-			t.Errorf("put %s: %v", key, err)
+	for _, root := range roots {
+		s := open(t, root)
+		for _, key := range []string{"key", "a/key"} {
+			if _, err := s.Put(t.Context(), key, strings.NewReader("x"), opts); !errors.Is(err, backend.ErrDenied) || !strings.Contains(err.Error(), root) {
+				t.Errorf("put %s into %s: %v", key, root, err)
+			}
 		}
 	}
 }
