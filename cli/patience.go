@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -29,4 +30,19 @@ func patiently[T any](path string, f func() (T, error)) (T, error) {
 		var none T
 		return none, fmt.Errorf("%s: its file system does not answer within %v", path, filePatience)
 	}
+}
+
+// readRegular returns the content of the file at path, which a variable of the build's
+// names. It takes no FIFO and no device, which might never end, and no more than limit bytes.
+func readRegular(path string, limit int64) ([]byte, error) {
+	return patiently(path, func() ([]byte, error) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if !info.Mode().IsRegular() || info.Size() > limit {
+			return nil, fmt.Errorf("%s is no regular file of at most %d bytes", path, limit)
+		}
+		return os.ReadFile(path)
+	})
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"os"
 	"regexp"
 )
 
@@ -18,7 +17,13 @@ type ciJob struct {
 
 // currentJob returns the job that this process runs in. Its environment may be that
 // of no job.
-func currentJob(environ environment) ciJob { return ciJob{environ.get, os.ReadFile} }
+func currentJob(environ environment) ciJob {
+	return ciJob{environ.get, func(path string) ([]byte, error) { return readRegular(path, maxEvent) }}
+}
+
+// maxEvent is the size in bytes of the largest file in which a CI system says what has
+// started a job. GitHub sends no more than 25 MB.
+const maxEvent = 32 << 20
 
 // scope returns the scope that the job should write. It believes the environment.
 // Whether the job may write that scope is for the store to decide.
@@ -42,7 +47,7 @@ var pullRef = regexp.MustCompile(`^refs/pull/([0-9]+)/`)
 func (j ciJob) gitHub() string {
 	event, ref := j.getenv("GITHUB_EVENT_NAME"), j.getenv("GITHUB_REF_NAME")
 	if pull := pullRef.FindStringSubmatch(j.getenv("GITHUB_REF")); pull != nil {
-		return "pr-" + pull[1]
+		return namedScope("pr", pull[1])
 	}
 	switch event {
 	case "push", "schedule", "workflow_dispatch", "repository_dispatch", "release":

@@ -22,7 +22,7 @@ func ParseConfig(rawURL string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	if u.Host != "" {
+	if u.Host != "" && u.Host != "localhost" { // which is the same
 		return Config{}, fmt.Errorf("a file URL has no host, and %q stands in its place: write file:///%s/… for an absolute path", u.Host, u.Host)
 	}
 	path := u.Path

@@ -42,6 +42,7 @@ func TestStore(t *testing.T) {
 func TestCheckAccepts(t *testing.T) {
 	for _, url := range []string{
 		"file:///abs/dir",
+		"file://localhost/abs/dir",
 		"file:///dir%20with%20spaces/and%23",
 		"gs://bucket",
 		"gs://my_bucket.example.com/some/prefix/",
