@@ -53,9 +53,9 @@ func (r *remote) line(op string, err error) string {
 // advice returns what to do about err.
 func advice(err error) string {
 	if errors.Is(err, backend.ErrDenied) {
-		return "Check its credentials; the build goes on without it"
+		return "Check its credentials; builds go on without it"
 	}
-	return "The build goes on without it; LARDER_LOG=info says more"
+	return "Builds go on without it; LARDER_LOG=info says more"
 }
 
 // warn reports what is wrong with the remote.

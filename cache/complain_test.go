@@ -19,11 +19,11 @@ func TestComplain(t *testing.T) {
 		tail string
 	}{
 		{"s3://bucket/prefix", backend.Wrap(t.Context(), "put", "v1/main/a/5d/5d41", errors.New("503 SlowDown")),
-			"could not upload: 503 SlowDown (s3://bucket/prefix). The build goes on without it; LARDER_LOG=info says more", ""},
+			"could not upload: 503 SlowDown (s3://bucket/prefix). Builds go on without it; LARDER_LOG=info says more", ""},
 		{"s3://bucket/prefix", backend.Wrap(t.Context(), "put", "v1/main/a/5d/5d41", fmt.Errorf("%w: 403 AccessDenied", backend.ErrDenied)),
-			"could not upload: access denied: 403 AccessDenied (s3://bucket/prefix). Check its credentials; the build goes on without it", ""},
-		{"s3://bucket/prefix", errors.New(long), "could not upload: ä long reason ", "… (s3://bucket/prefix). The build goes on without it; LARDER_LOG=info says more"},
-		{"s3://bucket/" + long, errors.New(long), "could not upload: ä long reason ", "…). The build goes on without it; LARDER_LOG=info says more"},
+			"could not upload: access denied: 403 AccessDenied (s3://bucket/prefix). Check its credentials; builds go on without it", ""},
+		{"s3://bucket/prefix", errors.New(long), "could not upload: ä long reason ", "… (s3://bucket/prefix). Builds go on without it; LARDER_LOG=info says more"},
+		{"s3://bucket/" + long, errors.New(long), "could not upload: ä long reason ", "…). Builds go on without it; LARDER_LOG=info says more"},
 	} {
 		r := &remote{name: test.name}
 		got := r.line("upload", test.err)

@@ -131,6 +131,29 @@ func TestContention(t *testing.T) {
 	rebuild(t, b, packages...)
 }
 
+// A publication is given up soon if it meets conflicts and nobody else publishes.
+func TestConditionsThatNeverHold(t *testing.T) {
+	inner := backendtest.Memory()
+	recorded, requests := traced(stumbling(inner, backendtest.Fault{Err: backend.ErrConflict}, 1<<30, "put", "/m/"))
+	m := newMachine(t, t.TempDir(), recorded, under(profile))
+	build(t, m, packages...)
+	if !m.Close(time.Minute) {
+		t.Error("nothing is left")
+	}
+	attempts := 0
+	for _, line := range requests() {
+		if strings.HasPrefix(line, "put ") && strings.Contains(line, "/m/") {
+			attempts++
+		}
+	}
+	if attempts < 3 || attempts > 10 {
+		t.Errorf("%d attempts: %q", attempts, requests())
+	}
+	if said := m.warnings(); len(said) != 1 || !strings.Contains(said[0], "could not publish") {
+		t.Errorf("warnings: %q", said)
+	}
+}
+
 // The module's latest profile is not worth a wait.
 func TestContentionForTheLatest(t *testing.T) {
 	store := backendtest.Memory()

@@ -20,6 +20,10 @@ const (
 	// them, of up to a second, make that far fewer.
 	publishAttempts = 100
 
+	// vainAttempts is how many conflicts in a row end a publication if nobody has
+	// published meanwhile: then the store's conditions never hold.
+	vainAttempts = 5
+
 	firstPause = 20 * time.Millisecond
 	maxPause   = time.Second
 )
@@ -71,7 +75,7 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 // for in the pack; after an error, that is all of r.
 func (p *publisher) publish(ctx context.Context, old published, r session.Record) (rest session.Record, err error) {
 	p.packedSize = 0
-	pause := firstPause
+	pause, vain := firstPause, 0
 	for attempt := 1; ; attempt++ {
 		rest, err := p.try(ctx, old, r)
 		if err == nil {
@@ -80,8 +84,8 @@ func (p *publisher) publish(ctx context.Context, old published, r session.Record
 		if !isContention(err) {
 			return r, err
 		}
-		if attempt == publishAttempts {
-			return r, fmt.Errorf("publish: %w", err)
+		if attempt == publishAttempts || vain == vainAttempts {
+			return r, fmt.Errorf("publish, %d attempts: %w", attempt, err)
 		}
 		select {
 		case <-time.After(rand.N(pause)):
@@ -89,8 +93,13 @@ func (p *publisher) publish(ctx context.Context, old published, r session.Record
 			return r, fmt.Errorf("publish: %w, after: %w", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, maxPause)
+		before := old.version
+		conflict := errors.Is(err, backend.ErrConflict)
 		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {
 			return r, fmt.Errorf("publish: %w", err)
+		}
+		if vain++; !conflict || old.version != before {
+			vain = 0
 		}
 	}
 }
