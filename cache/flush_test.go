@@ -93,8 +93,10 @@ func TestAbandoned(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()
 	check := func(target session.Target, want bool) {
 		t.Helper()
-		if got, err := session.Abandoned(local, target); got != want || err != nil {
-			t.Errorf("%v, %v; want %v", got, err, want)
+		for _, hasKey := range []bool{true, false} {
+			if got, err := session.Abandoned(local, target, hasKey); got != want || err != nil {
+				t.Errorf("with a key %v: %v, %v; want %v", hasKey, got, err, want)
+			}
 		}
 	}
 	m := newMachine(t, local, backendtest.Faulty(store, hang))
@@ -107,6 +109,19 @@ func TestAbandoned(t *testing.T) {
 		t.Error(err)
 	}
 	check(target, false)
+}
+
+// What a session leaves that signs is nothing to do for a process without a key.
+func TestAbandonedWithoutKey(t *testing.T) {
+	local, store := t.TempDir(), backendtest.Memory()
+	m := newMachine(t, local, backendtest.Faulty(store, hang), signing(generate(t)))
+	m.put(t, "1", "body 1")
+	m.Close(0)
+	for _, hasKey := range []bool{true, false} {
+		if got, err := session.Abandoned(local, target, hasKey); got != hasKey || err != nil {
+			t.Errorf("with a key %v: %v, %v", hasKey, got, err)
+		}
+	}
 }
 
 func TestFlushFailsAndKeepsTheRest(t *testing.T) {

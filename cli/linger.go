@@ -48,7 +48,7 @@ func abandoned(with parts) bool {
 		if with.isDenied(local) {
 			return false
 		}
-		found, err := session.Abandoned(local.Path(), with.target)
+		found, err := session.Abandoned(local.Path(), with.target, with.policy.Key != nil)
 		if err != nil {
 			with.log.Info("look for abandoned sessions", "err", err)
 		}

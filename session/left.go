@@ -136,11 +136,12 @@ func Uploads(local string) (uploads int, err error) {
 }
 
 // Abandoned reports whether sessions that have ended left something to do below local
-// for target's remote and scope, under any profile.
-func Abandoned(local string, target Target) (bool, error) {
+// for target's remote and scope, under any profile. What is to be signed counts only for a
+// process that has a key.
+func Abandoned(local string, target Target, hasKey bool) (bool, error) {
 	works, err := Left(local)
 	for _, w := range works {
-		if w.Target.SameScope(target) {
+		if w.Target.SameScope(target) && (hasKey || !w.Signed) {
 			return true, nil
 		}
 	}
