@@ -36,6 +36,9 @@ func Flush(ctx context.Context, cfg FlushConfig) error {
 		return err
 	}
 	defer s.Close()
+	if cfg.Wait == nil {
+		s.Over() // others may wait for this process, which waits for none
+	}
 	f := &flusher{FlushConfig: cfg, session: s, tried: make(map[string]bool), told: make(map[int]bool)}
 	for {
 		worked, busy := f.pass(ctx)
@@ -93,7 +96,7 @@ func (f *flusher) pass(ctx context.Context) (worked, busy bool) {
 		if ctx.Err() != nil {
 			return worked, busy
 		}
-		if f.wereTried(w) || f.Only != nil && !f.Only.SameScope(w.Target) {
+		if f.wereTried(w) || f.Only != nil && !f.Only.SameScope(w.Target) || f.leaves(w) {
 			continue
 		}
 		unlock, ok := session.LockScope(f.Local.Path(), w.Target)
@@ -101,12 +104,13 @@ func (f *flusher) pass(ctx context.Context) (worked, busy bool) {
 			busy = true
 			continue
 		}
-		// Others wait for this process only while it works. So no two wait for each other.
 		f.session.Over()
 		if err := f.work(ctx, w); err != nil {
 			f.failed = append(f.failed, err)
 		}
-		f.session.Idle()
+		if f.Wait != nil { // or two that wait would wait for each other
+			f.session.Idle()
+		}
 		unlock()
 		worked = true
 		for _, path := range w.Journals {
@@ -114,6 +118,22 @@ func (f *flusher) pass(ctx context.Context) (worked, busy bool) {
 		}
 	}
 	return worked, busy
+}
+
+// leaves reports whether all that is to do in w is left to others, such as what is to be
+// brought by a process in the background. That process needs the lock meanwhile.
+func (f *flusher) leaves(w session.Work) bool {
+	todo, err := w.Pending()
+	if err != nil {
+		return false // the attempt says why
+	}
+	writes, brings := f.does(todo)
+	return (todo.Writes() || todo.Bring) && !writes && !brings
+}
+
+// does returns what of todo this run does.
+func (f *flusher) does(todo session.Pending) (writes, brings bool) {
+	return todo.Writes() && !f.ReadOnly, todo.Bring && f.Bring
 }
 
 // wereTried reports whether all of w's journals were tried.
@@ -138,7 +158,7 @@ func (f *flusher) work(ctx context.Context, w session.Work) error {
 			f.Log.Info("close a journal", "err", err)
 		}
 	}()
-	writes, brings := todo.Writes() && !f.ReadOnly, todo.Bring && f.Bring
+	writes, brings := f.does(todo)
 	if !writes && !brings {
 		return nil
 	}

@@ -49,18 +49,6 @@ func (m *machine) wantGone() {
 	m.t.Errorf("processes %v are still there", m.processes())
 }
 
-// waitFor waits until larder runs for m.
-func (m *machine) waitFor(ready func() bool) {
-	m.t.Helper()
-	for range 6000 {
-		if ready() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	m.t.Fatal("what was waited for did not happen")
-}
-
 // moments kills one process at a moment of its own in each of many builds: when
 // the upload with this number begins, or is half done, or is done.
 type moments struct {

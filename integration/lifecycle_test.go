@@ -62,6 +62,18 @@ func (m *machine) wantNoSessions() {
 	}
 }
 
+// waitFor waits until ready returns true.
+func (m *machine) waitFor(ready func() bool) {
+	m.t.Helper()
+	for range 6000 {
+		if ready() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	m.t.Fatal("what was waited for did not happen")
+}
+
 // journals returns the paths of the journals that sessions have left on m.
 func (m *machine) journals() []string {
 	m.t.Helper()

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/larderbuild/larder/session"
 	"github.com/larderbuild/larder/sign"
 )
 
@@ -104,6 +105,10 @@ func wantReader(t *testing.T, m *machine, seen *asked) {
 	if n := m.pending(); n != 0 {
 		t.Errorf("%d uploads to do", n)
 	}
+	m.waitFor(func() bool { // the background brings what was lazy
+		live, err := session.List(m.dir)
+		return err == nil && len(live) == 0 && len(m.journals()) == 0
+	})
 	m.wantNoSessions()
 }
 

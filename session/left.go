@@ -73,19 +73,27 @@ func remove(path string) error {
 	return nil
 }
 
-// Take makes one journal of w's, and returns it with what it says is still to do. The
-// caller has locked the scope of w's target; see [LockScope]. The caller closes the
-// journal.
-func (w Work) Take() (*Journal, Pending, error) {
+// Pending returns what w's journals say is still to do.
+func (w Work) Pending() (Pending, error) {
 	var r reader
 	for _, path := range w.Journals {
 		if err := r.file(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, Pending{}, err
+			return Pending{}, err
 		}
 	}
 	todo := r.pending()
 	todo.Target, todo.Signed = w.Target, w.Signed
+	return todo, nil
+}
 
+// Take makes one journal of w's, and returns it with what it says is still to do. The
+// caller has locked the scope of w's target; see [LockScope]. The caller closes the
+// journal.
+func (w Work) Take() (*Journal, Pending, error) {
+	todo, err := w.Pending()
+	if err != nil {
+		return nil, Pending{}, err
+	}
 	// The journal is written whole before it takes the place of the oldest one. So each
 	// one is given up, at the latest, when the oldest would have been.
 	path := w.Journals[0]
