@@ -196,6 +196,7 @@ func (f *flusher) write(ctx context.Context, r *remote, l *library, j *session.J
 	u.hurry()
 	u.Progress.planned(len(todo.Uploads), 0)
 	u.resume(todo.Uploads)
+	before := u.Stats.Remote.Snapshot().Answers
 	running, stop := context.WithCancel(ctx)
 	stopped := make(chan struct{})
 	go func() {
@@ -209,7 +210,6 @@ func (f *flusher) write(ctx context.Context, r *remote, l *library, j *session.J
 		}
 		return newPublisher(l, &found, held, f.session, time.Now()), found.written, nil
 	}}
-	before := u.Stats.Remote.Snapshot().Answers
 	if err = w.do(ctx); err != nil {
 		err = errorLine("publish", err)
 	}
