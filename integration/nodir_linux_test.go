@@ -11,7 +11,8 @@ import (
 
 // TestNoDir builds where LARDER_DIR can't be had as it is. The build is right, larder says
 // so once, and the next build finds everything on this machine. What is uploaded is
-// found by others.
+// found by others. Where whole is not set, there is one row for each reason: rights, no
+// folder, no space, and a folder that can only be read.
 func TestNoDir(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -40,6 +41,9 @@ func TestNoDir(t *testing.T) {
 			do(t, syscall.Mount("", m.dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
 		},
 	} {
+		if !whole && !slices.Contains([]string{"another user's", "no home", "a small disk", "read-only"}, name) {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			s := s3Store(t)
 			m := s.machine(t, c, s.endpoint, "TMPDIR="+t.TempDir())
