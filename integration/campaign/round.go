@@ -281,6 +281,14 @@ func (r *round) finish() error {
 			return wrong("machine %s: %v", m.name, err)
 		}
 		left, err := m.leftovers()
+		// A process in the background that has found nothing to do may be about to end.
+		for range 100 {
+			if err != nil || len(left) == 0 {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+			left, err = m.leftovers()
+		}
 		if err != nil {
 			return err
 		}
