@@ -60,11 +60,17 @@ func trim(with parts) (trimmed localdisk.Trimmed, since time.Time, err error) {
 		return trimmed, since, err
 	}
 	err = with.eachLocal(func(cfg cache.Config) error {
-		t, err := cfg.Local.Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
+		t, err := trimFolder(with, cfg.Local, since)
 		trimmed.Add(t)
-		return errors.Join(err, cache.Sweep(cfg.Local, with.maxAge))
+		return err
 	})
 	return trimmed, since, errors.Join(err, trimPrivate(with))
+}
+
+// trimFolder trims one folder, and keeps what was used since the given time.
+func trimFolder(with parts, local *localdisk.Dir, since time.Time) (localdisk.Trimmed, error) {
+	trimmed, err := local.Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
+	return trimmed, errors.Join(err, cache.Sweep(local, with.maxAge))
 }
 
 // trimPrivate trims the private folders of every LARDER_DIR, and removes those that hold
@@ -78,22 +84,20 @@ func trimPrivate(with parts) error {
 	errs := []error{err}
 	for _, folder := range folders {
 		if len(folder.Name()) == len(privateName("")) {
-			errs = append(errs, trimFolder(with, filepath.Join(own.Path(), folder.Name())))
+			errs = append(errs, trimPrivateFolder(with, filepath.Join(own.Path(), folder.Name())))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// trimFolder trims the private folder at path. It removes the folder if nothing is left in
+// trimPrivateFolder trims the private folder at path. It removes the folder if nothing is left in
 // it: no entry, no session under way, and no work that a session has left.
-func trimFolder(with parts, path string) error {
+func trimPrivateFolder(with parts, path string) error {
 	since, err := session.LiveSince(path)
 	if err != nil {
 		return err
 	}
-	local := localdisk.New(path)
-	trimmed, err := local.Trim(localdisk.TrimPolicy{MaxAge: with.maxAge, MaxSize: with.maxSize, KeepSince: since})
-	err = errors.Join(err, cache.Sweep(local, with.maxAge))
+	trimmed, err := trimFolder(with, localdisk.New(path), since)
 	left, errLeft := session.Left(path)
 	if err = errors.Join(err, errLeft); err == nil && since.IsZero() && trimmed.BytesLeft == 0 && len(left) == 0 {
 		err = os.RemoveAll(path)
