@@ -280,17 +280,17 @@ func (r *round) finish() error {
 		if err := m.flush(r.ctx); err != nil {
 			return wrong("machine %s: %v", m.name, err)
 		}
-		left, err := m.leftovers()
+		var left []string
 		// A process in the background that has found nothing to do may be about to end.
 		for range 100 {
-			if err != nil || len(left) == 0 {
+			var err error
+			if left, err = m.leftovers(); err != nil {
+				return err
+			}
+			if len(left) == 0 {
 				break
 			}
 			time.Sleep(100 * time.Millisecond)
-			left, err = m.leftovers()
-		}
-		if err != nil {
-			return err
 		}
 		if len(left) > 0 {
 			return wrong("machine %s has sessions left after larder flush:\n%s", m.name, indent(strings.Join(left, "\n")))
