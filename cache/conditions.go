@@ -59,8 +59,8 @@ func (m *manifests) version(ctx context.Context, name string) (string, error) {
 }
 
 // putLatest makes the profile the module's latest one. If the store is too busy for that, or
-// the time is over, the latest stays the one before. existed says that the profile has been the latest
-// before, so the object exists.
+// the time is over, the latest stays the one before. existed says that the profile has been
+// the latest before, so the object exists.
 func (m *manifests) putLatest(ctx context.Context, existed bool) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, latestPatience, errLate)
 	defer cancel()

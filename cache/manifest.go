@@ -67,13 +67,7 @@ func sweepCopies(local *localdisk.Dir) error {
 	}
 	errs := []error{err}
 	for _, f := range files {
-		info, err := f.Info()
-		if err == nil && time.Since(info.ModTime()).Abs() > copyAge {
-			err = os.Remove(filepath.Join(copiesDir(local), f.Name()))
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
+		errs = append(errs, session.RemoveOld(filepath.Join(copiesDir(local), f.Name()), copyAge))
 	}
 	return errors.Join(errs...)
 }

@@ -1,17 +1,14 @@
 package session
 
 import (
-	"os"
-
 	"golang.org/x/sys/unix"
 )
 
-// bootID returns what tells this run of this kernel from all others.
+// bootID returns what tells this run of this kernel from all others, or "".
 func bootID() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
-		name, _ := os.Hostname()
-		return name
+		return ""
 	}
 	return id
 }

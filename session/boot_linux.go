@@ -2,12 +2,11 @@ package session
 
 import "os"
 
-// bootID returns what tells this run of this kernel from all others.
+// bootID returns what tells this run of this kernel from all others, or "".
 func bootID() string {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		name, _ := os.Hostname()
-		return name
+		return ""
 	}
 	return string(id)
 }

@@ -2,8 +2,10 @@ package session
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // WriteFile writes a file whole or not at all, in a folder that is there. Only its owner
@@ -22,4 +24,13 @@ func WriteFile(path string, content []byte) error {
 		os.Remove(f.Name())
 	}
 	return err
+}
+
+// RemoveOld removes what is at path if it was not changed for longer than age.
+func RemoveOld(path string, age time.Duration) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()).Abs() <= age {
+		return nil
+	}
+	return errors.Join(err, os.RemoveAll(path))
 }

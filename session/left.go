@@ -174,7 +174,7 @@ func Trim(local string, maxAge time.Duration) error {
 	others, _ := os.ReadDir(leftDir(local)) // eachLeft has said why it can't be read
 	for _, e := range others {
 		if _, ok := parseOwner(e.Name()); !ok {
-			err = errors.Join(err, removeOld(filepath.Join(leftDir(local), e.Name()), silence))
+			err = errors.Join(err, RemoveOld(filepath.Join(leftDir(local), e.Name()), silence))
 		}
 	}
 	return err

@@ -1,11 +1,8 @@
 package session
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -15,7 +12,7 @@ import (
 type lock struct{ file *flock.Flock }
 
 // tryLock locks the file at path, which it opens with flags. held says that another
-// process has locked it. Where the error is of [withoutLocks], the lock counts as ours.
+// process has locked it. Where locks are missing (see [filelock.Missing]), the lock counts as ours.
 func tryLock(path string, flags int) (l *lock, held bool, err error) {
 	file := flock.New(path, flock.SetFlag(flags), flock.SetPermissions(0o600))
 	locked, err := file.TryLock()
@@ -30,14 +27,6 @@ func (l *lock) Close() {
 	if l != nil {
 		l.file.Close()
 	}
-}
-
-// withoutLocks reports whether err says that the file could be opened, and not locked. Some
-// network file systems have no locks, and they say so in several ways.
-func withoutLocks(err error) bool {
-	var opening *fs.PathError
-	var locking syscall.Errno
-	return errors.As(err, &locking) && !errors.As(err, &opening)
 }
 
 // LockScope keeps other processes off what sessions have left to do for the remote and

@@ -7,14 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/gofrs/flock"
 )
 
 // Memory is what the sessions of one local tier remember of a remote, such as that it
 // does not answer, or of a scope in it. Each fact is a file of its own, so sessions that
-// note different facts do not meet. Everything is forgotten in time. Methods may be called at the same time,
-// also by several processes.
+// note different facts do not meet. Everything is forgotten in time. Methods may be called
+// at the same time, also by several processes.
 type Memory struct{ path string } // of the files, without the name of the fact
 
 // Fact is something that is remembered of a remote.
@@ -133,14 +131,8 @@ func (m Memory) write(f Fact, known fact) error {
 // Claim gives the caller alone the right to find out whether f still holds, until it
 // calls release. Where a file can't be locked, everybody has the right.
 func (m Memory) Claim(f Fact) (release func(), ok bool) {
-	lock := flock.New(m.file(f)+".lock", flock.SetPermissions(0o600))
-	taken, err := lock.TryLock()
-	release = func() { lock.Close() }
-	if err == nil && !taken {
-		release()
-		return nil, false
-	}
-	return release, true
+	l, held, _ := tryLock(m.file(f)+lockSuffix, os.O_CREATE|os.O_RDONLY)
+	return l.Close, !held
 }
 
 // trimMemory removes what is to be forgotten below local.
@@ -148,8 +140,6 @@ func trimMemory(local string) {
 	dir := memoryDir(local)
 	files, _ := os.ReadDir(dir)
 	for _, f := range files {
-		if info, err := f.Info(); err == nil && time.Since(info.ModTime()).Abs() > forgetAfter {
-			os.Remove(filepath.Join(dir, f.Name()))
-		}
+		_ = RemoveOld(filepath.Join(dir, f.Name()), forgetAfter) // or the next time
 	}
 }

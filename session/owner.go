@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
+
+	"github.com/larderbuild/larder/filelock"
 )
 
 // owner is what the name of a session's directory says about the process that owns it.
@@ -30,7 +32,11 @@ type place struct {
 // here returns the place of this process.
 var here = sync.OnceValue(func() place {
 	pids, _ := os.Readlink("/proc/self/ns/pid") // "" where there are no such namespaces
-	return place{digits(bootID()), digits(pids)}
+	kernel := bootID()
+	if kernel == "" { // the machine's name is better than nothing
+		kernel, _ = os.Hostname()
+	}
+	return place{digits(kernel), digits(pids)}
 })
 
 // digits returns eight hex digits that stand for text.
@@ -96,7 +102,7 @@ func (o owner) state(dir string) (s state, lock *lock) {
 		return alive, nil
 	case err == nil && (o.at.kernel == here().kernel || o.at == place{}):
 		return dead, lock
-	case withoutLocks(err) && o.at == here():
+	case filelock.Missing(err) && o.at == here():
 		if running, err := process.PidExists(int32(o.pid)); err == nil && !running {
 			return dead, lock
 		}

@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/larderbuild/larder/filelock"
 )
 
 // Session is a session's directory, which this process owns. CreateTemp may be called
@@ -36,7 +38,7 @@ func New(local string, now time.Time) (*Session, error) {
 			return nil, fmt.Errorf("make session: %w", err)
 		}
 		l, held, err := tryLock(lockPath(dir), os.O_CREATE|os.O_RDWR)
-		if err != nil && !withoutLocks(err) && !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !filelock.Missing(err) && !errors.Is(err, fs.ErrNotExist) {
 			l.Close()
 			return nil, fmt.Errorf("make session: lock it: %w", err)
 		}

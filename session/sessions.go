@@ -34,7 +34,7 @@ func List(local string) ([]Live, error) {
 		}
 		o, ok := parseOwner(e.Name())
 		if !ok {
-			_ = removeOld(dir, silence) // or another time
+			_ = RemoveOld(dir, silence) // or another time
 			continue
 		}
 		s, l := o.state(dir)
@@ -51,15 +51,6 @@ func List(local string) ([]Live, error) {
 // Sweep ends the sessions below local whose process is gone. What it can't remove it
 // leaves for a later session.
 func Sweep(local string) { _, _ = List(local) }
-
-// removeOld removes what is at path if it was not changed for longer than age.
-func removeOld(path string, age time.Duration) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()).Abs() <= age {
-		return nil
-	}
-	return errors.Join(err, os.RemoveAll(path))
-}
 
 // LiveSince returns the start of the oldest session under way below local, or the
 // zero time if there is none. Nothing that was used after it may be removed.

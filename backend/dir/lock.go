@@ -6,9 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/gofrs/flock"
+
+	"github.com/larderbuild/larder/filelock"
 )
 
 // lock waits until no other call, in this process or another, replaces or removes
@@ -19,13 +20,14 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	path := filepath.Join(s.root, lockName)
-	if file, err := s.create(path); err == nil {
-		file.Close()
+	lock, err := s.tryLock(ctx, 0)
+	if errors.Is(err, fs.ErrNotExist) { // nobody has locked it so far
+		if file, err := s.create(s.lockPath()); err == nil {
+			file.Close()
+		}
+		lock, err = s.tryLock(ctx, os.O_CREATE)
 	}
-	lock := flock.New(path, flock.SetPermissions(0o666), flock.SetFlag(os.O_RDONLY|os.O_CREATE|nonblock))
-	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil && !withoutLocks(err) {
-		lock.Close()
+	if err != nil {
 		<-s.busy
 		return nil, err
 	}
@@ -35,10 +37,16 @@ func (s *store) lock(ctx context.Context) (unlock func(), err error) {
 	}, nil
 }
 
-// withoutLocks reports whether err says that the file could be opened, and not locked. Then
-// calls of other processes are not kept off, and the last writer wins.
-func withoutLocks(err error) bool {
-	var opening *fs.PathError
-	var locking syscall.Errno
-	return errors.As(err, &locking) && !errors.As(err, &opening)
+func (s *store) lockPath() string { return filepath.Join(s.root, lockName) }
+
+// tryLock locks the file of locks, which it opens with flags, as soon as no other process
+// has locked it. Where the file system has no locks, calls of other processes are not kept
+// off, and the last writer wins.
+func (s *store) tryLock(ctx context.Context, flags int) (*flock.Flock, error) {
+	lock := flock.New(s.lockPath(), flock.SetPermissions(0o666), flock.SetFlag(os.O_RDONLY|flags|nonblock))
+	if _, err := lock.TryLockContext(ctx, lockRetry); err != nil && !filelock.Missing(err) {
+		lock.Close()
+		return nil, err
+	}
+	return lock, nil
 }
