@@ -55,14 +55,14 @@ func unmount(folder string) (mount func(), err error) {
 	return mount, os.WriteFile(folder, nil, 0o666)
 }
 
-// block puts FIFOs in the place of a share of the files in folder, so that opening them
-// does not end. What it returns puts the files back, except where another file stands by
+// replace puts FIFOs in the place of a share of the files in folder, so that a reader may wait for
+// them without end. What it returns puts the files back, except where another file stands by
 // now, and lets those go on who wait.
-func block(folder string, share float64, seed uint64) (unblock func(), err error) {
+func replace(folder string, share float64, seed uint64) (restore func(), err error) {
 	chance := newChance(share, seed)
-	var blocked []string
-	unblock = func() {
-		for _, path := range blocked {
+	var replaced []string
+	restore = func() {
+		for _, path := range replaced {
 			if err := putBack(path); err != nil {
 				panic(broken(err.Error()))
 			}
@@ -75,17 +75,17 @@ func block(folder string, share float64, seed uint64) (unblock func(), err error
 		if err := os.Rename(path, path+aside); err != nil {
 			return err
 		}
-		blocked = append(blocked, path)
+		replaced = append(replaced, path)
 		return mkfifo(path)
 	})
 	if err != nil {
-		unblock()
+		restore()
 		return nil, err
 	}
-	return unblock, nil
+	return restore, nil
 }
 
-// putBack ends what block has done to the file at path.
+// putBack ends what replace has done to the file at path.
 func putBack(path string) error {
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
 		return os.Remove(path + aside)
