@@ -25,7 +25,7 @@ func TestMatrix(t *testing.T) {
 	stocked := newStockedPantry(t, flags...)
 	plain := plainOutcomes(stocked.plain(t), goals())
 	empty, some := stocked, plain
-	empty.stocks = nil
+	empty.stocks = nil // a machine gets the standard library from the remote
 	if !whole {
 		some = slices.DeleteFunc(slices.Clone(plain), func(g reached) bool { return !slices.Contains(someGoals(), g.goal) })
 	}
@@ -40,7 +40,8 @@ func TestMatrix(t *testing.T) {
 		{"directory", directory(t), nil, stocked, some},
 	} {
 		t.Run(remote.name, func(t *testing.T) {
-			testMachines(t, remote.goals, func(t *testing.T) *machine {
+			first := stocked.machine(t, remote.url, remote.settings...)
+			testMachines(t, remote.goals, first, func(t *testing.T) *machine {
 				return remote.in.machine(t, remote.url, remote.settings...)
 			})
 		})
@@ -70,11 +71,12 @@ func TestVersions(t *testing.T) {
 			if out := alone.must("go", "version").stdout; !strings.Contains(out, version+" ") {
 				t.Fatalf("%s is %s", version, out)
 			}
-			testMachines(t, plainOutcomes(alone, someGoals()), func(t *testing.T) *machine {
+			newMachine := func(t *testing.T) *machine {
 				m := p.machine(t, remote, "GOCACHEPROG="+plainLarder(t))
 				m.version = version
 				return m
-			})
+			}
+			testMachines(t, plainOutcomes(alone, someGoals()), newMachine(t), newMachine)
 		})
 	}
 }
@@ -103,9 +105,8 @@ func plainOutcomes(m *machine, goals []goal) []reached {
 	return all
 }
 
-// testMachines reaches goals on machines that share a remote.
-func testMachines(t *testing.T, goals []reached, newMachine func(*testing.T) *machine) {
-	first := newMachine(t)
+// testMachines reaches goals on first, and then each on a new machine with the same remote.
+func testMachines(t *testing.T, goals []reached, first *machine, newMachine func(*testing.T) *machine) {
 	for _, g := range goals {
 		wantSame(t, first.reach(g.goal).timeless(), g.plain.timeless())
 	}
