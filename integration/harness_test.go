@@ -123,11 +123,11 @@ func newMachine(t testing.TB, work, remote string, settings ...string) *machine 
 		"LARDER_STATS=json", "LARDER_CLOSE=wait", "GOFLAGS=-buildvcs=false")
 	m := &machine{t: t, dir: dir, work: work, env: append(env, settings...)}
 	t.Cleanup(func() {
-		// A process in the background must not meet the end of the test, whose context
-		// is done already. A flush that writes nothing waits for it.
+		// A process in the background must not meet the end of the test,
+		// whose context is done already.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 		defer cancel()
-		m.await(m.command(ctx, larder, "flush", "--readonly"))
+		m.await(m.command(ctx, larder, "flush"))
 	})
 	return m
 }
