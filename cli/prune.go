@@ -90,8 +90,8 @@ func trimPrivate(with parts) error {
 	return errors.Join(errs...)
 }
 
-// trimPrivateFolder trims the private folder at path. It removes the folder if nothing is left in
-// it: no entry, no session under way, and no work that a session has left.
+// trimPrivateFolder trims the private folder at path. It removes the folder if nothing is
+// left in it: no entry, no session under way, and no work that a session has left.
 func trimPrivateFolder(with parts, path string) error {
 	since, err := session.LiveSince(path)
 	if err != nil {

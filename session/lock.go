@@ -12,7 +12,8 @@ import (
 type lock struct{ file *flock.Flock }
 
 // tryLock locks the file at path, which it opens with flags. held says that another
-// process has locked it. Where locks are missing (see [filelock.Missing]), the lock counts as ours.
+// process has locked it. Where locks are missing (see [filelock.Missing]), the lock counts
+// as ours.
 func tryLock(path string, flags int) (l *lock, held bool, err error) {
 	file := flock.New(path, flock.SetFlag(flags), flock.SetPermissions(0o600))
 	locked, err := file.TryLock()

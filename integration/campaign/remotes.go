@@ -55,9 +55,9 @@ func unmount(folder string) (mount func(), err error) {
 	return mount, os.WriteFile(folder, nil, 0o666)
 }
 
-// replace puts FIFOs in the place of a share of the files in folder, so that a reader may wait for
-// them without end. What it returns puts the files back, except where another file stands by
-// now, and lets those go on who wait.
+// replace puts FIFOs in the place of a share of the files in folder, so that a reader may
+// wait for them without end. What it returns puts the files back, except where another file
+// stands by now, and lets those go on who wait.
 func replace(folder string, share float64, seed uint64) (restore func(), err error) {
 	chance := newChance(share, seed)
 	var replaced []string

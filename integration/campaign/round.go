@@ -280,17 +280,14 @@ func (r *round) finish() error {
 		if err := m.flush(r.ctx); err != nil {
 			return wrong("machine %s: %v", m.name, err)
 		}
-		var left []string
+		left, err := m.leftovers()
 		// A process in the background that has found nothing to do may be about to end.
-		for range 100 {
-			var err error
-			if left, err = m.leftovers(); err != nil {
-				return err
-			}
-			if len(left) == 0 {
-				break
-			}
+		for tries := 0; err == nil && len(left) > 0 && tries < 100; tries++ {
 			time.Sleep(100 * time.Millisecond)
+			left, err = m.leftovers()
+		}
+		if err != nil {
+			return err
 		}
 		if len(left) > 0 {
 			return wrong("machine %s has sessions left after larder flush:\n%s", m.name, indent(strings.Join(left, "\n")))
