@@ -17,7 +17,6 @@ type FlushConfig struct {
 	Open     func(session.Target) (backend.Store, error) // Flush closes the store
 	Only     *session.Target                             // nil: the journals of all targets
 	ReadOnly bool                                        // write nothing to the remote
-	Bring    bool                                        // bring to the local tier what sessions did without
 
 	// Wait is told once of each process that Flush waits for: it finishes the work of a
 	// build that is over. nil: Flush waits for nobody.
@@ -27,9 +26,10 @@ type FlushConfig struct {
 // waitInterval is how often Flush looks whether other processes have ended.
 const waitInterval = 100 * time.Millisecond
 
-// Flush uploads and publishes what sessions that have ended left in their journals. It
-// returns an error if something could not be done, or if ctx was done before. What is
-// left then stays in the journals. It does not wait for builds that are under way.
+// Flush uploads and publishes what sessions that have ended left in their journals, and
+// brings to the local tier what they did without. It returns an error if something could
+// not be done, or if ctx was done before. What is left then stays in the journals. It does
+// not wait for builds that are under way.
 func Flush(ctx context.Context, cfg FlushConfig) error {
 	s, err := session.New(cfg.Local.Path(), time.Now())
 	if err != nil {
@@ -120,20 +120,13 @@ func (f *flusher) pass(ctx context.Context) (worked, busy bool) {
 	return worked, busy
 }
 
-// leaves reports whether all that is to do in w is left to others, such as what is to be
-// brought by a process in the background. That process needs the lock meanwhile.
+// leaves reports whether w has nothing for this run to do.
 func (f *flusher) leaves(w session.Work) bool {
-	todo, err := w.Pending()
-	if err != nil {
-		return false // the attempt says why
+	if !f.ReadOnly {
+		return false
 	}
-	writes, brings := f.does(todo)
-	return (todo.Writes() || todo.Bring) && !writes && !brings
-}
-
-// does returns what of todo this run does.
-func (f *flusher) does(todo session.Pending) (writes, brings bool) {
-	return todo.Writes() && !f.ReadOnly, todo.Bring && f.Bring
+	todo, err := w.Pending()
+	return err == nil && todo.Writes() && !todo.Bring // the attempt says what the error is
 }
 
 // wereTried reports whether all of w's journals were tried.
@@ -158,8 +151,8 @@ func (f *flusher) work(ctx context.Context, w session.Work) error {
 			f.Log.Info("close a journal", "err", err)
 		}
 	}()
-	writes, brings := f.does(todo)
-	if !writes && !brings {
+	writes := todo.Writes() && !f.ReadOnly
+	if !writes && !todo.Bring {
 		return nil
 	}
 	cfg := f.Config
@@ -179,13 +172,13 @@ func (f *flusher) work(ctx context.Context, w session.Work) error {
 	if writes {
 		unwritten, err = f.write(ctx, r, l, journal, todo)
 	}
-	if brings {
+	if todo.Bring {
 		p := newPrefetch(r, l)
 		p.begin(p.load(ctx))
 		p.bring(ctx, everything)
 		err = errors.Join(err, journal.Brought())
 	}
-	left = unwritten || todo.Bring && !brings
+	left = unwritten
 	return err
 }
 

@@ -16,7 +16,6 @@ import (
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
-	"github.com/larderbuild/larder/session"
 )
 
 // archive is a body that begins as Go's compiler writes it, and is too large for
@@ -183,7 +182,7 @@ func TestEagerCommand(t *testing.T) {
 	wantLazy(t, m, "fmt")
 }
 
-// The process in the background brings what a session did without.
+// A flush, in the background or not, brings what a session did without.
 func TestBringLater(t *testing.T) {
 	for name, upload := range map[string]bool{"a writer": true, "a reader": false} {
 		t.Run(name, func(t *testing.T) {
@@ -194,8 +193,7 @@ func TestBringLater(t *testing.T) {
 			if !m.Close(0) {
 				t.Error("nothing is left")
 			}
-			wantNotWaitedFor(t, m.dir, store)
-			stats, err := flush(t.Context(), m.dir, store, func(c *cache.FlushConfig) { c.ReadOnly, c.Bring = !upload, true })
+			stats, err := flush(t.Context(), m.dir, store, func(c *cache.FlushConfig) { c.ReadOnly = !upload })
 			if err != nil || stats.Summary().Uploads > 0 {
 				t.Errorf("%v, %d uploads", err, stats.Summary().Uploads)
 			}
@@ -206,22 +204,6 @@ func TestBringLater(t *testing.T) {
 				alone.wantHit(t, name, archive(name))
 			}
 		})
-	}
-}
-
-// wantNotWaitedFor checks that a flush which brings nothing does not wait for the process
-// that brings what was left below local.
-func wantNotWaitedFor(t *testing.T, local string, store backend.Store) {
-	t.Helper()
-	unlock, ok := session.LockScope(local, session.Target{Remote: target.Remote, Scope: target.Scope})
-	if !ok {
-		t.Fatal("the scope is locked")
-	}
-	defer unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	if _, err := flush(ctx, local, store, func(c *cache.FlushConfig) { c.Wait = func(session.Live) {} }); err != nil {
-		t.Errorf("a flush beside the background: %v", err)
 	}
 }
 

@@ -38,8 +38,9 @@ func (p *program) flushCommand() *urfave.Command {
 		Name:  "flush",
 		Usage: "finish the uploads of builds that are over, and wait for those in the background",
 		Description: "Uploads what the sessions of this LARDER_DIR have left, each to the store and scope that\n" +
-			"the session wrote, and waits for other larder processes whose build is over, but for no\n" +
-			"build. Exits with 1 if something could not be uploaded. That stays for the next time.",
+			"the session wrote, and fetches what they did without. It waits for other larder processes\n" +
+			"whose build is over, but for no build. Exits with 1 if something could not be uploaded.\n" +
+			"That stays for the next time.",
 		Flags:  []urfave.Flag{jsonFlag()},
 		Action: p.action(p.flush),
 	}

@@ -122,7 +122,6 @@ func lingerUploads(ctx context.Context, with parts) error {
 			Open:     func(t session.Target) (backend.Store, error) { return with.store(t.Remote), nil },
 			Only:     &with.target,
 			ReadOnly: !with.writes() || with.isDenied(cfg.Local),
-			Bring:    true,
 		})
 	})
 }
