@@ -79,7 +79,7 @@ func (r *round) nativeBuild(ctx context.Context, dir string) (time.Duration, err
 }
 
 // larderBuild runs the command with larder, with the local tier in dir. Afterwards it does
-// the work that larder has left for the background. The sample counts that work's
+// the work that larder otherwise does in the background. The sample counts that work's
 // requests, but not its time.
 func (r *round) larderBuild(ctx context.Context, dir string, settings ...string) (s sample, err error) {
 	helper, err := gocmd.QuoteField(r.Helper)
@@ -92,8 +92,7 @@ func (r *round) larderBuild(ctx context.Context, dir string, settings ...string)
 		"LARDER_DIR=" + dir,
 		"LARDER_REMOTE=" + r.remote,
 		"LARDER_READONLY=false",
-		"LARDER_CLOSE=linger",
-		"LARDER_LINGER=0s",
+		"LARDER_CLOSE=defer",
 		"LARDER_BYTES=auto",
 		"LARDER_STATS=json",
 		"LARDER_LOG=warn",
