@@ -26,7 +26,8 @@ var errHomebound = errors.New("a module index of another machine")
 // isHomebound reports whether body, which is action's, is a homebound index: one that is
 // neither of a module in the module cache nor of a release of Go.
 func isHomebound(action protocol.ActionID, body []byte) bool {
-	return modindex.KindOf(body) == modindex.OfPackage && (len(body) > maxPackageIndex || !modindex.IsOfRelease(goroot, action, body))
+	return modindex.KindOf(body) == modindex.OfPackage && (len(body) > maxPackageIndex ||
+		!modindex.IsOfModule(goroot, action, body) && !modindex.IsOfRelease(goroot, action, body))
 }
 
 // isHomeboundFile is isHomebound for the body at path, which begins with begin.

@@ -61,7 +61,8 @@ func (d *draft) judge(u session.Use) (verdict, pack.Entry) {
 	e := pack.Entry{Action: u.Action, Output: local.Output, Size: local.Size, Time: local.Time, Cost: min(u.Cost, entry.MaxCost), Used: d.today}
 	begin := beginning(path)
 	if modindex.KindOf(begin) != modindex.None {
-		if isHomeboundFile(u.Action, begin, path) {
+		// The session that made an index has found it not to be homebound. It knew its GOROOT.
+		if u.Kind != session.Made && isHomeboundFile(u.Action, begin, path) {
 			return leftOut, pack.Entry{}
 		}
 		return joining, e

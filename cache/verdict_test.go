@@ -36,7 +36,8 @@ func TestVerdict(t *testing.T) {
 	}{
 		"new":                                  {kinds: kinds, local: body, want: added},
 		"new, an index of a module":            {kinds: kinds, local: module, want: joining},
-		"new, an index of a package":           {kinds: kinds, local: single, want: leftOut},
+		"found, an index of a package":         {kinds: []session.Kind{session.Found, session.Fetched}, local: single, want: leftOut},
+		"made, an index of a package":          {kinds: []session.Kind{session.Made}, local: single, want: joining},
 		"an index of a package, misplaced":     {kinds: []session.Kind{session.Misplaced}, local: single, named: single, want: leftOut},
 		"new, too large":                       {kinds: kinds, local: large, want: leftOut},
 		"new, with a secret":                   {kinds: kinds, local: body, marked: true, want: leftOut},

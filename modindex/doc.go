@@ -6,7 +6,9 @@
 // replaced folder, a vendor folder and GOROOT. The key of such an index holds paths, sizes
 // and modification times, and nothing of the content. Where all times are equal, as in Nix,
 // in layers of containers and after SOURCE_DATE_EPOCH, another machine asks by the same key
-// for other content. So an index of a package stays on its machine.
+// for other content. So an index of a package stays on its machine. The key of a module's
+// index holds the module's folder, and so its version. By that [IsOfModule] tells the index
+// of a module that has one package.
 //
 // # The standard library
 //

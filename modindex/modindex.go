@@ -25,7 +25,7 @@ const BeginSize = 20
 
 // KindOf returns the kind of the body that begins with begin. begin has BeginSize bytes at
 // least, or is the whole body. An index of a module that has one package looks like that of
-// a package, and counts as one.
+// a package, and counts as one; [IsOfModule] tells them apart.
 func KindOf(begin []byte) Kind {
 	switch {
 	case !bytes.HasPrefix(begin, []byte("go index v")):

@@ -54,18 +54,22 @@ func release(root string) (version string, released time.Time, ok bool) {
 	if filepath.Base(root) != "src" {
 		return "", time.Time{}, false
 	}
-	content, err := os.ReadFile(filepath.Join(filepath.Dir(root), "VERSION"))
-	if err != nil {
-		return "", time.Time{}, false
-	}
-	version, rest, _ := strings.Cut(string(content), "\n")
+	version, rest := readVersion(filepath.Dir(root))
 	line, _, _ := strings.Cut(rest, "\n")
 	stamp, ok := strings.CutPrefix(line, "time ")
 	if !ok {
 		return "", time.Time{}, false
 	}
-	released, err = time.Parse(time.RFC3339, stamp)
+	released, err := time.Parse(time.RFC3339, stamp)
 	return version, released, err == nil
+}
+
+// readVersion returns the first line of goroot's file VERSION, which is the version of Go,
+// and the rest of the file. Both are empty if there is no such file.
+func readVersion(goroot string) (version, rest string) {
+	content, _ := os.ReadFile(filepath.Join(goroot, "VERSION"))
+	version, rest, _ = strings.Cut(string(content), "\n")
+	return version, rest
 }
 
 // keyOf returns the key of the index of folder, as dirHash in Go's

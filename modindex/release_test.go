@@ -162,8 +162,14 @@ func writeFile(path, text string) error {
 // of its folder and the key of that.
 func indexOf(t *testing.T, root string) (key protocol.ActionID, index []byte) {
 	t.Helper()
-	dir := t.TempDir()
-	run(t, []string{"GOROOT=" + root, "GOCACHE=" + dir, "GOCACHEPROG=", "GOTOOLCHAIN=local"}, "list", "-deps", "errors")
+	return madeIndex(t, t.TempDir(), filepath.Join(root, folder), []string{"GOROOT=" + root, "GOTOOLCHAIN=local"}, "list", "-deps", "errors")
+}
+
+// madeIndex has the go command run with an empty cache in dir, and returns the index of a
+// package that it makes and that holds text, with the key of that.
+func madeIndex(t *testing.T, dir, text string, env []string, args ...string) (key protocol.ActionID, index []byte) {
+	t.Helper()
+	run(t, append(env, "GOCACHE="+dir, "GOCACHEPROG="), args...)
 	local := localdisk.New(dir)
 	actions, err := local.UsedSince(released)
 	if err != nil {
@@ -178,7 +184,7 @@ func indexOf(t *testing.T, root string) (key protocol.ActionID, index []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if modindex.KindOf(body) == modindex.OfPackage && bytes.Contains(body, []byte(filepath.Join(root, folder))) {
+		if modindex.KindOf(body) == modindex.OfPackage && bytes.Contains(body, []byte(text)) {
 			return action, body
 		}
 	}
