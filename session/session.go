@@ -32,7 +32,7 @@ func sessionsDir(local string) string { return filepath.Join(local, "larder", "s
 func New(local string, now time.Time) (*Session, error) {
 	// Until its lock is locked the directory looks like one that was left behind, and
 	// another process may take it away. Then New makes another one.
-	for range 10 {
+	for range 100 {
 		dir := filepath.Join(sessionsDir(local), owner{now, os.Getpid(), here()}.String())
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make session: %w", err)
