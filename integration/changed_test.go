@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/larderbuild/larder/integration/harness"
 )
@@ -16,6 +17,10 @@ type changedChain struct {
 	store
 	filled  string // what the store holds, as a folder
 	stocked bool   // the machines have the standard library, the store has not
+
+	// compiled is how long it took to build c with the standard library, which a machine
+	// may have to compile again. 0 if machines have it.
+	compiled time.Duration
 }
 
 // newChangedChain returns one whose store holds the standard library, too.
@@ -32,8 +37,11 @@ func newStockedChangedChain(t *testing.T, packages int) changedChain {
 
 func makeChangedChain(t *testing.T, packages int, stocked bool) changedChain {
 	t.Helper()
-	c := changedChain{newChained(t, packages), s3Store(t), filepath.Join(t.TempDir(), "filled"), stocked}
-	c.build(c.disk(t, c.endpoint, c.env...))
+	c := changedChain{newChained(t, packages), s3Store(t), filepath.Join(t.TempDir(), "filled"), stocked, 0}
+	first := c.build(c.disk(t, c.endpoint, c.env...))
+	if !stocked {
+		c.compiled = first.took
+	}
 	if err := os.Rename(c.folder, c.filled); err != nil {
 		t.Fatal(err)
 	}
