@@ -168,9 +168,9 @@ func (f *flusher) work(ctx context.Context, w session.Work) error {
 	defer store.Close()
 	r := newRemote(cfg, store, todo.Target)
 	l := newLibrary(r, todo.Target)
-	unwritten := todo.Writes()
+	left = todo.Writes()
 	if writes {
-		unwritten, err = f.write(ctx, r, l, journal, todo)
+		left, err = f.write(ctx, r, l, journal, todo)
 	}
 	if todo.Bring {
 		p := newPrefetch(r, l)
@@ -178,7 +178,6 @@ func (f *flusher) work(ctx context.Context, w session.Work) error {
 		p.bring(ctx, everything)
 		err = errors.Join(err, journal.Brought())
 	}
-	left = unwritten
 	return err
 }
 

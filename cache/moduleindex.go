@@ -27,7 +27,7 @@ var errHomebound = errors.New("a module index of another machine")
 // neither of a module in the module cache nor of a release of Go.
 func isHomebound(action protocol.ActionID, body []byte) bool {
 	return modindex.KindOf(body) == modindex.OfPackage && (len(body) > maxPackageIndex ||
-		!modindex.IsOfModule(goroot, action, body) && !modindex.IsOfRelease(goroot, action, body))
+		!modindex.IsOfRelease(goroot, action, body) && !modindex.IsOfModule(goroot, action, body))
 }
 
 // isHomeboundFile is isHomebound for the body at path, which begins with begin.

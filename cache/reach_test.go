@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -134,7 +133,7 @@ func TestRemoteThatHangs(t *testing.T) {
 	const budget = 10 * time.Second
 	for name, gets := range map[string]int{"during the build": 2, "at its end": 0} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
 				dir, begun := t.TempDir(), time.Now()
 				store := backendtest.Faulty(backendtest.Memory(), func(string, string) backendtest.Fault { return backendtest.Fault{Hang: true} })
 				m := newMachine(t, dir, store, func(cfg *cache.SessionConfig) { cfg.Budget = budget })

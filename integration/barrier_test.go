@@ -147,7 +147,7 @@ func unlessHung(trouble string, want bytesOf) bytesOf {
 // buildAllTheSame builds c on m, whose remote is faulty.
 func (c changedChain) buildAllTheSame(t *testing.T, m *machine, want bytesOf) {
 	t.Helper()
-	r := c.buildInTime(m, c.withoutCacheAnd(3*faultBudget+c.compiled))
+	r := c.buildInTime(m, c.withoutCacheAnd(3*faultBudget))
 	if r.stderr != "" {
 		r.wantOneLine(t)
 	}
@@ -218,7 +218,7 @@ func TestBarrierAtTheEnd(t *testing.T) {
 				return true
 			})
 			m = c.machine(t, c.endpoint, append(impatient(), "GOCACHEPROG="+plainLarder(t))...)
-			ctx, cancel := context.WithTimeout(t.Context(), c.withoutCacheAnd(3*faultBudget+c.compiled))
+			ctx, cancel := context.WithTimeout(t.Context(), c.withoutCacheAnd(3*faultBudget))
 			defer cancel()
 			args, out := c.goal(t)
 			r := m.await(m.command(ctx, "go", args...))

@@ -37,7 +37,7 @@ func newStockedChangedChain(t *testing.T, packages int) changedChain {
 
 func makeChangedChain(t *testing.T, packages int, stocked bool) changedChain {
 	t.Helper()
-	c := changedChain{newChained(t, packages), s3Store(t), filepath.Join(t.TempDir(), "filled"), stocked, 0}
+	c := changedChain{chained: newChained(t, packages), store: s3Store(t), filled: filepath.Join(t.TempDir(), "filled"), stocked: stocked}
 	first := c.build(c.disk(t, c.endpoint, c.env...))
 	if !stocked {
 		c.compiled = first.took
@@ -51,6 +51,11 @@ func makeChangedChain(t *testing.T, packages int, stocked bool) changedChain {
 	c.makeAlone(t)
 	c.inPlace = true // -o takes archives for what may be copied
 	return c
+}
+
+// withoutCacheAnd is chained's, with the time for the standard library.
+func (c changedChain) withoutCacheAnd(d time.Duration) time.Duration {
+	return c.chained.withoutCacheAnd(d + c.compiled)
 }
 
 // disk returns a machine that has built nothing and reaches the server at endpoint.

@@ -10,13 +10,13 @@ import (
 // whole module in the module cache, made by the go command of goroot. It does not find out
 // where the package imports nothing: then the index does not say where the module lies.
 func IsOfModule(goroot string, key [sha256.Size]byte, index []byte) bool {
-	goVersion, _ := readVersion(goroot)
-	if goroot == "" || goVersion == "" {
+	if goroot == "" {
 		return false
 	}
 	for s := range stringsOf(index) {
 		if filepath.IsAbs(s) { // a file of the one package, which lies in the module's folder
-			return moduleKey(filepath.Dir(s), goVersion) == key
+			goVersion, _ := readVersion(goroot)
+			return goVersion != "" && moduleKey(filepath.Dir(s), goVersion) == key
 		}
 	}
 	return false
