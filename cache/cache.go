@@ -53,7 +53,7 @@ func New(cfg SessionConfig) *Cache {
 	}
 	c.lookups = newLookups(c.background, remote, cfg.Budget)
 	if cfg.Upload && c.session != nil {
-		c.publishing = c.newPublishing(remote)
+		c.publishing = c.newPublishing(remote, cfg.Transient)
 	}
 	if cfg.Target.Profile != (session.Profile{}) {
 		c.promised = newPromised(cfg, remote, c.session)
@@ -275,7 +275,7 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		c.publishing.made.Store(true)
 	}
 	if secret == nil && put.Size <= c.MaxObject && !staysHome {
-		c.offer(put, isIndex, cost)
+		c.offer(put, path, isIndex, cost)
 	}
 	return path, nil
 }
@@ -288,9 +288,9 @@ func (c *Cache) complainOfDisk(err error) {
 	})
 }
 
-// offer notes put as a use, and queues its upload. An index is not uploaded alone: it
-// travels with other entries.
-func (c *Cache) offer(put protocol.Put, isIndex bool, cost time.Duration) {
+// offer notes put, whose body is at path, as a use, and queues its upload. An index is not
+// uploaded alone: it travels with other entries.
+func (c *Cache) offer(put protocol.Put, path string, isIndex bool, cost time.Duration) {
 	p := c.publishing
 	if c.promised != nil {
 		p.history.put(session.Use{Action: put.ActionID, Output: put.OutputID, Cost: cost, Kind: session.Made})
@@ -302,7 +302,17 @@ func (c *Cache) offer(put protocol.Put, isIndex bool, cost time.Duration) {
 	if c.promised != nil && c.promised.names(put.ActionID, put.OutputID) {
 		return
 	}
-	if err := p.uploads.add(session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost}, put.Size); err != nil {
-		c.Log.Info("note a put in the journal", "action", put.ActionID, "err", err)
+	up := session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost}
+	if p.sieve != nil {
+		c.offerLasting(up, put.Size, path)
+		return
+	}
+	c.queueUpload(up, put.Size)
+}
+
+// queueUpload queues an upload, of a body of size bytes.
+func (c *Cache) queueUpload(up session.Upload, size int64) {
+	if err := c.publishing.uploads.add(up, size); err != nil {
+		c.Log.Info("note a put in the journal", "action", up.Action, "err", err)
 	}
 }

@@ -69,14 +69,15 @@ func (p Progress) done(bytes int64) {
 // SessionConfig says what a session's Cache is made of.
 type SessionConfig struct {
 	Config
-	Store  backend.Store  // nil: there is no remote. The Cache closes it.
-	Target session.Target // where Store is, for the journal; and the scopes and the profile
-	Upload bool           // whether puts go to the remote
-	Linger bool           // a process in the background does what is left, so no upload begins before Close
-	Defer  bool           // a later Flush does what is left, so no upload begins before Close
-	Budget time.Duration  // what waiting for the remote may cost the build
-	Lazy   *Lazy          // nil: archives are brought whether they are read or not
-	Silent bool           // nobody sees the warnings of Log now, so another session repeats them
+	Store     backend.Store  // nil: there is no remote. The Cache closes it.
+	Target    session.Target // where Store is, for the journal; and the scopes and the profile
+	Upload    bool           // whether puts go to the remote
+	Linger    bool           // a process in the background does what is left, so no upload begins before Close
+	Defer     bool           // a later Flush does what is left, so no upload begins before Close
+	Budget    time.Duration  // what waiting for the remote may cost the build
+	Lazy      *Lazy          // nil: archives are brought whether they are read or not
+	Transient *Transient     // nil: the session is not transient
+	Silent    bool           // nobody sees the warnings of Log now, so another session repeats them
 
 	// Command is the SHA-256 of the command line, or zero if that is unknown. By
 	// it the manifest remembers eager commands. Links says that a miss which no put

@@ -13,6 +13,7 @@ import (
 type publishing struct {
 	journal *session.Journal
 	uploads *uploader
+	sieve   *sieve    // nil: the session is not transient
 	begun   sync.Once // the uploads
 	costs   costs
 	history history
@@ -20,13 +21,13 @@ type publishing struct {
 }
 
 // newPublishing returns nil, and says why, if the journal can't be written.
-func (c *Cache) newPublishing(r *remote) *publishing {
+func (c *Cache) newPublishing(r *remote, t *Transient) *publishing {
 	journal, err := c.createJournal()
 	if err != nil {
 		c.Log.Warn(fmt.Sprintf("%v; nothing is uploaded", err))
 		return nil
 	}
-	return &publishing{journal: journal, uploads: newUploader(r, c.session, journal, c.withheld)}
+	return &publishing{journal: journal, uploads: newUploader(r, c.session, journal, c.withheld), sieve: newSieve(t)}
 }
 
 // createJournal makes the session's journal.

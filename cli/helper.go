@@ -11,7 +11,9 @@ import (
 	"syscall"
 
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/gocmd"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
 // helper serves one session of the go command. Where a setting is wrong, it says so
@@ -31,9 +33,11 @@ func (p *program) helper(given givenSettings) error {
 		return err
 	}
 	giveUpStdio()
-	out := newOutput(p.stderr, given.logLevel)
+	outer, nested := gocmd.Nested()
+	out := newOutput(p.stderr, given.logLevel, nested)
 	log := out.log
-	s, wrong := given.resolve(p.surroundings())
+	from := p.surroundings()
+	s, wrong := given.resolve(from)
 	if wrong != nil {
 		log.Error(fmt.Sprintf("%v; going on with the local tier alone", wrong))
 	}
@@ -48,7 +52,11 @@ func (p *program) helper(given givenSettings) error {
 	}
 	with := parts{s, openLocal(s.dir, log), new(cache.Stats), log}
 	out.file.begin(logPath(with.local))
-	left := p.serve(conn, with, out.silent)
+	var passing *cache.Transient
+	if nested {
+		passing = transient(from, outer)
+	}
+	left := p.serve(conn, with, passing, out.silent)
 	printStats(out.counts, with)
 	if wrong == nil {
 		p.linger(with, left)
@@ -56,17 +64,22 @@ func (p *program) helper(given givenSettings) error {
 	return nil
 }
 
-// serve answers the go command until the session ends. silent says that with.log does not
-// go to stderr. serve reports whether work for the background is left.
-func (p *program) serve(conn *protocol.Conn, with parts, silent bool) (left bool) {
+// serve answers the go command until the session ends. passing is nil unless the session is
+// transient. silent says that with.log does not go to stderr. serve reports whether work for
+// the background is left.
+func (p *program) serve(conn *protocol.Conn, with parts, passing *cache.Transient, silent bool) (left bool) {
+	if passing != nil { // the manifest of such a module would serve nobody
+		with.target.Profile = session.Profile{}
+	}
 	cfg := cache.SessionConfig{
-		Config: with.config(),
-		Target: with.target,
-		Upload: with.writes(),
-		Linger: with.close == closeLinger,
-		Defer:  with.close == closeDefer,
-		Budget: with.budget,
-		Silent: silent,
+		Config:    with.config(),
+		Target:    with.target,
+		Upload:    with.writes(),
+		Linger:    with.close == closeLinger,
+		Defer:     with.close == closeDefer,
+		Budget:    with.budget,
+		Silent:    silent,
+		Transient: passing,
 	}
 	if with.target.Remote != "" {
 		cfg.Store = with.store(with.target.Remote)

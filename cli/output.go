@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/larderbuild/larder/gocmd"
 	"github.com/larderbuild/larder/localdisk"
 )
 
@@ -21,13 +20,12 @@ type output struct {
 }
 
 // newOutput returns the output of a session. What happens, with all details, goes to the
-// log of the background, and what a person should know to stderr, too. A session whose go
-// command was started by another one keeps silent there: a test compares what such a
-// command prints.
-func newOutput(stderr *os.File, level slog.Level) output {
+// log of the background, and what a person should know to stderr, too. A nested session
+// keeps silent there: a test compares what its go command prints.
+func newOutput(stderr *os.File, level slog.Level, nested bool) output {
 	file := new(logFile)
 	inFile := newHandler(file, min(level, slog.LevelInfo))
-	if gocmd.Nested() {
+	if nested {
 		return output{slog.New(inFile), file, file, true}
 	}
 	return output{slog.New(slog.NewMultiHandler(newHandler(stderr, level), inFile)), stderr, file, false}

@@ -17,7 +17,7 @@ func TestOutput(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "larder", "log")
 	stderr := tempFile(t)
-	out := newOutput(stderr, slog.LevelWarn)
+	out := newOutput(stderr, slog.LevelWarn, false)
 	out.log.Warn("early", "why", "x")
 	out.file.begin(path)
 	out.log.Info("by the way", "n", 1)
@@ -42,7 +42,7 @@ func TestOutputWithoutLog(t *testing.T) {
 	t.Parallel()
 	file := tempFile(t)
 	stderr := tempFile(t)
-	out := newOutput(stderr, slog.LevelWarn)
+	out := newOutput(stderr, slog.LevelWarn, false)
 	out.file.begin(filepath.Join(file.Name(), "larder", "log"))
 	out.log.Warn("look out")
 	if got := contents(t, stderr); got != "larder: look out\n" {

@@ -66,7 +66,8 @@ func helper(file string) error {
 		return err
 	}
 	c, err := gocmd.Parent()
-	r := report{Command: c, Nested: gocmd.Nested(), NoParent: errorText(err), NotHeadsOnly: errorText(c.HeadsOnly())}
+	_, nested := gocmd.Nested()
+	r := report{Command: c, Nested: nested, NoParent: errorText(err), NotHeadsOnly: errorText(c.HeadsOnly())}
 	h := &handler{local: localdisk.New(os.Getenv("GOCACHE"))}
 	if os.Getenv(helperHeads) == "" {
 		if r.NotHeadsOnly == "" {

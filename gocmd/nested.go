@@ -13,29 +13,38 @@ import (
 // maxAncestors is how many ancestors Nested looks at.
 const maxAncestors = 100
 
+// Outer is a go command from which another one descends.
+type Outer struct {
+	Dir     string   // where it runs, after any -C; "": unknown
+	Environ []string // its environment, as os.Environ returns it; nil: unknown
+}
+
 // Nested reports whether the go command that started this process as its helper descends
-// from another go command that has the same program as its helper: a test, a generator or
-// a program under go run has started it, and may read all that it prints. Nested returns
-// false where the system does not tell. It reads a few files of /proc for each ancestor,
-// or asks the kernel. Call it after the handshake, while the go command is there.
-func Nested() bool {
+// from another go command that has the same program as its helper, and returns the nearest
+// such one: a test, a generator or a program under go run has started it, and may read all
+// that it prints. Nested returns false where the system does not tell. It reads a few files
+// of /proc for each ancestor, or asks the kernel. Call it after the handshake, while the go
+// command is there.
+func Nested() (outer Outer, ok bool) {
 	self, err := executable(os.Executable())
 	if err != nil {
-		return false
+		return Outer{}, false
 	}
 	ctx := ofThisSystem()
 	pid := int32(os.Getppid())
 	for range maxAncestors {
 		child := process.Process{Pid: pid}
 		if pid, err = child.PpidWithContext(ctx); err != nil || pid <= 0 {
-			return false
+			return Outer{}, false
 		}
 		ancestor := process.Process{Pid: pid}
 		if exe, err := ancestor.ExeWithContext(ctx); err == nil && isGo(exe) && hasChild(ctx, &ancestor, self) {
-			return true
+			outer.Dir, _ = ancestor.CwdWithContext(ctx)         // "" where it can't be read
+			outer.Environ, _ = ancestor.EnvironWithContext(ctx) // nil where it can't be read
+			return outer, true
 		}
 	}
-	return false
+	return Outer{}, false
 }
 
 // isGo reports whether exe is the path of a go command.
