@@ -30,6 +30,8 @@ type Config struct {
 	KMSKey       string
 	ACL          types.ObjectCannedACL
 	StorageClass types.StorageClass
+
+	largestPut int64 // for tests: in place of the constant
 }
 
 // Values of parameters.

@@ -8,6 +8,9 @@
 // URL or by AWS_ENDPOINT_URL), the SDK's newer checksums are off, because many servers
 // reject them.
 //
+// An object over 5 GiB is put in parts. A store that keeps the parts of uploads which were
+// never completed wants a lifecycle rule for them.
+//
 // Each call is one attempt: the SDK's retries are off. The package does not follow
 // redirects, because it would send the request's session token to another host.
 //
@@ -90,11 +93,12 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 		return nil, errors.New("the region is missing: give the parameter region, or set AWS_REGION")
 	}
 	return backend.WithPrefix(&store{
-		Config:    cfg,
-		client:    client,
-		transport: transport,
-		express:   strings.HasSuffix(cfg.Bucket, "--x-s3") || strings.HasSuffix(cfg.Bucket, "--xa-s3"),
-		plain:     strings.HasPrefix(aws.ToString(resolved.BaseEndpoint), "http://"),
+		Config:     cfg,
+		client:     client,
+		transport:  transport,
+		express:    strings.HasSuffix(cfg.Bucket, "--x-s3") || strings.HasSuffix(cfg.Bucket, "--xa-s3"),
+		largestPut: cmp.Or(cfg.largestPut, largestPut),
+		plain:      strings.HasPrefix(aws.ToString(resolved.BaseEndpoint), "http://"),
 	}, cfg.Prefix), nil
 }
 
@@ -156,10 +160,11 @@ func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 
 type store struct {
 	Config
-	client    *s3.Client
-	transport *http.Transport
-	express   bool // a directory bucket
-	plain     bool // without TLS
+	client     *s3.Client
+	transport  *http.Transport
+	largestPut int64 // in bytes
+	express    bool  // a directory bucket
+	plain      bool  // without TLS
 }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
@@ -199,13 +204,16 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 		return backend.Object{}, err
 	}
 	defer upload.Release()
+	if opts.Size > s.largestPut {
+		return s.putInParts(ctx, key, upload, opts)
+	}
 
 	in := &s3.PutObjectInput{
 		Bucket:               &s.Bucket,
 		Key:                  &key,
 		Body:                 upload,
 		ContentLength:        &opts.Size,
-		ContentType:          aws.String("application/octet-stream"),
+		ContentType:          aws.String(contentType),
 		RequestPayer:         s.Payer,
 		ServerSideEncryption: s.Encryption,
 		ACL:                  s.ACL,
@@ -222,12 +230,7 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	} else {
 		in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(opts.MD5[:]))
 	}
-	switch {
-	case opts.If.Absent:
-		in.IfNoneMatch = aws.String("*")
-	case opts.If.Version != "":
-		in.IfMatch = &opts.If.Version
-	}
+	in.IfMatch, in.IfNoneMatch = conditions(opts.If)
 	out, err := s.client.PutObject(ctx, in, s.unsigned)
 	if err != nil {
 		return backend.Object{}, err
@@ -237,6 +240,20 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 		return backend.Object{}, errNoETag
 	}
 	return obj, nil
+}
+
+// contentType is the type of all objects.
+const contentType = "application/octet-stream"
+
+// conditions returns the headers that stand for c.
+func conditions(c backend.Condition) (ifMatch, ifNoneMatch *string) {
+	switch {
+	case c.Absent:
+		return nil, aws.String("*")
+	case c.Version != "":
+		return &c.Version, nil
+	}
+	return nil, nil
 }
 
 // errNoETag is the error of a Put whose answer has no ETag. A store's answer has one: a
