@@ -29,6 +29,7 @@
 //	v1/<scope>/p/<xx>/<pack id>          pack
 //	v1/<scope>/m/v4/<module>/<profile>   manifest, both names escaped as in a URL's query
 //	v1/<scope>/m/v4/<module>/@latest     name of the profile that was published last
+//	v1/<scope>/l/<module>/<profile>      lease: who rewrites the profile's packs
 //
 // The first version in a key is that of entry objects, the second that of manifests. So
 // one version of larder neither reads nor replaces what another one writes.

@@ -10,23 +10,17 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-const (
-	// maxPacks is how many packs of its own a profile's manifest may name. If there
-	// are more, they are rewritten as one. They are rewritten, too, when more than a
-	// third of their bytes are of no use any more.
-	maxPacks = 8
-)
-
 // draft is a manifest in the making.
 type draft struct {
 	*publisher
 	calendar
-	old    published
-	named  map[protocol.ActionID]*pack.Entry // entries of old that no use is for, so far
-	next   pack.Manifest
-	packs  map[pack.ID]int // index in next.Packs
-	fresh  []int           // entries of next that are still to be packed
-	needed bool            // next differs from old in a way worth writing, and old may be replaced
+	old       published
+	named     map[protocol.ActionID]*pack.Entry // entries of old that no use is for, so far
+	next      pack.Manifest
+	packs     map[pack.ID]int            // index in next.Packs
+	fresh     []int                      // entries of next that are still to be packed
+	misplaced map[protocol.ActionID]bool // of these, the ones that lie elsewhere in vain
+	needed    bool                       // next differs from old in a way worth writing, and old may be replaced
 
 	inlined int64 // bytes of bodies that stand in next
 
@@ -43,6 +37,7 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 		old:       old,
 		named:     byAction(old.Manifest),
 		packs:     make(map[pack.ID]int),
+		misplaced: make(map[protocol.ActionID]bool),
 	}
 	d.next.Today, d.next.Clock, d.next.Far = d.today, d.clock, d.far
 	d.next.Entries = make([]pack.Entry, 0, max(len(r.Uses), len(old.Entries)))
@@ -57,6 +52,7 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 			e.Used = d.today
 			d.keep(e)
 		case added:
+			d.misplaced[u.Action] = u.Kind == session.Misplaced
 			d.add(e)
 		case joining:
 			indexes = append(indexes, e)
@@ -103,12 +99,20 @@ func (d *draft) keep(e pack.Entry) {
 // add takes in an entry that the old manifest lacks.
 func (d *draft) add(e pack.Entry) {
 	d.added++
-	if at, ok := d.packed[e.Action]; ok && at.output == e.Output {
-		e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
-	} else {
+	if !d.place(&e, d.places) {
 		d.fresh = append(d.fresh, len(d.next.Entries))
 	}
 	d.next.Entries = append(d.next.Entries, e)
+}
+
+// place has e lie where places says, and reports whether that has its output.
+func (d *draft) place(e *pack.Entry, places map[protocol.ActionID]placement) bool {
+	at, ok := places[e.Action]
+	if !ok || at.output != e.Output {
+		return false
+	}
+	e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
+	return true
 }
 
 // packIndex returns the index of from in the packs of next.
@@ -172,49 +176,6 @@ func (d *draft) postpone() map[protocol.ActionID]bool {
 	}
 	d.next.Entries, d.fresh = kept, fresh
 	return postponed
-}
-
-// compact has entries of the profile's own packs packed again, as one, if the packs are
-// too many or too much in them is of no use any more. Where there is no room for all, it
-// leaves the largest packs as they are. It reports whether there is anything to do.
-func (d *draft) compact() bool {
-	used := make([]int64, len(d.next.Packs)) // bytes in each pack that are of use
-	for i := range d.next.Entries {
-		if e := &d.next.Entries[i]; e.InPack() {
-			used[e.Pack] += e.Length
-		}
-	}
-	var own []int
-	var size, useful int64
-	for i, p := range d.next.Packs {
-		if p.Own {
-			own = append(own, i)
-			size += p.Size
-			useful += used[i]
-		}
-	}
-	if d.old.newer || len(own) <= maxPacks && size-useful <= size/3 {
-		return false
-	}
-	slices.SortStableFunc(own, func(i, j int) int { return cmp.Compare(used[i], used[j]) })
-	var sum int64
-	few := slices.IndexFunc(own, func(i int) bool {
-		sum += used[i]
-		return d.room > 0 && sum > d.room
-	})
-	switch few {
-	case 0, 1:
-		return false // one pack in place of one is no gain
-	case -1: // there is room for all
-	default:
-		own = own[:few]
-	}
-	for i := range d.next.Entries {
-		if e := &d.next.Entries[i]; e.InPack() && slices.Contains(own, e.Pack) {
-			d.fresh = append(d.fresh, i)
-		}
-	}
-	return len(d.fresh) > 0
 }
 
 // tidy removes the entries that gone names, and packs that nothing lies in.

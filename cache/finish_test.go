@@ -178,7 +178,7 @@ func TestPublicationComesBeforeCompaction(t *testing.T) {
 			build(t, m, names[i])
 			return m.Close(time.Second)
 		}
-		for i := range 8 {
+		for i := range 3 {
 			if add(store, i) {
 				t.Fatal("something is left")
 			}
@@ -191,13 +191,13 @@ func TestPublicationComesBeforeCompaction(t *testing.T) {
 			}
 			return backendtest.Fault{}
 		})
-		if add(stuck, 8) {
+		if add(stuck, 3) {
 			t.Error("something is left")
 		}
 		if packs != 2 {
 			t.Fatalf("%d packs were put: this test shows nothing", packs)
 		}
-		if n := len(manifest(t, store, profile).Packs); n != 9 {
+		if n := len(manifest(t, store, profile).Packs); n != 4 {
 			t.Errorf("the manifest names %d packs", n)
 		}
 		m := newMachine(t, t.TempDir(), store, under(profile))

@@ -62,6 +62,11 @@ func manifestName(p session.Profile) string {
 // no @.
 func latestName(module string) string { return manifestsOf(module) + "@latest" }
 
+// leaseName returns the name, below a scope, of the lease of p.
+func leaseName(p session.Profile) string {
+	return fmt.Sprintf("l/%s/%s", url.QueryEscape(p.Module), url.QueryEscape(p.Name))
+}
+
 // manifestsOf returns how the names of a module's manifests begin. The version of their
 // format is among it.
 func manifestsOf(module string) string {

@@ -14,81 +14,115 @@ import (
 	"github.com/larderbuild/larder/secrets"
 )
 
-// pack writes the fresh entries into a new pack, archives behind the others, and the
-// small ones into next itself.
+// pack writes the fresh entries into new packs, archives behind the others, and the
+// small ones into next itself. Afterwards next names no pack in which nothing lies.
 func (d *draft) pack(ctx context.Context) error {
-	if len(d.fresh) == 0 {
-		return nil
-	}
-	var size int64
-	for _, i := range d.fresh {
-		size += d.next.Entries[i].Size
-	}
-	file, err := d.createTemp(d.session, size)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	defer file.Close()
-
-	d.Progress.planned(len(d.fresh), size)
+	p := &packer{draft: d, gone: make(map[int]bool)}
+	defer p.close()
 	var archives, others []int
 	for _, i := range d.fresh {
+		p.rest += d.next.Entries[i].Size
 		if d.next.Entries[i].Head != nil {
 			archives = append(archives, i)
 		} else {
 			others = append(others, i)
 		}
 	}
-	w := pack.NewWriter(file, d.manifests.remote.signer())
-	gone := make(map[int]bool)
+	d.Progress.planned(len(d.fresh), p.rest)
 	for _, part := range [][]int{others, archives} {
-		if err := d.write(ctx, w, part, gone); err != nil {
+		if err := p.write(ctx, part); err != nil {
 			return err
 		}
 	}
-	if err := d.put(ctx, w, file, gone); err != nil {
+	if err := p.put(ctx); err != nil {
 		return err
 	}
-	d.tidy(gone)
+	d.tidy(p.gone)
 	return nil
 }
 
+// packer writes entries of a draft into packs, one pack after the other.
+type packer struct {
+	*draft
+	gone map[int]bool // entries that can be had nowhere, or have to stay local
+	rest int64        // bytes of the bodies that are still to be written
+
+	// Of the pack that is being written, if there is one.
+	file   *os.File
+	w      *pack.Writer
+	packed []int // entries in it
+}
+
+// reserve makes room for an entry object of at most size bytes. If there is none in the
+// pack that is being written, it puts that, and begins another one.
+func (p *packer) reserve(ctx context.Context, size int64) error {
+	if p.w != nil && p.w.Size() > 0 && p.w.Size()+size > p.limits.pack {
+		if err := p.put(ctx); err != nil {
+			return err
+		}
+	}
+	if p.w != nil {
+		return nil
+	}
+	file, err := p.createTemp(p.session, max(size, min(p.rest, p.limits.pack)))
+	if err != nil {
+		return err
+	}
+	p.file, p.w = file, pack.NewWriter(file, p.manifests.remote.signer())
+	return nil
+}
+
+// close removes the file of the pack that is being written.
+func (p *packer) close() {
+	if p.file != nil {
+		p.file.Close()
+		os.Remove(p.file.Name())
+	}
+	p.file, p.w, p.packed = nil, nil, nil
+}
+
 // write writes the entries of part. Those that the local tier lacks come last, out of
-// their old packs. write adds to gone what can be had nowhere or has to stay local.
-func (d *draft) write(ctx context.Context, w *pack.Writer, part []int, gone map[int]bool) error {
+// their old packs.
+func (p *packer) write(ctx context.Context, part []int) error {
 	var lacking []int
 	for _, i := range part {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		e := &d.next.Entries[i]
-		switch err := d.writeLocal(ctx, w, e); {
-		case errors.Is(err, errLacking) && e.Length > 0:
+		switch err := p.writeLocal(ctx, i); {
+		case errors.Is(err, errLacking) && p.next.Entries[i].Length > 0:
 			lacking = append(lacking, i)
 			continue
 		case errors.Is(err, errLacking), errors.Is(err, errWithheld):
-			gone[i] = true
+			p.gone[i] = true
 		case err != nil:
 			return err
 		}
-		d.Progress.done(e.Size)
+		p.done(i)
 	}
-	for _, c := range d.next.Chunks(lacking) {
-		if err := d.move(ctx, w, c, gone); err != nil {
+	for _, c := range p.next.Chunks(lacking) {
+		if err := p.move(ctx, c); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// done notes that nothing more is to be done with entry i.
+func (p *packer) done(i int) {
+	size := p.next.Entries[i].Size
+	p.rest -= size
+	p.Progress.done(size)
+}
+
 // errLacking says that the local tier does not have an entry's body.
 var errLacking = errors.New("gone")
 
-// writeLocal writes the body of e, out of the local tier, into e itself or, as an entry
-// object, to w.
-func (d *draft) writeLocal(ctx context.Context, w *pack.Writer, e *pack.Entry) error {
-	local, path, err := d.Local.Get(e.Action)
+// writeLocal writes the body of entry i, out of the local tier, into the entry itself or, as
+// an entry object, into a pack.
+func (p *packer) writeLocal(ctx context.Context, i int) error {
+	e := &p.next.Entries[i]
+	local, path, err := p.Local.Get(e.Action)
 	if err != nil || local.Output != e.Output {
 		return errLacking
 	}
@@ -97,21 +131,27 @@ func (d *draft) writeLocal(ctx context.Context, w *pack.Writer, e *pack.Entry) e
 		return errLacking
 	}
 	defer body.Close()
-	scan := d.withheld.secrets.NewScan()
+	scan := p.withheld.secrets.NewScan()
 	if !intact(body, e, scan) {
 		return errLacking
 	}
-	if err := d.withheld.check(scan, e.Action, e.Output); err != nil {
+	if err := p.withheld.check(scan, e.Action, e.Output); err != nil {
 		return err
 	}
-	if d.inline(e) {
-		d.inlined += e.Size
+	if p.inline(e) {
+		p.inlined += e.Size
 		e.Inline, err = io.ReadAll(body)
 		return err
 	}
-	e.Offset, e.Length, err = w.Add(entry.Header{
+	if err := p.reserve(ctx, entry.HeaderSize+e.Size); err != nil {
+		return err
+	}
+	e.Offset, e.Length, err = p.w.Add(entry.Header{
 		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
 	}, &cancellable{body, ctx})
+	if err == nil {
+		p.packed = append(p.packed, i)
+	}
 	return err
 }
 
@@ -144,15 +184,15 @@ func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 	return err == nil && protocol.OutputID(sum.Sum(nil)) == e.Output
 }
 
-// move copies the entry objects of c from their old pack to w. It does not check them:
-// their readers do.
-func (d *draft) move(ctx context.Context, w *pack.Writer, c pack.Chunk, gone map[int]bool) error {
-	from := packKey(d.next.Packs[c.Pack])
-	chunk, _, err := d.manifests.remote.store.Get(ctx, from, backend.Range{Offset: c.Offset, Length: c.Length})
+// move copies the entry objects of c from their old pack to a new one. It does not check
+// them: their readers do.
+func (p *packer) move(ctx context.Context, c pack.Chunk) error {
+	from := packKey(p.next.Packs[c.Pack])
+	chunk, _, err := p.manifests.remote.store.Get(ctx, from, backend.Range{Offset: c.Offset, Length: c.Length})
 	if errors.Is(err, backend.ErrNotFound) {
 		for _, i := range c.Entries {
-			gone[i] = true
-			d.Progress.done(d.next.Entries[i].Size)
+			p.gone[i] = true
+			p.done(i)
 		}
 		return nil
 	}
@@ -162,48 +202,50 @@ func (d *draft) move(ctx context.Context, w *pack.Writer, c pack.Chunk, gone map
 	defer chunk.Close()
 	at := c.Offset
 	for _, i := range c.Entries {
-		e := &d.next.Entries[i]
+		e := &p.next.Entries[i]
 		if _, err := io.CopyN(io.Discard, chunk, e.Offset-at); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		length := e.Length
 		at = e.Offset + length
-		if e.Offset, e.Length, err = w.Copy(io.LimitReader(chunk, length)); err != nil {
+		if err := p.reserve(ctx, length); err != nil {
 			return err
 		}
-		gone[i] = e.Length != length // the pack is cut
-		d.Progress.done(e.Size)
+		if e.Offset, e.Length, err = p.w.Copy(io.LimitReader(chunk, length)); err != nil {
+			return err
+		}
+		if e.Length == length {
+			p.packed = append(p.packed, i)
+		} else {
+			p.gone[i] = true // the old pack is cut
+		}
+		p.done(i)
 	}
 	return nil
 }
 
-// put stores the pack that w has written to file, if anything lies in it.
-func (d *draft) put(ctx context.Context, w *pack.Writer, file *os.File, gone map[int]bool) error {
-	var packed []int
-	for _, i := range d.fresh {
-		if d.next.Entries[i].InPack() && !gone[i] {
-			packed = append(packed, i)
-		}
-	}
-	if len(packed) == 0 {
+// put stores the pack that is being written, if anything lies in it.
+func (p *packer) put(ctx context.Context) error {
+	defer p.close()
+	if len(p.packed) == 0 {
 		return nil
 	}
-	id, size, sum, err := w.Finish()
+	id, size, sum, err := p.w.Finish()
 	if err != nil {
 		return err
 	}
-	made := pack.Pack{Scope: d.manifests.scope, ID: id, Size: size, Own: true}
-	ended := d.pace.begin(size)
-	_, err = d.manifests.remote.store.Put(ctx, packKey(made), file, backend.PutOptions{Size: size, MD5: sum})
+	made := pack.Pack{Scope: p.manifests.scope, ID: id, Size: size, Own: true}
+	ended := p.pace.begin(size)
+	_, err = p.manifests.remote.store.Put(ctx, packKey(made), p.file, backend.PutOptions{Size: size, MD5: sum})
 	ended(err)
 	if err != nil {
 		return err
 	}
-	for _, i := range packed {
-		e := &d.next.Entries[i]
-		d.packedSize += e.Size
-		e.Pack = d.packIndex(made)
-		d.packed[e.Action] = packing{e.Output, made, e.Offset, e.Length}
+	for _, i := range p.packed {
+		e := &p.next.Entries[i]
+		p.packedSize += e.Size
+		e.Pack = p.packIndex(made)
+		p.places[e.Action] = placement{e.Output, made, e.Offset, e.Length}
 	}
 	return nil
 }

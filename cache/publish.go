@@ -40,14 +40,15 @@ type publisher struct {
 	now       pack.Day                   // by the clock of this machine
 	room      int64                      // bytes that the bodies in one publication's pack may have; 0: any number
 	pace      *pace
+	limits    limits // of packs
 
-	packed     map[protocol.ActionID]packing // what this publisher has packed
-	packedSize int64                         // of the bodies packed in this publication, in bytes
+	places     map[protocol.ActionID]placement // of what this publisher has packed
+	packedSize int64                           // of the bodies packed in this publication, in bytes
 	saved      Saved
 }
 
-// packing says where a pack holds an entry.
-type packing struct {
+// placement says where a pack holds an entry.
+type placement struct {
 	output protocol.OutputID
 	pack   pack.Pack
 	offset int64
@@ -65,7 +66,8 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 		session:   s,
 		now:       pack.DayOf(now),
 		pace:      new(pace),
-		packed:    make(map[protocol.ActionID]packing),
+		places:    make(map[protocol.ActionID]placement),
+		limits:    usualLimits,
 	}
 }
 
@@ -75,28 +77,38 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 // for in the pack; after an error, that is all of r.
 func (p *publisher) publish(ctx context.Context, old published, r session.Record) (rest session.Record, err error) {
 	p.packedSize = 0
+	err = p.contend(ctx, old, func(old published) (err error) {
+		rest, err = p.try(ctx, old, r)
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	return rest, nil
+}
+
+// contend calls try with the manifest old and, as long as others write at the same time,
+// with the one that they have left.
+func (p *publisher) contend(ctx context.Context, old published, try func(old published) error) error {
 	pause, vain := firstPause, 0
 	for attempt := 1; ; attempt++ {
-		rest, err := p.try(ctx, old, r)
-		if err == nil {
-			return rest, nil
-		}
-		if !isContention(err) {
-			return r, err
+		err := try(old)
+		if err == nil || !isContention(err) {
+			return err
 		}
 		if attempt == publishAttempts || vain == vainAttempts {
-			return r, fmt.Errorf("publish, %d attempts: %w", attempt, err)
+			return fmt.Errorf("publish, %d attempts: %w", attempt, err)
 		}
 		select {
 		case <-time.After(rand.N(pause)):
 		case <-ctx.Done():
-			return r, fmt.Errorf("publish: %w, after: %w", context.Cause(ctx), err)
+			return fmt.Errorf("publish: %w, after: %w", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, maxPause)
 		before := old.version
 		conflict := errors.Is(err, backend.ErrConflict)
 		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {
-			return r, fmt.Errorf("publish: %w", err)
+			return fmt.Errorf("publish: %w", err)
 		}
 		if vain++; !conflict || old.version != before {
 			vain = 0
@@ -117,6 +129,9 @@ func (p *publisher) try(ctx context.Context, old published, r session.Record) (r
 	if !d.needed {
 		return rest, nil
 	}
+	if d.borrows() {
+		d.borrow(p.lenders(ctx))
+	}
 	postponed := d.postpone()
 	for _, u := range r.Uses {
 		if postponed[u.Action] {
@@ -124,24 +139,6 @@ func (p *publisher) try(ctx context.Context, old published, r session.Record) (r
 		}
 	}
 	return rest, p.write(ctx, d)
-}
-
-// compact rewrites packs of the profile's own as one after a publication, if they are too
-// many or too much in them is of no use. It is not part of the publication: readers can do
-// without. If others have published meanwhile, it leaves that to them.
-func (p *publisher) compact(ctx context.Context) {
-	if !p.saved.Published || ctx.Err() != nil {
-		return
-	}
-	old, err := p.manifests.load(ctx, false)
-	if err == nil {
-		if d := p.draft(old, session.Record{}); d.compact() {
-			err = p.write(ctx, d)
-		}
-	}
-	if err != nil && !errors.Is(err, backend.ErrConflict) {
-		p.Log.Info("rewrite packs as one", "err", err)
-	}
 }
 
 // write puts a draft into the remote.

@@ -140,7 +140,7 @@ func TestSave(t *testing.T) {
 	})
 	before = len(requests())
 	b.wantSaved(t, cache.Saved{Used: 8, New: 2, Published: true})
-	if got := requests()[before:]; len(got) != 4 { // pack, manifest, probe of conditions, latest
+	if got := requests()[before:]; len(got) != 5 { // latest, pack, manifest, probe of conditions, latest
 		t.Errorf("to save a package it asked:\n%s", strings.Join(got, "\n"))
 	}
 	now := manifest(t, store, profile)

@@ -60,6 +60,9 @@ func (w *Writer) grow(n int64) (offset, length int64) {
 	return offset, n
 }
 
+// Size returns the size of the pack so far, in bytes.
+func (w *Writer) Size() int64 { return w.size }
+
 // Finish returns the ID of the pack, its size in bytes, and its MD5, which a store
 // checks. It leaves the position of the file at the start.
 func (w *Writer) Finish() (id ID, size int64, sum [md5.Size]byte, err error) {

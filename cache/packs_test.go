@@ -1,0 +1,250 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
+)
+
+// workshop publishes what is in one local tier, without sessions and their gets.
+type workshop struct {
+	t       testing.TB
+	store   backend.Store
+	packed  atomic.Int64 // bytes of packs that were put
+	local   *localdisk.Dir
+	session *session.Session
+	limits  limits
+	now     time.Time
+	log     strings.Builder
+}
+
+func newWorkshop(t testing.TB, store backend.Store) *workshop {
+	t.Helper()
+	w := &workshop{t: t, limits: usualLimits, now: time.Now()}
+	w.store = weighed{store, &w.packed}
+	w.local = localdisk.New(t.TempDir())
+	s, err := session.New(w.local.Path(), w.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	w.session = s
+	return w
+}
+
+// weighed is a store that adds up the bytes of packs.
+type weighed struct {
+	backend.Store
+	packed *atomic.Int64
+}
+
+func (s weighed) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	if strings.Contains(key, "/p/") {
+		s.packed.Add(opts.Size)
+	}
+	return s.Store.Put(ctx, key, body, opts)
+}
+
+// made is what make has put: a use, and the size of its entry object in bytes.
+type made struct {
+	session.Use
+	size int64
+}
+
+// make puts an archive of size bytes, which does not compress, into the local tier.
+func (w *workshop) make(name string, size int) made {
+	w.t.Helper()
+	body := make([]byte, size)
+	n := copy(body, "!<arch>\n__.PKGDEF       0           0     0     644     7955      `\ngo object linux amd64 go1.26.8 X:none\nbuild id \"x/x\"\n")
+	seed := sha256.Sum256([]byte(name))
+	_, _ = rand.NewChaCha8(seed).Read(body[n:])
+	e := localdisk.Entry{Action: seed, Output: sha256.Sum256(body), Size: int64(size), Time: w.now}
+	if _, err := w.local.Put(e, strings.NewReader(string(body))); err != nil {
+		w.t.Fatal(err)
+	}
+	return made{session.Use{Action: seed, Output: e.Output, Kind: session.Made}, entry.HeaderSize + int64(size)}
+}
+
+// makeMany makes n archives of size bytes.
+func (w *workshop) makeMany(name string, n, size int) (all []made) {
+	w.t.Helper()
+	for i := range n {
+		all = append(all, w.make(fmt.Sprint(name, " ", i), size))
+	}
+	return all
+}
+
+// open returns a publisher of a profile, into the first of scopes, all of which it reads,
+// and the manifest as it is.
+func (w *workshop) open(profile string, scopes ...string) (*publisher, published) {
+	w.t.Helper()
+	target := session.Target{Remote: "test:", Scope: scopes[0], Read: scopes, Profile: session.Profile{Module: "example.com/shop", Name: profile}}
+	cfg := Config{Local: w.local, MaxObject: 1 << 30, Stats: new(Stats), Log: slog.New(slog.NewTextHandler(&w.log, nil))}
+	l := newLibrary(newRemote(cfg, w.store, target), target)
+	found, err := l.loadToPublish(w.t.Context(), true)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := newPublisher(l, &found, newWithheld(cfg), w.session, w.now)
+	p.limits = w.limits
+	return p, found.written
+}
+
+// publish publishes uses, and returns its publisher, which may compact then.
+func (w *workshop) publish(profile string, uses []made, scopes ...string) *publisher {
+	w.t.Helper()
+	if len(scopes) == 0 {
+		scopes = []string{"main"}
+	}
+	p, old := w.open(profile, scopes...)
+	var r session.Record
+	for _, u := range uses {
+		r.Uses = append(r.Uses, u.Use)
+	}
+	if rest, err := p.publish(w.t.Context(), old, r); err != nil || len(rest.Uses) > 0 {
+		w.t.Fatalf("%d uses are left, %v", len(rest.Uses), err)
+	}
+	return p
+}
+
+// manifest returns a profile's manifest.
+func (w *workshop) manifest(profile string, scopes ...string) *pack.Manifest {
+	w.t.Helper()
+	if len(scopes) == 0 {
+		scopes = []string{"main"}
+	}
+	_, found := w.open(profile, scopes...)
+	return found.Manifest
+}
+
+// wantAll fails the test unless the profile's manifest names all of uses, and each is good
+// where it says.
+func (w *workshop) wantAll(profile string, uses []made) {
+	w.t.Helper()
+	m := w.manifest(profile)
+	named := byAction(m)
+	for _, u := range uses {
+		e := named[u.Action]
+		if e == nil || e.Output != u.Output || !e.InPack() {
+			w.t.Fatalf("action %s: the manifest names %+v", u.Action, e)
+		}
+		if err := w.check(m, e); err != nil {
+			w.t.Fatalf("action %s: %v", u.Action, err)
+		}
+	}
+}
+
+// check reads the entry object of e.
+func (w *workshop) check(m *pack.Manifest, e *pack.Entry) error {
+	object, _, err := w.store.Get(w.t.Context(), packKey(m.Packs[e.Pack]), backend.Range{Offset: e.Offset, Length: e.Length})
+	if err != nil {
+		return err
+	}
+	defer object.Close()
+	body, err := entry.Open(object, entry.Want{Action: e.Action, Scope: m.Packs[e.Pack].Scope, MaxSize: 1 << 30})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, body); err != nil {
+		return err
+	}
+	if protocol.OutputID(sum.Sum(nil)) != e.Output {
+		return fmt.Errorf("another body than %s", e.Output)
+	}
+	return nil
+}
+
+// A publication writes several packs where one would be too large. What is larger by itself
+// has a pack of its own.
+func TestLargestPack(t *testing.T) {
+	w := newWorkshop(t, backendtest.Memory())
+	w.limits.pack = 20 << 10
+	uses := append(w.makeMany("small", 20, 4<<10), w.make("large", 50<<10))
+	w.publish("build", uses)
+	w.wantAll("build", uses)
+	m := w.manifest("build")
+	large := 0
+	for _, p := range m.Packs {
+		if p.Size > w.limits.pack {
+			large++
+		}
+	}
+	if len(m.Packs) != 6 || large != 1 {
+		t.Errorf("%d packs, of which %d are over the limit, want 6 and 1: %+v", len(m.Packs), large, m.Packs)
+	}
+}
+
+// A body that another profile has packed is not packed again, and what is lent stays where
+// its owner has it.
+func TestPackedOnce(t *testing.T) {
+	w := newWorkshop(t, backendtest.Memory())
+	w.limits.lowest = 1
+	common := w.makeMany("common", 10, 4<<10)
+	w.publish("build", common)
+	vetted := w.makeMany("vet", 2, 4<<10)
+	w.publish("vet", append(vetted, common...)) // begins with what build has
+
+	// Both make the same news. The second one has a manifest of its own, without them.
+	news := w.makeMany("news", 4, 4<<10)
+	w.publish("build", append(news, common...))
+	before := w.packed.Load()
+	more := w.makeMany("more", 1, 4<<10)
+	w.publish("vet", append(more, append(news, append(vetted, common...)...)...))
+	if got, want := w.packed.Load()-before, more[0].size; got != want {
+		t.Errorf("%d bytes were packed, want %d", got, want)
+	}
+	w.wantAll("vet", append(news, common...))
+
+	// The owner packs anew, and the borrower's manifest follows.
+	w.limits.lowest = 1 << 20
+	for i := range tierPacks {
+		w.publish("build", append(w.makeMany(fmt.Sprint("again", i), 1, 4<<10), append(news, common...)...)).compact(t.Context())
+	}
+	before = w.packed.Load()
+	last := w.makeMany("last", 1, 4<<10)
+	w.publish("vet", append(last, append(news, common...)...))
+	if got := w.packed.Load() - before; got != last[0].size {
+		t.Errorf("%d bytes were packed, want %d", got, last[0].size)
+	}
+	w.wantAll("vet", append(news, common...))
+	owned := make(map[pack.ID]bool)
+	for _, p := range w.manifest("build").Packs {
+		owned[p.ID] = true
+	}
+	for _, p := range w.manifest("vet").Packs {
+		if !p.Own && !owned[p.ID] {
+			t.Errorf("pack %x lives on, although its owner has packed anew", p.ID[:4])
+		}
+	}
+}
+
+// A misplaced entry is packed again, although another profile's manifest says that it has it.
+func TestMisplacedIsNotBorrowed(t *testing.T) {
+	w := newWorkshop(t, backendtest.Memory())
+	first, second := w.makeMany("first", 1, 4<<10), w.makeMany("second", 1, 4<<10)
+	w.publish("vet", second)
+	w.publish("build", append(first, second...))
+	first[0].Kind = session.Misplaced
+	before := w.packed.Load()
+	w.publish("vet", first)
+	if got := w.packed.Load() - before; got != first[0].size {
+		t.Errorf("%d bytes were packed, want %d", got, first[0].size)
+	}
+}
