@@ -35,9 +35,15 @@ type workshop struct {
 
 func newWorkshop(t testing.TB, store backend.Store) *workshop {
 	t.Helper()
+	return newWorkshopIn(t, t.TempDir(), store)
+}
+
+// newWorkshopIn returns a workshop whose local tier is in dir.
+func newWorkshopIn(t testing.TB, dir string, store backend.Store) *workshop {
+	t.Helper()
 	w := &workshop{t: t, limits: usualLimits, now: time.Now()}
 	w.store = weighed{store, &w.packed}
-	w.local = localdisk.New(t.TempDir())
+	w.local = localdisk.New(dir)
 	s, err := session.New(w.local.Path(), w.now)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"time"
 
 	urfave "github.com/urfave/cli/v3"
 
@@ -117,6 +118,9 @@ func lingerUploads(ctx context.Context, with parts) error {
 		return nil
 	}
 	return with.eachLocal(func(cfg cache.Config) error {
+		if !settle(ctx, cfg.Local, with.target) {
+			return nil
+		}
 		return cache.Flush(ctx, cache.FlushConfig{
 			Config:   cfg,
 			Open:     func(t session.Target) (backend.Store, error) { return with.store(t.Remote), nil },
@@ -124,4 +128,40 @@ func lingerUploads(ctx context.Context, with parts) error {
 			ReadOnly: !with.writes() || with.isDenied(cfg.Local),
 		})
 	})
+}
+
+const (
+	// settling is for how long no build must have been under way before a process in the
+	// background begins. A script begins its next go command sooner.
+	settling = 300 * time.Millisecond
+
+	// longestSettling is how long such a process waits for that.
+	longestSettling = 30 * time.Second
+
+	settlingInterval = 50 * time.Millisecond
+)
+
+// settle returns once no build has been under way in local for a moment. So what the go
+// commands of a script leave is uploaded and published at once, not once for each. settle
+// reports whether there is something to do. There is not if another process waits already.
+func settle(ctx context.Context, local *localdisk.Dir, target session.Target) bool {
+	release, ok := session.NewScopeMemory(local.Path(), target).Claim(session.Settling)
+	if !ok {
+		return false
+	}
+	defer release()
+	begun, quiet := time.Now(), time.Now()
+	for time.Since(quiet) < settling && time.Since(begun) < longestSettling {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(settlingInterval):
+		}
+		if session.Building(local.Path()) {
+			quiet = time.Now()
+		}
+	}
+	// A key is asked for by whoever does the work, which says so if there is none.
+	left, err := session.Abandoned(local.Path(), target, true)
+	return left || err != nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/integration/harness"
+	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
 	"github.com/larderbuild/larder/testserver"
 )
@@ -253,4 +254,24 @@ func TestNoDirectory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLingerTogether: what go commands leave to the background while builds are under way is
+// published in a few pieces.
+func TestLingerTogether(t *testing.T) {
+	t.Parallel()
+	c, s := usualChain(t), s3Store(t)
+	m := s.machine(t, c, s.endpoint, "LARDER_CLOSE=linger")
+	long := dial(t, m.command(t.Context(), larder))
+	long.get(protocol.ActionID{}) // so its session is under way
+	for i := range c.packages - 1 {
+		m.must("go", "build", fmt.Sprintf("./p%03d", i))
+	}
+	long.close()
+	m.must(larder, "flush")
+	packs, err := filepath.Glob(filepath.Join(s.folder, "v1", "*", "p", "*", "*"))
+	if err != nil || len(packs) == 0 || 2*len(packs) > c.packages-1 {
+		t.Errorf("%d go commands left %d packs, %v", c.packages-1, len(packs), err)
+	}
+	s.wantWhole(t, m)
 }

@@ -27,6 +27,8 @@ const (
 	Told Fact = "told"
 	// Conditional says that the remote has conditional puts.
 	Conditional Fact = "conditional"
+	// Settling is only claimed: by a process that waits until builds have ended.
+	Settling Fact = "settling"
 	// Unconditional says that the remote has none, or ignores conditions.
 	Unconditional Fact = "unconditional"
 )

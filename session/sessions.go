@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -46,6 +47,12 @@ func List(local string) ([]Live, error) {
 		live = append(live, Live{Start: o.start, PID: o.pid, Over: errOver == nil && s == alive, dir: dir})
 	}
 	return live, err
+}
+
+// Building reports whether a build is under way below local.
+func Building(local string) bool {
+	live, _ := List(local) // what can't be read is not under way
+	return slices.ContainsFunc(live, func(l Live) bool { return !l.Over })
 }
 
 // Sweep ends the sessions below local whose process is gone. What it can't remove it
