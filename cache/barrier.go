@@ -82,6 +82,9 @@ func (c *Cache) passBarrier(ctx context.Context) {
 // with what can be fetched one by one, at last with what the go command builds again.
 func (c *Cache) fill(ctx context.Context, given []*pack.Entry) error {
 	// The prefetch fetches several at once; here each only waits for it.
+	for _, e := range given {
+		c.promised.demand(c.promised.index[e.Action])
+	}
 	lacking, _ := c.fillEach(given, 1, func(e *pack.Entry) error {
 		return c.lookups.ask(ctx, entryKey(c.lookups.scope, e.Action), func(ctx context.Context) (saved time.Duration, err error) {
 			return e.Cost, c.promised.wait(ctx, e)
@@ -130,8 +133,8 @@ func (c *Cache) fillEach(entries []*pack.Entry, limit int, bring func(*pack.Entr
 func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
 	from := c.promised.merged.Packs[e.Pack]
 	err := c.retrieve(ctx, e, from.Scope, packKey(from), backend.Range{Offset: e.Offset, Length: e.Length})
-	if err == nil {
-		return nil
+	if err == nil || c.PacksOnly {
+		return err
 	}
 	for _, scope := range c.lookups.read {
 		if c.retrieve(ctx, e, scope, entryKey(scope, e.Action), backend.Range{}) == nil {

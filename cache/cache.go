@@ -52,10 +52,11 @@ func New(cfg SessionConfig) *Cache {
 		cfg.Budget, cfg.Lazy = 0, nil
 	}
 	c.lookups = newLookups(c.background, remote, cfg.Budget)
-	if cfg.Upload && c.session != nil {
+	hasProfile := cfg.Target.Profile != (session.Profile{})
+	if cfg.Upload && c.session != nil && (hasProfile || !cfg.PacksOnly) {
 		c.publishing = c.newPublishing(remote, cfg.Transient)
 	}
-	if cfg.Target.Profile != (session.Profile{}) {
+	if hasProfile {
 		c.promised = newPromised(cfg, remote, c.session)
 	}
 	if remote.without() {
@@ -164,6 +165,9 @@ func (c *Cache) findRemote(ctx context.Context, action protocol.ActionID) (hit, 
 		}
 		known = c.promised.known()
 	}
+	if c.PacksOnly {
+		return c.findAlone(ctx, action)
+	}
 	if c.lookups.cold.skips(action, known) {
 		return hit{}, errCold
 	}
@@ -198,6 +202,20 @@ func (c *Cache) findPromised(ctx context.Context, action protocol.ActionID) (fou
 		return e.Cost, err
 	})
 	return found, err
+}
+
+// findAlone finds, where there are no entry objects to look up, what is promised for action
+// and was not brought, because of a fault or for want of room.
+func (c *Cache) findAlone(ctx context.Context, action protocol.ActionID) (hit, error) {
+	e := c.promised.unreached(action)
+	if e == nil || !e.InPack() || e.Size > c.MaxObject {
+		return hit{}, errNotPromised
+	}
+	if err := c.fetchAlone(ctx, e); err != nil {
+		return hit{}, err
+	}
+	local, path, err := c.Local.Get(action)
+	return hit{located(local, path), fromLookup, e.Cost}, err
 }
 
 // countHit counts a hit, and notes it for the manifest.
@@ -289,25 +307,38 @@ func (c *Cache) complainOfDisk(err error) {
 }
 
 // offer notes put, whose body is at path, as a use, and queues its upload. An index is not
-// uploaded alone: it travels with other entries.
+// uploaded alone: it travels with other entries. Where all entries do so, the journal keeps
+// the use instead, in case that the session does not come to its end.
 func (c *Cache) offer(put protocol.Put, path string, isIndex bool, cost time.Duration) {
 	p := c.publishing
+	use := session.Use{Action: put.ActionID, Output: put.OutputID, Cost: cost, Kind: session.Made}
 	if c.promised != nil {
-		p.history.put(session.Use{Action: put.ActionID, Output: put.OutputID, Cost: cost, Kind: session.Made})
-	}
-	if isIndex {
-		return
+		p.history.put(use)
 	}
 	// A command that links puts again, after each link, what the manifest names already.
 	if c.promised != nil && c.promised.names(put.ActionID, put.OutputID) {
 		return
 	}
 	up := session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost}
-	if p.sieve != nil {
+	switch {
+	case c.PacksOnly:
+		c.noteUse(use)
+	case isIndex:
+	case p.sieve != nil:
 		c.offerLasting(up, put.Size, path)
-		return
+	default:
+		c.queueUpload(up, put.Size)
 	}
-	c.queueUpload(up, put.Size)
+}
+
+// noteUse notes in the journal what the session has made.
+func (c *Cache) noteUse(u session.Use) {
+	if c.promised.misplaced(u.Action) {
+		u.Kind = session.Misplaced
+	}
+	if err := c.publishing.journal.AddRecord(session.Record{Uses: []session.Use{u}}); err != nil {
+		c.Log.Info("note a put in the journal", "action", u.Action, "err", err)
+	}
 }
 
 // queueUpload queues an upload, of a body of size bytes.

@@ -38,11 +38,27 @@ func (q *chunkQueue) next() (c pack.Chunk, ok bool) {
 	if front == nil {
 		return pack.Chunk{}, false
 	}
-	c = q.chunks.Remove(front).(pack.Chunk)
+	return q.remove(front), true
+}
+
+// take takes the chunk of entry i out, if it is there.
+func (q *chunkQueue) take(i int) (c pack.Chunk, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	queued := q.chunkOf[i]
+	if queued == nil {
+		return pack.Chunk{}, false
+	}
+	return q.remove(queued), true
+}
+
+// remove takes out a chunk. The caller holds q.mu.
+func (q *chunkQueue) remove(queued *list.Element) pack.Chunk {
+	c := q.chunks.Remove(queued).(pack.Chunk)
 	for _, i := range c.Entries {
 		delete(q.chunkOf, i)
 	}
-	return c, true
+	return c
 }
 
 // promote has the chunk of entry i fetched next, unless it is under way.

@@ -29,6 +29,9 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 	}
 	c.stop()
 	c.running.Wait()
+	if c.promised != nil {
+		c.promised.demands.running.Wait() // the gets, which begin fetches, have ended
+	}
 	if c.lookups != nil {
 		c.concludeReach()
 	}
@@ -102,8 +105,8 @@ func (c *Cache) leave(news session.Record) (left bool) {
 		journal, err = c.createJournal()
 	}
 	if journal != nil {
-		if len(news.Uses) > 0 {
-			err = errors.Join(err, journal.AddRecord(news))
+		if len(news.Uses) > 0 || c.PacksOnly {
+			err = errors.Join(err, journal.Published(news)) // in place of what each put has noted
 		}
 		if bring {
 			err = errors.Join(err, journal.AddBring())

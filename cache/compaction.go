@@ -43,7 +43,7 @@ func (p *publisher) compact(ctx context.Context) {
 }
 
 func (p *publisher) tryCompact(ctx context.Context) error {
-	old, err := p.manifests.load(ctx, false)
+	old, err := p.manifests.load(ctx, false, p.manifests.fetchRoster)
 	if err != nil {
 		return err
 	}

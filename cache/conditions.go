@@ -11,18 +11,9 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-const (
-	// conditionsKept is how long the sessions of a local tier remember whether a
-	// remote has conditional puts.
-	conditionsKept = 7 * 24 * time.Hour
-
-	// latestPatience is how long a publication tries to name the module's latest
-	// profile. If it can't, most likely others are doing so at the same moment.
-	latestPatience = 5 * time.Second
-)
-
-// errLate is the cause with which naming the latest profile ends.
-var errLate = errors.New("others publish the same module")
+// conditionsKept is how long the sessions of a local tier remember whether a remote has
+// conditional puts.
+const conditionsKept = 7 * 24 * time.Hour
 
 // replace stores the object of a name in place of the one that has the given version, or
 // of none if that is empty. The error wraps backend.ErrConflict if another one is there by
@@ -58,36 +49,20 @@ func (m *manifests) version(ctx context.Context, name string) (string, error) {
 	return info.Version, body.Close()
 }
 
-// putLatest makes the profile the module's latest one. If the store is too busy for that, or
-// the time is over, the latest stays the one before. existed says that the profile has been
-// the latest before, so the object exists.
-func (m *manifests) putLatest(ctx context.Context, existed bool) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, latestPatience, errLate)
-	defer cancel()
-	if existed {
-		m.probe(ctx)
-	}
-	_, err := m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{})
-	if isContention(err) || err != nil && ctx.Err() != nil {
-		m.remote.Log.Info("name the module's latest profile", "err", err)
-		return nil
-	}
-	return err
-}
-
 // probe finds out whether the store minds conditions, unless that is known: it must not
-// put an object, which exists, as a new one.
-func (m *manifests) probe(ctx context.Context) {
+// put r, whose object exists, as a new one. It reports whether the store has done so.
+func (m *manifests) probe(ctx context.Context, r roster) (written bool) {
 	if m.remote.memory.Known(session.Conditional) || m.remote.memory.Known(session.Unconditional) {
-		return
+		return false
 	}
-	_, err := m.put(ctx, latestName(m.profile.Module), []byte(m.profile.Name), backend.Condition{Absent: true})
+	_, err := m.put(ctx, rosterName(m.profile.Module), r.text(), backend.Condition{Absent: true})
 	switch {
 	case errors.Is(err, backend.ErrConflict):
 		m.remote.noteConditions(session.Conditional)
 	case err == nil, errors.Is(err, backend.ErrNoConditions):
 		m.remote.noteConditions(session.Unconditional)
 	}
+	return err == nil
 }
 
 // noteConditions remembers whether the store has conditional puts.

@@ -55,7 +55,7 @@ func TestStoreWithoutConditions(t *testing.T) {
 				said += strings.Count(m.log.String(), "no conditional puts")
 			}
 			asked := conditional()
-			if said != 1 || asked > 3 {
+			if said != 1 || asked > 4 {
 				t.Errorf("said %d times, asked %d times", said, asked)
 			}
 			m := newMachine(t, dir, recorded, under(profile))
@@ -105,7 +105,7 @@ func TestProbeOfConditions(t *testing.T) {
 	}
 	var probes int
 	for _, line := range requests() {
-		if strings.Contains(line, "@latest if absent: conflict") {
+		if strings.Contains(line, "@profiles if absent: conflict") {
 			probes++
 		}
 	}
@@ -157,7 +157,7 @@ func TestConditionsThatNeverHold(t *testing.T) {
 // The module's latest profile is not worth a wait.
 func TestContentionForTheLatest(t *testing.T) {
 	store := backendtest.Memory()
-	busy := stumbling(store, backendtest.Fault{Err: &backend.Busy{Object: true}}, 1<<30, "put", "@latest")
+	busy := stumbling(store, backendtest.Fault{Err: &backend.Busy{Object: true}}, 1<<30, "put", "@profiles")
 	a := newMachine(t, t.TempDir(), busy, under(profile))
 	build(t, a, packages...)
 	if a.Close(time.Minute) || len(a.warnings()) != 0 {

@@ -21,6 +21,7 @@ type Config struct {
 	Policy    Policy
 	MaxObject int64 // in bytes; larger bodies are neither uploaded nor brought
 	MaxSize   int64 // in bytes; what is brought ahead of gets keeps the local tier within it; 0: no limit
+	PacksOnly bool  // there are no entry objects: what siblings publish takes their place
 	Stats     *Stats
 	Log       *slog.Logger // its warnings are for the person who builds
 	Progress  Progress

@@ -13,6 +13,10 @@
 // A session writes one scope and reads several. A [Policy] says how the session signs
 // what it writes, whose signatures it believes, and which secrets keep an entry local.
 //
+// A session may do without entry objects. Then it reads the manifests of the module's other
+// profiles, too, and fetches what they promise by need. What it puts becomes part of a pack
+// when it is published, and nothing else.
+//
 // Some go commands read only the heads of archives as long as everything is cached.
 // For them a lazy session brings no archives, and gives out the heads that stand in
 // the manifest. The first miss brings the bodies, and is answered once all archives
@@ -28,14 +32,15 @@
 //	v1/<scope>/a/<xx>/<action id>        entry object
 //	v1/<scope>/p/<xx>/<pack id>          pack
 //	v1/<scope>/m/v4/<module>/<profile>   manifest, both names escaped as in a URL's query
-//	v1/<scope>/m/v4/<module>/@latest     name of the profile that was published last
+//	v1/<scope>/m/v4/<module>/@profiles   roster: the profiles, the one published last first
 //	v1/<scope>/l/<module>/<profile>      lease: who rewrites the profile's packs
 //
 // The first version in a key is that of entry objects, the second that of manifests. So
-// one version of larder neither reads nor replaces what another one writes.
+// one version of larder neither reads nor replaces what another one writes. Each line of a
+// roster is a profile's name, escaped as in a key; there are 16 at most.
 //
 // It also owns two folders in the local tier's directory: larder/manifests, with copies of
-// manifests, the locks that let one process at a time fetch what they promise, and what
+// manifests and rosters, the locks that let one process at a time fetch what they promise, and what
 // [Restore] notes for [Save]; and larder/withheld, with the marks of entries that stay
 // local. Package session owns two others. [Sweep] removes from them what is old.
 package cache

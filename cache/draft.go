@@ -54,6 +54,8 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 		case added:
 			d.misplaced[u.Action] = u.Kind == session.Misplaced
 			d.add(e)
+		case lent:
+			d.lend(e)
 		case joining:
 			indexes = append(indexes, e)
 		}
@@ -96,6 +98,18 @@ func (d *draft) keep(e pack.Entry) {
 	d.next.Entries = append(d.next.Entries, e)
 }
 
+// lend takes in an entry that a sibling's manifest names.
+func (d *draft) lend(e pack.Entry) {
+	d.inlined += int64(len(e.Inline))
+	e.Used = d.today
+	if e.InPack() {
+		from := d.lendable.packs[e.Pack]
+		from.Own = false
+		e.Pack = d.packIndex(from)
+	}
+	d.next.Entries = append(d.next.Entries, e)
+}
+
 // add takes in an entry that the old manifest lacks.
 func (d *draft) add(e pack.Entry) {
 	d.added++
@@ -115,7 +129,8 @@ func (d *draft) place(e *pack.Entry, places map[protocol.ActionID]placement) boo
 	return true
 }
 
-// packIndex returns the index of from in the packs of next.
+// packIndex returns the index of from in the packs of next. A pack of the profile's own
+// that a sibling names stays its own.
 func (d *draft) packIndex(from pack.Pack) int {
 	i, ok := d.packs[from.ID]
 	if !ok {
@@ -123,6 +138,7 @@ func (d *draft) packIndex(from pack.Pack) int {
 		d.packs[from.ID] = i
 		d.next.Packs = append(d.next.Packs, from)
 	}
+	d.next.Packs[i].Own = d.next.Packs[i].Own || from.Own
 	return i
 }
 

@@ -169,7 +169,7 @@ func isLoss(err error) bool {
 // installInline installs those wanted entries that came with the manifest, in
 // their order.
 func (p *prefetch) installInline(ctx context.Context, w wanted) {
-	for i := range p.merged.Entries {
+	for i := range p.own {
 		if ctx.Err() != nil {
 			return
 		}

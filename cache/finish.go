@@ -73,7 +73,7 @@ func (w *work) publish(ctx context.Context) (*publisher, error) {
 		if w.record, err = p.publish(ctx, old, w.record); err != nil || len(w.record.Uses) == 0 {
 			return p, err
 		}
-		if old, err = p.manifests.load(ctx, false); err != nil {
+		if old, err = p.manifests.load(ctx, false, p.manifests.fetchRoster); err != nil {
 			return p, err
 		}
 	}
@@ -132,11 +132,22 @@ func (p *pace) in(d time.Duration) int64 {
 }
 
 // room returns how many bytes the remote takes in half of the time that ctx leaves. It
-// returns 0 where the time is not limited.
+// returns 0 where the time is not limited. Where nothing was uploaded before, a small pack
+// shows how fast the remote is.
 func (p *pace) room(ctx context.Context) int64 {
 	deadline, limited := ctx.Deadline()
-	if !limited {
+	switch {
+	case !limited:
 		return 0
+	case p.isUntried():
+		return leastRoom
 	}
 	return max(1, p.in(time.Until(deadline)/2))
+}
+
+// isUntried reports whether no request has begun yet.
+func (p *pace) isUntried() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun == 0
 }

@@ -57,10 +57,9 @@ func manifestName(p session.Profile) string {
 	return manifestsOf(p.Module) + url.QueryEscape(p.Name)
 }
 
-// latestName returns the name, below a scope, of the object that says which of the
-// module's profiles was published last. No manifest has this name: escaping yields
-// no @.
-func latestName(module string) string { return manifestsOf(module) + "@latest" }
+// rosterName returns the name, below a scope, of the module's roster. No manifest has this
+// name: escaping yields no @.
+func rosterName(module string) string { return manifestsOf(module) + "@profiles" }
 
 // leaseName returns the name, below a scope, of the lease of p.
 func leaseName(p session.Profile) string {

@@ -20,10 +20,10 @@ type lenders struct {
 // same commit has most likely packed what this one has made, too. Without it everything is
 // packed.
 func (p *publisher) lenders(ctx context.Context) lenders {
-	latest, err := p.manifests.latest(ctx)
-	if err == nil && latest != p.manifests.profile.Name {
+	r, err := p.manifests.fetchRoster(ctx)
+	if err == nil && len(r.profiles) > 0 && !r.begins(p.manifests.profile.Name) {
 		var other published
-		other, _, err = p.manifests.get(ctx, manifestName(session.Profile{Module: p.manifests.profile.Module, Name: latest}))
+		other, _, err = p.manifests.get(ctx, manifestName(session.Profile{Module: p.manifests.profile.Module, Name: r.profiles[0]}))
 		if err == nil && !other.newer {
 			return newLenders(p.manifests.scope, other.Manifest)
 		}

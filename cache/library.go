@@ -12,14 +12,15 @@ import (
 )
 
 // library is a profile's manifests, in the scope that is written and in those that are
-// read.
+// read. Where there are no entry objects, the manifests of its siblings belong to it, too.
 type library struct {
+	target  session.Target
 	written *manifests   // in the scope that is written
 	read    []*manifests // in the order of their scopes; written may be among them
 }
 
 func newLibrary(r *remote, target session.Target) *library {
-	l := &library{written: newManifests(r, r.scope, target)}
+	l := &library{target: target, written: newManifests(r, r.scope, target)}
 	for _, scope := range r.read {
 		m := l.written
 		if scope != r.scope {
@@ -35,27 +36,47 @@ type holdings struct {
 	written published // in the scope that is written
 
 	// merged names for each action what the first scope that is read names for
-	// it. Its entries between from and to are those of written.
-	merged   *pack.Manifest
-	from, to int
+	// it, and then what the first sibling does. Its entries between from and to are
+	// those of written, and those from own on are the siblings'.
+	merged        *pack.Manifest
+	from, to, own int
 }
 
-// load loads all manifests at once: from the remote if they are to be fresh, or from the
-// local copies of a moment ago. It tells complain of each that can't be had, and returns
-// their errors. The others are in the holdings.
+// load loads all manifests at once, and then those of siblings: from the remote if they are
+// to be fresh, or from the local copies of a moment ago. It tells complain of each that can't
+// be had, and returns their errors. The others are in the holdings.
 func (l *library) load(ctx context.Context, fresh bool, complain func(*manifests, error)) (holdings, error) {
 	all := l.read
 	if !slices.Contains(all, l.written) {
 		all = append(slices.Clone(all), l.written)
 	}
-	found := make([]published, len(all))
-	errs := make([]error, len(all))
+	rosters := make(map[*manifests]rosterSource)
+	for _, m := range all {
+		load := sync.OnceValues(func() (roster, error) { return m.loadRoster(ctx, fresh) })
+		rosters[m] = func(context.Context) (roster, error) { return load() }
+		if l.hasSiblings() {
+			go func() { _, _ = load() }() // siblings asks again, and waits
+		}
+	}
+	found, err := loadAll(ctx, all, complain, func(m *manifests) (published, error) { return m.load(ctx, fresh, rosters[m]) })
+	siblings, errRosters := l.siblings(ctx, found, rosters)
+	lent, errSiblings := loadAll(ctx, siblings, complain, func(m *manifests) (published, error) { return m.loadSibling(ctx, fresh) })
+	h := l.merge(found[:len(l.read)], lent)
+	h.written = found[slices.Index(all, l.written)]
+	return h, errors.Join(err, errRosters, errSiblings)
+}
+
+// loadAll calls load for all of ms at once. It tells complain of each that can't be had,
+// and returns their errors. A manifest that can't be had is empty.
+func loadAll(ctx context.Context, ms []*manifests, complain func(*manifests, error), load func(*manifests) (published, error)) ([]published, error) {
+	found := make([]published, len(ms))
+	errs := make([]error, len(ms))
 	var loads sync.WaitGroup
-	for i, m := range all {
-		loads.Go(func() { found[i], errs[i] = m.load(ctx, fresh) })
+	for i, m := range ms {
+		loads.Go(func() { found[i], errs[i] = load(m) })
 	}
 	loads.Wait()
-	for i, m := range all {
+	for i, m := range ms {
 		if found[i].Manifest == nil {
 			found[i].Manifest = new(pack.Manifest)
 		}
@@ -63,9 +84,38 @@ func (l *library) load(ctx context.Context, fresh bool, complain func(*manifests
 			complain(m, errs[i])
 		}
 	}
-	h := l.merge(found[:len(l.read)])
-	h.written = found[slices.Index(all, l.written)]
-	return h, errors.Join(errs...)
+	return found, errors.Join(errs...)
+}
+
+// hasSiblings reports whether the manifests of siblings belong to the library.
+func (l *library) hasSiblings() bool { return l.written.remote.PacksOnly }
+
+// siblings returns the manifests of the siblings that the rosters of all scopes name and
+// found does not hold: those of the scope that is read first, and of these the one that was
+// published last, come first. Of a scope that is only written there are none.
+func (l *library) siblings(ctx context.Context, found []published, rosters map[*manifests]rosterSource) (siblings []*manifests, err error) {
+	if !l.hasSiblings() {
+		return nil, nil
+	}
+	var errs []error
+	for m, load := range rosters {
+		_, err := load(ctx)
+		errs = append(errs, err)
+		if err != nil && ctx.Err() == nil {
+			m.remote.complain("fetch the roster", key(m.scope, rosterName(m.profile.Module)), err)
+		}
+	}
+	for i, m := range l.read {
+		names, _ := rosters[m](ctx) // loaded by now
+		for _, name := range names.without(m.profile.Name) {
+			target := l.target
+			target.Profile.Name = name
+			if manifestName(target.Profile) != found[i].name {
+				siblings = append(siblings, newManifests(m.remote, m.scope, target))
+			}
+		}
+	}
+	return siblings[:min(len(siblings), maxRoster)], errors.Join(errs...)
 }
 
 // loadToPublish loads all manifests, for a publication. It fails if the one that is to
@@ -80,39 +130,49 @@ func (l *library) loadToPublish(ctx context.Context, fresh bool) (holdings, erro
 	return h, errors.Join(missing, context.Cause(ctx))
 }
 
-// merge puts together what the manifests of the scopes that are read name.
-func (l *library) merge(found []published) holdings {
-	if len(found) == 1 && !l.reachesOut(found[0].Manifest) {
-		h := holdings{merged: found[0].Manifest}
+// merge puts together what found, the manifests of the scopes that are read, and lent,
+// those of the siblings, name.
+func (l *library) merge(found, lent []published) holdings {
+	if only := found[0]; len(found) == 1 && len(lent) == 0 && !l.reachesOut(only.Manifest) {
+		h := holdings{merged: only.Manifest, own: len(only.Entries)}
 		if l.read[0] == l.written {
-			h.to = len(h.merged.Entries)
+			h.to = h.own
 		}
 		return h
 	}
 	h := holdings{merged: new(pack.Manifest)}
 	seen := make(map[protocol.ActionID]bool)
 	for i, one := range found {
-		h.merged.Eager = append(h.merged.Eager, one.Eager...)
-		packs := len(h.merged.Packs)
-		h.merged.Packs = append(h.merged.Packs, one.Packs...)
 		from := len(h.merged.Entries)
-		for _, e := range one.Entries {
-			if seen[e.Action] || e.InPack() && !l.reads(one.Packs[e.Pack].Scope) {
-				continue
-			}
-			seen[e.Action] = true
-			e.Pack += packs // of no meaning where it is in none
-			h.merged.Entries = append(h.merged.Entries, e)
-		}
+		l.take(&h, one, seen)
+		h.merged.Eager = append(h.merged.Eager, one.Eager...)
 		if l.read[i] == l.written {
 			h.from, h.to = from, len(h.merged.Entries)
 		}
 	}
+	h.own = len(h.merged.Entries)
+	for _, one := range lent {
+		l.take(&h, one, seen)
+	}
 	return h
 }
 
-// reachesOut reports whether m names packs of scopes that are not read. Who may write
-// a manifest has no say in which scopes are read.
+// take takes into h what one names for actions that are not among seen. Who may write a
+// manifest has no say in which scopes are read.
+func (l *library) take(h *holdings, one published, seen map[protocol.ActionID]bool) {
+	packs := len(h.merged.Packs)
+	h.merged.Packs = append(h.merged.Packs, one.Packs...)
+	for _, e := range one.Entries {
+		if seen[e.Action] || e.InPack() && !l.reads(one.Packs[e.Pack].Scope) {
+			continue
+		}
+		seen[e.Action] = true
+		e.Pack += packs // of no meaning where it is in none
+		h.merged.Entries = append(h.merged.Entries, e)
+	}
+}
+
+// reachesOut reports whether m names packs of scopes that are not read.
 func (l *library) reachesOut(m *pack.Manifest) bool {
 	return slices.ContainsFunc(m.Packs, func(p pack.Pack) bool { return !l.reads(p.Scope) })
 }
@@ -125,17 +185,37 @@ func (l *library) reads(scope string) bool {
 // isOfWritten reports whether entry i of merged is of the scope that is written.
 func (h *holdings) isOfWritten(i int) bool { return h.from <= i && i < h.to }
 
-// elsewhere returns what the scopes that are only read name, by action. The scope
-// that is written need not name it, too.
+// elsewhere returns what the scopes that are only read name for the profile, by action.
+// The scope that is written need not name it, too.
 func (h *holdings) elsewhere() map[protocol.ActionID]protocol.OutputID {
-	if h.merged == nil || h.from == 0 && h.to == len(h.merged.Entries) {
+	if h.merged == nil || h.from == 0 && h.to == h.own {
 		return nil
 	}
 	outputs := make(map[protocol.ActionID]protocol.OutputID)
-	for i := range h.merged.Entries {
+	for i := range h.own {
 		if e := &h.merged.Entries[i]; !h.isOfWritten(i) {
 			outputs[e.Action] = e.Output
 		}
 	}
 	return outputs
+}
+
+// lendable is what siblings name. A profile whose session uses it names it, too, in the
+// same packs.
+type lendable struct {
+	entries map[protocol.ActionID]*pack.Entry
+	packs   []pack.Pack
+}
+
+// lendable returns what siblings name and the profile does not.
+func (h *holdings) lendable() lendable {
+	if h.merged == nil || h.own == len(h.merged.Entries) {
+		return lendable{}
+	}
+	l := lendable{make(map[protocol.ActionID]*pack.Entry), h.merged.Packs}
+	for i := h.own; i < len(h.merged.Entries); i++ {
+		e := &h.merged.Entries[i]
+		l.entries[e.Action] = e
+	}
+	return l
 }

@@ -31,7 +31,8 @@ const (
 
 // prefetch brings what the manifests promise to the local tier, before the build
 // asks for it. Small bodies come with the manifest. The others come in chunks of
-// packs, in the order in which the last builds asked for them.
+// packs, in the order in which the last builds asked for them. What only siblings'
+// manifests promise is brought on demand.
 type prefetch struct {
 	Config
 	remote  *remote
@@ -45,6 +46,7 @@ type prefetch struct {
 	states *states
 
 	queue    chunkQueue  // what is still to be fetched
+	demands  demands     // what siblings' manifests promise
 	stumbled atomic.Bool // a fault has kept a chunk away, since persist looked last
 }
 
@@ -74,7 +76,7 @@ func (p *prefetch) load(ctx context.Context) *promises {
 // begin says what is promised. It is called once.
 func (p *prefetch) begin(promised *promises) {
 	p.promises = promised
-	p.states = newStates(len(promised.merged.Entries))
+	p.states = newStates(len(promised.merged.Entries), promised.own)
 	close(p.loaded)
 }
 
@@ -131,7 +133,7 @@ func (p *prefetch) bring(ctx context.Context, w wanted) {
 // local tier lacks none.
 func (p *prefetch) plan(w wanted, leading bool) (complete bool) {
 	var lacking, archives []int
-	for i, s := range p.states.all() {
+	for i, s := range p.states.all()[:p.own] {
 		e := &p.merged.Entries[i]
 		if !s.lacking() || !w(e) {
 			continue
@@ -230,6 +232,7 @@ func (p *prefetch) wait(ctx context.Context, e *pack.Entry) error {
 	if !e.InPack() && p.states.happen(claimed, i) {
 		p.putInline(i)
 	}
+	p.demand(i)
 	for {
 		now, changed := p.states.look(i)
 		switch now {

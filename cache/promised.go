@@ -49,6 +49,7 @@ func (p *promised) run(ctx context.Context) {
 	if _, reads := loaded.merged.FindEager(p.command); reads && p.lazy != nil {
 		p.lazy.becomeEager()
 	}
+	p.demands.begin(ctx)
 	p.begin(loaded)
 	if p.lazy != nil {
 		p.bring(ctx, func(e *pack.Entry) bool { return e.InPack() && e.Head == nil })
@@ -103,6 +104,19 @@ func (p *promised) names(action protocol.ActionID, output protocol.OutputID) boo
 func (p *promised) misplaced(action protocol.ActionID) bool {
 	i, ok := p.find(action)
 	return ok && p.states.get(i) == forfeited
+}
+
+// unreached returns what is promised for action if a fault, or want of room, keeps it away,
+// and otherwise nil.
+func (p *promised) unreached(action protocol.ActionID) *pack.Entry {
+	if p == nil {
+		return nil
+	}
+	i, ok := p.find(action)
+	if !ok || p.states.get(i) != unreached {
+		return nil
+	}
+	return &p.merged.Entries[i]
 }
 
 // supersede says that the build is putting action itself, so that the prefetch does not

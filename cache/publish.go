@@ -34,6 +34,7 @@ type publisher struct {
 	Config
 	manifests *manifests
 	elsewhere map[protocol.ActionID]protocol.OutputID // what other scopes name
+	lendable  lendable
 	withheld  *withheld
 	marked    map[protocol.ActionID]bool // actions of which an entry is withheld
 	session   *session.Session           // has room for packs on their way out
@@ -61,6 +62,7 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 		Config:    l.written.remote.Config,
 		manifests: l.written,
 		elsewhere: found.elsewhere(),
+		lendable:  found.lendable(),
 		withheld:  w,
 		marked:    w.actions(),
 		session:   s,
@@ -107,7 +109,7 @@ func (p *publisher) contend(ctx context.Context, old published, try func(old pub
 		pause = min(2*pause, maxPause)
 		before := old.version
 		conflict := errors.Is(err, backend.ErrConflict)
-		if old, err = p.manifests.fetch(ctx); err != nil && old.Manifest == nil {
+		if old, err = p.manifests.fetch(ctx, p.manifests.fetchRoster); err != nil && old.Manifest == nil {
 			return fmt.Errorf("publish: %w", err)
 		}
 		if vain++; !conflict || old.version != before {
@@ -150,5 +152,6 @@ func (p *publisher) write(ctx context.Context, d *draft) error {
 		return err
 	}
 	p.saved.Published = true
+	p.Stats.count(func(s *Summary) { s.Published += int64(d.added) })
 	return nil
 }

@@ -34,6 +34,7 @@ type Restored struct {
 // manifests, if none could be had, or of ctx; the counts are right in any case.
 func Restore(ctx context.Context, cfg Config, store backend.Store, target session.Target) (Restored, error) {
 	start := time.Now()
+	cfg.PacksOnly = false // who asks for nothing on demand has no use for siblings
 	r := newRemote(cfg, store, target)
 	l := newLibrary(r, target)
 	if err := l.written.noteRestoration(restoration{start: start}); err != nil {

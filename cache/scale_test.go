@@ -61,7 +61,7 @@ var (
 
 // heldBy returns what a library holds that has nothing but found.
 func heldBy(found published) holdings {
-	return holdings{written: found, merged: found.Manifest, to: len(found.Entries)}
+	return holdings{written: found, merged: found.Manifest, to: len(found.Entries), own: len(found.Entries)}
 }
 
 func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*library, []byte) {
@@ -154,7 +154,7 @@ func BenchmarkPublish(b *testing.B) {
 			defer s.Close()
 			b.ReportAllocs()
 			for b.Loop() {
-				old, err := l.written.fetch(b.Context())
+				old, err := l.written.fetch(b.Context(), l.written.fetchRoster)
 				if err != nil {
 					b.Fatal(err)
 				}

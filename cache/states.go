@@ -54,10 +54,12 @@ type states struct {
 	refused []int                 // entries that are not what they should be
 	waiting map[int]chan struct{} // closed when those who wait are to look again
 	leading bool                  // this process is the one that fetches
+	shared  int                   // entries before this one are fetched by one process, the others by each
 }
 
-func newStates(entries int) *states {
-	return &states{of: make([]state, entries), waiting: make(map[int]chan struct{})}
+// newStates returns the states of entries, of which one process fetches those before shared.
+func newStates(entries, shared int) *states {
+	return &states{of: make([]state, entries), waiting: make(map[int]chan struct{}), shared: shared}
 }
 
 // happen applies event to entry i, and reports whether it changed anything.
@@ -107,7 +109,7 @@ func (s *states) look(i int) (now state, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now = s.of[i]
-	if now.settled() || !s.leading {
+	if now.settled() || !s.leading && i < s.shared {
 		return now, nil
 	}
 	if s.waiting[i] == nil {

@@ -16,7 +16,7 @@ func TestTransitions(t *testing.T) {
 	}
 	for _, before := range everyState {
 		for _, e := range everyEvent {
-			s := newStates(1)
+			s := newStates(1, 1)
 			s.leading = true
 			_, changed := s.look(0)
 			s.of[0] = before
@@ -48,7 +48,7 @@ func TestTransitions(t *testing.T) {
 // TestLeadership shows that all who wait look again when another process takes over
 // the fetching.
 func TestLeadership(t *testing.T) {
-	s := newStates(2)
+	s := newStates(2, 2)
 	if _, changed := s.look(0); changed != nil {
 		t.Error("waits for itself, and another process fetches")
 	}

@@ -30,6 +30,7 @@ type Summary struct {
 	Puts           int64         `json:"puts" help:"what the go command stored"`
 	Uploads        int64         `json:"uploads" help:"entry objects written to the remote"`
 	UploadErrors   int64         `json:"upload_errors" help:"uploads that failed"`
+	Published      int64         `json:"published" help:"entries that went into a pack or the manifest"`
 	RemoteRequests int64         `json:"remote_requests" help:"requests to the remote"`
 	RemoteBytesIn  int64         `json:"remote_bytes_in" help:"bytes downloaded"`
 	RemoteBytesOut int64         `json:"remote_bytes_out" help:"bytes uploaded"`

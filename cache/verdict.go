@@ -23,6 +23,7 @@ const (
 	kept                     // the manifest names it, as used today
 	joining                  // it goes in if something else does: a module index
 	renewed                  // the manifest names it, and learns that it was used today
+	lent                     // a sibling's manifest names it; this one does so, too, from now on
 	added                    // it goes in, in place of what the manifest names for the action
 	removed                  // what the manifest names for the action leaves
 )
@@ -31,7 +32,7 @@ const (
 func (v verdict) isNews() bool { return v >= renewed }
 
 // judge gives the verdict on u. If u is added or joining, judge returns its entry as the
-// local tier has it.
+// local tier has it, and if it is lent, as the sibling names it.
 //
 // The local tier counts as long as it has the output that the session used. Another one
 // is for the session that has put it since.
@@ -53,6 +54,10 @@ func (d *draft) judge(u session.Use) (verdict, pack.Entry) {
 		return renewed, pack.Entry{}
 	case named == nil && d.namedElsewhere(u):
 		return elsewhere, pack.Entry{}
+	default:
+		if e := d.lendable.entries[u.Action]; e != nil && e.Output == u.Output {
+			return lent, *e
+		}
 	}
 	local, path, err := d.Local.Get(u.Action)
 	if err != nil || local.Output != u.Output || local.Size > d.MaxObject {

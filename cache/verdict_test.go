@@ -31,6 +31,7 @@ func TestVerdict(t *testing.T) {
 		yesterday bool   // when the manifest's was last used
 		lent      bool
 		elsewhere string // body in a scope that is only read; "": none
+		sibling   string // body in a sibling's manifest; "": none
 		marked    bool
 		want      verdict
 	}{
@@ -52,6 +53,15 @@ func TestVerdict(t *testing.T) {
 		"named with another output, and gone":  {kinds: kinds, used: body, named: other, want: leftOut},
 		"named elsewhere":                      {kinds: kinds, local: body, elsewhere: body, want: elsewhere},
 		"named elsewhere with another output":  {kinds: kinds, local: body, elsewhere: other, want: added},
+		"a sibling's":                          {kinds: kinds, local: body, sibling: body, want: lent},
+		"a sibling's, given out lazily":        {kinds: kinds, used: body, sibling: body, want: lent},
+		"a sibling's with another output":      {kinds: kinds, local: body, sibling: other, want: added},
+		"a sibling's, and named":               {kinds: kinds, local: body, named: body, sibling: body, want: kept},
+		"a sibling's, and named with another":  {kinds: kinds, local: body, named: other, sibling: body, want: lent},
+		"a sibling's, and elsewhere":           {kinds: kinds, local: body, elsewhere: body, sibling: body, want: elsewhere},
+		"a sibling's, misplaced":               {kinds: []session.Kind{session.Misplaced}, local: body, sibling: body, want: added},
+		"a sibling's, refused":                 {kinds: []session.Kind{session.Refused}, sibling: body, want: leftOut},
+		"a sibling's, with a secret":           {kinds: kinds, local: body, sibling: body, marked: true, want: leftOut},
 		"misplaced":                            {kinds: []session.Kind{session.Misplaced}, local: body, named: body, want: added},
 		"misplaced, elsewhere":                 {kinds: []session.Kind{session.Misplaced}, local: body, elsewhere: body, want: added},
 		"misplaced, and not in the tier":       {kinds: []session.Kind{session.Misplaced}, used: body, named: body, want: leftOut},
@@ -78,6 +88,11 @@ func TestVerdict(t *testing.T) {
 			}
 			if test.elsewhere != "" {
 				found.merged.Entries = []pack.Entry{{Action: action, Output: output(test.elsewhere)}}
+				found.own = 1
+			}
+			if test.sibling != "" {
+				e := pack.Entry{Action: action, Output: output(test.sibling), Inline: []byte(test.sibling), Size: int64(len(test.sibling))}
+				found.merged.Entries = append(found.merged.Entries, e)
 			}
 			if test.local != "" {
 				put := localdisk.Entry{Action: action, Output: output(test.local), Size: int64(len(test.local)), Time: now}
@@ -107,7 +122,7 @@ func TestVerdict(t *testing.T) {
 				}
 				named := slices.ContainsFunc(d.next.Entries, func(e pack.Entry) bool { return e.Output == u.Output })
 				stays := test.want == leftOut && test.used != "" && test.named == test.used
-				if want := stays || slices.Contains([]verdict{kept, renewed, added}, test.want); named != want {
+				if want := stays || slices.Contains([]verdict{kept, renewed, lent, added}, test.want); named != want {
 					t.Errorf("%c: the next manifest names it: %v", kind, named)
 				}
 			}

@@ -167,6 +167,7 @@ func TestResults(t *testing.T) {
 	}{
 		{flushed{}, "nothing was left to upload"},
 		{flushed{Uploads: 3, BytesOut: 2048}, "uploaded 3 entries, 2.0 KiB"},
+		{flushed{Published: 4, BytesOut: 2048}, "uploaded 0 entries, 2.0 KiB; 4 published"},
 		{flushed{Failed: 2}, "uploaded 0 entries, 0 B; 2 failed"},
 		{&restored{}, "nothing to restore yet"},
 		{&restored{Entries: 3, Bytes: 2048, Present: 1}, "restored 3 entries, 2.0 KiB; 1 were there"},

@@ -16,17 +16,21 @@ import (
 
 // flushed is the result of larder flush.
 type flushed struct {
-	Uploads  int64 `json:"uploads"`
-	Failed   int64 `json:"upload_errors"`
-	Requests int64 `json:"remote_requests"`
-	BytesOut int64 `json:"remote_bytes_out"`
+	Uploads   int64 `json:"uploads"`
+	Failed    int64 `json:"upload_errors"`
+	Published int64 `json:"published"`
+	Requests  int64 `json:"remote_requests"`
+	BytesOut  int64 `json:"remote_bytes_out"`
 }
 
 func (f flushed) String() string {
-	if f.Uploads == 0 && f.Failed == 0 {
+	if f.Uploads == 0 && f.Failed == 0 && f.Published == 0 {
 		return "nothing was left to upload"
 	}
 	text := fmt.Sprintf("uploaded %d entries, %s", f.Uploads, humanize.IBytes(uint64(f.BytesOut)))
+	if f.Published > 0 {
+		text += fmt.Sprintf("; %d published", f.Published)
+	}
 	if f.Failed > 0 {
 		text += fmt.Sprintf("; %d failed", f.Failed)
 	}
@@ -67,7 +71,7 @@ func (p *program) flush(ctx context.Context, cmd *urfave.Command, s settings) er
 	_ = bar.Clear()
 	err = errors.Join(err, with.stranded())
 	sum := with.stats.Summary()
-	result := flushed{sum.Uploads, sum.UploadErrors, sum.RemoteRequests, sum.RemoteBytesOut}
+	result := flushed{sum.Uploads, sum.UploadErrors, sum.Published, sum.RemoteRequests, sum.RemoteBytesOut}
 	if err != nil && result == (flushed{}) && !cmd.Bool("json") {
 		return err // which says what was left; the result would say that nothing was
 	}

@@ -20,6 +20,9 @@ const (
 	bytesEager = "eager"
 	bytesLazy  = "lazy"
 
+	objectsAll  = "all"
+	objectsNone = "none"
+
 	closeLinger = "linger"
 	closeWait   = "wait"
 	closeDefer  = "defer"
@@ -124,6 +127,14 @@ func options() []option {
 		set: func(g *givenSettings, v string) error {
 			g.bytes = v
 			return oneOf(v, bytesAuto, bytesEager, bytesLazy)
+		},
+	}, {
+		flag:  "objects",
+		shown: objectsAll,
+		usage: "all: each entry is also an object of its own, which a build can look up; none: nothing but packs and manifests is written, in far fewer requests, and a build finds what the module's other profiles have published",
+		set: func(g *givenSettings, v string) error {
+			g.objects = v
+			return oneOf(v, objectsAll, objectsNone)
 		},
 	}, {
 		flag:     "close",
@@ -270,4 +281,13 @@ func defaultClose(environ environment) string {
 		return closeWait
 	}
 	return closeLinger
+}
+
+// defaultObjects returns the default of LARDER_OBJECTS for a remote whose requests are
+// scarce, or not.
+func defaultObjects(scarce bool) string {
+	if scarce {
+		return objectsNone
+	}
+	return objectsAll
 }

@@ -67,7 +67,15 @@ func (p parts) eachLocal(f func(cache.Config) error) error {
 
 // config returns what every function of the engine has to know.
 func (p parts) config() cache.Config {
-	return cache.Config{Local: p.local, Policy: p.policy, MaxObject: p.maxObject, MaxSize: p.maxSize, Stats: p.stats, Log: p.log}
+	return cache.Config{
+		Local:     p.local,
+		Policy:    p.policy,
+		MaxObject: p.maxObject,
+		MaxSize:   p.maxSize,
+		PacksOnly: p.objects == objectsNone,
+		Stats:     p.stats,
+		Log:       p.log,
+	}
 }
 
 // remoteIsDown reports whether sessions have found out a moment ago that the remote does

@@ -8,6 +8,7 @@ import (
 
 	urfave "github.com/urfave/cli/v3"
 
+	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/secrets"
 	"github.com/larderbuild/larder/session"
@@ -23,6 +24,7 @@ type plainSettings struct {
 	dir          string
 	readOnly     bool
 	bytes        string
+	objects      string // "" only in givenSettings: what suits the remote
 	close        string
 	closeTimeout time.Duration
 	linger       time.Duration
@@ -100,6 +102,9 @@ func (g givenSettings) resolve(from surroundings) (settings, error) {
 	}
 	s.policy.Key, s.policy.Trust = key, trust
 	s.target = target
+	if s.objects == "" {
+		s.objects = defaultObjects(open.IsScarce(target.Remote))
+	}
 	return s, nil
 }
 

@@ -89,7 +89,7 @@ func TestConfigure(t *testing.T) {
 			name: "variables",
 			set: map[string]string{
 				"LARDER_REMOTE": "s3://bucket/prefix", "LARDER_SCOPE": "pr-1", "LARDER_READ_SCOPES": " pr-1, main\nother,", "LARDER_PROFILE": "nightly",
-				"LARDER_SIGN_KEY": "/k", "LARDER_TRUST": "/t,/u", "LARDER_DIR": t.TempDir(), "LARDER_READONLY": "true", "LARDER_BYTES": "lazy",
+				"LARDER_SIGN_KEY": "/k", "LARDER_TRUST": "/t,/u", "LARDER_DIR": t.TempDir(), "LARDER_READONLY": "true", "LARDER_BYTES": "lazy", "LARDER_OBJECTS": "none",
 				"LARDER_CLOSE": "wait", "LARDER_CLOSE_TIMEOUT": "1s", "LARDER_LINGER": "2s", "LARDER_BUDGET": "3s", "LARDER_TIMEOUT": "4s",
 				"LARDER_MAX_OBJECT": "1KiB", "LARDER_MAX_AGE": "1h30m", "LARDER_MAX_SIZE": "2GiB", "LARDER_STATS": "json", "LARDER_LOG": "debug",
 				"LARDER_RECORD": "session", "LARDER_BENCH_PREFETCH": "false", "LARDER_BENCH_LATENCY": "20ms", "LARDER_BENCH_BANDWIDTH": "1MiB",
@@ -97,7 +97,7 @@ func TestConfigure(t *testing.T) {
 			change: func(g *givenSettings) {
 				*g = givenSettings{
 					plainSettings: plainSettings{
-						dir: os.Getenv("LARDER_DIR"), readOnly: true, bytes: "lazy", close: "wait", closeTimeout: time.Second, linger: 2 * time.Second,
+						dir: os.Getenv("LARDER_DIR"), readOnly: true, bytes: "lazy", objects: "none", close: "wait", closeTimeout: time.Second, linger: 2 * time.Second,
 						budget: 3 * time.Second, timeout: 4 * time.Second, maxObject: 1 << 10, maxAge: 90 * time.Minute, maxSize: 2 << 30,
 						statsFormat: "json", logLevel: slog.LevelDebug, record: "session", latency: 20 * time.Millisecond, bandwidth: 1 << 20,
 					},
@@ -313,6 +313,10 @@ func TestResolveWrong(t *testing.T) {
 			if want := strings.Join(test.want, "\n"); (err == nil) != (want == "") || err != nil && err.Error() != want {
 				t.Errorf("error %v, want %q", err, want)
 			}
+			plain := plain
+			if err == nil {
+				plain.objects = objectsAll
+			}
 			if s.plainSettings != plain {
 				t.Errorf("%+v, want %+v", s.plainSettings, plain)
 			}
@@ -368,5 +372,19 @@ func writeFile(t *testing.T, path, text string) {
 	}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestDefaultObjects: where requests are scarce, larder writes no entry objects unless told.
+func TestDefaultObjects(t *testing.T) {
+	t.Parallel()
+	for scarce, want := range map[bool]string{false: objectsAll, true: objectsNone} {
+		if got := defaultObjects(scarce); got != want {
+			t.Errorf("scarce %v: %s, want %s", scarce, got, want)
+		}
+	}
+	given := givenSettings{plainSettings: plainSettings{objects: objectsNone}, remote: "s3://bucket"}
+	if s, err := given.resolve(surroundings{}); err != nil || s.objects != objectsNone {
+		t.Errorf("none became %q, %v", s.objects, err)
 	}
 }

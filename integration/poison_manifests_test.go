@@ -119,15 +119,15 @@ func (a *attacker) manifestBomb(object []byte, size uint64) []byte {
 	return manifestLayout.describe(object)
 }
 
-// latestAttacks returns the attacks on the object that names a module's latest manifest.
-// Victims read that manifest where their profile has none.
-func latestAttacks() []attack {
-	// latest removes the victims' manifest, calls write, and names the latest manifest.
+// rosterAttacks returns the attacks on the object that names a module's profiles. Victims
+// read the manifest of the first one where their own profile has none.
+func rosterAttacks() []attack {
+	// latest removes the victims' manifest, calls write, and names the latest profile.
 	latest := func(name string, write func(*attacker)) func(*attacker) {
 		return func(a *attacker) {
 			a.remove(objectKey(victimManifest()))
 			write(a)
-			a.write(objectKey(pack.Place{Scope: "main", Name: strings.TrimSuffix(victimManifest().Name, victimProfile) + "@latest"}), []byte(name))
+			a.write(objectKey(pack.Place{Scope: "main", Name: strings.TrimSuffix(victimManifest().Name, victimProfile) + "@profiles"}), []byte(name))
 		}
 	}
 	other := manifestPlace("main", chainedModule, "other")

@@ -95,7 +95,7 @@ func (v vault) searchStore(t *testing.T, folder string) shared {
 			found.plain[kind] = found.plain[kind] || bytes.Contains(body, []byte(v.plain))
 		}
 		switch {
-		case kind == "m" && strings.HasSuffix(key, "latest"): // a name
+		case kind == "m" && strings.HasSuffix(key, "@profiles"): // a name
 		case kind == "m":
 			found.manifests = append(found.manifests, string(data))
 			seeManifest(t, data, found.named, see)

@@ -122,15 +122,15 @@ func (w Work) Take() (*Journal, Pending, error) {
 // tempPrefix begins the names of journals that are being written.
 const tempPrefix = "new-"
 
-// Uploads returns how many uploads the journals below local hold, those of live
-// sessions included.
+// Uploads returns how many entries that sessions have made the journals below local hold and
+// the remote does not have yet, those of live sessions included.
 func Uploads(local string) (uploads int, err error) {
 	count := func(path string) error {
 		var r reader
 		if err := r.file(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		uploads += len(r.pending().Uploads)
+		uploads += r.unsaved()
 		return nil
 	}
 	if err := eachLeft(local, count); err != nil {

@@ -169,6 +169,22 @@ func (r *reader) pending() Pending {
 	return r.todo
 }
 
+// unsaved returns how many entries the remote does not have yet: those that are still to be
+// uploaded or, of a session that uploads none, those that it has made and that are still to be
+// published.
+func (r *reader) unsaved() (n int) {
+	todo := r.pending()
+	if len(r.order) > 0 {
+		return len(todo.Uploads)
+	}
+	for _, u := range todo.Record.Uses {
+		if u.Kind == Made || u.Kind == Misplaced {
+			n++
+		}
+	}
+	return n
+}
+
 // parseHex decodes text into all of to, and leaves to as it is if it can't.
 func parseHex(to []byte, text string) bool {
 	b, err := hex.DecodeString(text)

@@ -58,6 +58,7 @@ func (r *Record) merge(later Record) {
 	for _, u := range later.Uses {
 		i, known := index[u.Action]
 		if !known {
+			index[u.Action] = len(r.Uses)
 			r.Uses = append(r.Uses, u)
 			continue
 		}

@@ -24,6 +24,7 @@ import (
 type driver struct {
 	scheme string
 	form   string // what its URLs look like, for error messages
+	scarce bool   // few requests are allowed, or each costs much
 
 	// prepare checks a URL and returns a function that opens its store.
 	prepare func(rawURL string) (opener, error)
@@ -33,9 +34,9 @@ type opener func(context.Context) (backend.Store, error)
 
 func drivers() []driver {
 	return []driver{
-		{"file", "file:///abs/dir", preparer(dir.ParseConfig, dir.Open)},
-		{"gs", "gs://bucket/prefix", preparer(gcs.ParseConfig, gcs.Open)},
-		{"s3", "s3://bucket/prefix", preparer(s3.ParseConfig, s3.Open)},
+		{"file", "file:///abs/dir", false, preparer(dir.ParseConfig, dir.Open)},
+		{"gs", "gs://bucket/prefix", false, preparer(gcs.ParseConfig, gcs.Open)},
+		{"s3", "s3://bucket/prefix", false, preparer(s3.ParseConfig, s3.Open)},
 	}
 }
 
@@ -52,22 +53,37 @@ func preparer[C any](
 	}
 }
 
-func prepare(rawURL string) (opener, error) {
+// find returns the driver of rawURL.
+func find(rawURL string) (d driver, ok bool) {
 	scheme, _, found := strings.Cut(rawURL, ":")
 	drivers := drivers()
 	i := slices.IndexFunc(drivers, func(d driver) bool { return d.scheme == strings.ToLower(scheme) })
-	if found && i >= 0 {
-		return drivers[i].prepare(rawURL)
+	if !found || i < 0 {
+		return driver{}, false
+	}
+	return drivers[i], true
+}
+
+func prepare(rawURL string) (opener, error) {
+	if d, ok := find(rawURL); ok {
+		return d.prepare(rawURL)
 	}
 	var forms []string
-	for _, d := range drivers {
+	for _, d := range drivers() {
 		forms = append(forms, d.form)
 	}
 	allowed := "allowed are " + strings.Join(forms, ", ")
 	if u, err := url.Parse(rawURL); err != nil || len(u.Scheme) < 2 { // a scheme of one letter is a Windows drive
 		return nil, errors.New("not the URL of a store: " + allowed)
 	}
+	scheme, _, _ := strings.Cut(rawURL, ":")
 	return nil, fmt.Errorf("unknown scheme %q: %s", scheme, allowed)
+}
+
+// IsScarce reports whether the store at rawURL allows few requests, or each costs much.
+func IsScarce(rawURL string) bool {
+	d, ok := find(rawURL)
+	return ok && d.scarce
 }
 
 // Check returns nil if rawURL is the URL of a store. Otherwise the error says what

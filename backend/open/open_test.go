@@ -181,3 +181,12 @@ func TestRedactKeepsTheRest(t *testing.T) {
 		}
 	}
 }
+
+// So far no store asks that its users do without entry objects.
+func TestIsScarce(t *testing.T) {
+	for _, url := range []string{"", "file:///dir", "gs://bucket", "s3://bucket", "ftp://host"} {
+		if open.IsScarce(url) {
+			t.Errorf("%q counts its requests", url)
+		}
+	}
+}

@@ -24,6 +24,8 @@ type build struct {
 	reads   string
 	closing string
 	bytes   string
+	objects string
+	profile string // "": the usual one
 	kind    *kind
 	fault   *fault
 }
@@ -75,6 +77,8 @@ func newPlan(opts options, number int) plan {
 		}
 		b.closing = []string{"wait", "linger"}[random.IntN(2)]
 		b.bytes = []string{"auto", "auto", "auto", "eager"}[random.IntN(4)]
+		b.objects = []string{"all", "all", "none"}[random.IntN(3)]
+		b.profile = []string{"", "other"}[random.IntN(2)]
 		p.builds = append(p.builds, b)
 	}
 	return p
@@ -82,7 +86,10 @@ func newPlan(opts options, number int) plan {
 
 // String returns what b does, in a line.
 func (b build) String() string {
-	text := fmt.Sprintf("%s: go %s on machine %s, scope %s, close %s, bytes %s", b.kind.name, b.goal, machineNames[b.machine], b.scope, b.closing, b.bytes)
+	text := fmt.Sprintf("%s: go %s on machine %s, scope %s, close %s, bytes %s, objects %s", b.kind.name, b.goal, machineNames[b.machine], b.scope, b.closing, b.bytes, b.objects)
+	if b.profile != "" {
+		text += ", profile " + b.profile
+	}
 	if b.fault.text != "" {
 		text += "; " + b.fault.text
 	}
@@ -96,5 +103,8 @@ var machineNames = [2]string{"a", "b"}
 
 // settings returns the variables of b's session.
 func (b build) settings() []string {
-	return []string{"LARDER_SCOPE=" + b.scope, "LARDER_READ_SCOPES=" + b.reads, "LARDER_CLOSE=" + b.closing, "LARDER_BYTES=" + b.bytes}
+	return []string{
+		"LARDER_SCOPE=" + b.scope, "LARDER_READ_SCOPES=" + b.reads, "LARDER_CLOSE=" + b.closing, "LARDER_BYTES=" + b.bytes,
+		"LARDER_OBJECTS=" + b.objects, "LARDER_PROFILE=" + b.profile,
+	}
 }

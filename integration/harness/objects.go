@@ -53,7 +53,7 @@ func checkObject(path string) (isEntry bool, err error) {
 	switch {
 	case kind == "a":
 		return true, checkEntry(path)
-	case kind != "p" && kind != "m" || strings.HasSuffix(name, "latest"): // @ is escaped in directories
+	case kind != "p" && kind != "m" || strings.HasSuffix(name, "profiles"): // a roster; its @ is escaped in directories
 		return false, nil
 	}
 	data, err := os.ReadFile(path)
