@@ -33,6 +33,8 @@ type Config struct {
 	Edit   string // absolute path of a file to change; "": none
 	Repeat int    // how often each scenario is run
 
+	PacksOnly bool // larder writes no entry objects, so none can be asked for one by one
+
 	Begin func(what string, done, total int) // called before each run; done of total runs have ended
 	Warn  func(string)                       // called with each line of the helper's warnings, once
 }
@@ -51,7 +53,9 @@ func Run(ctx context.Context, cfg Config) (results []Result, err error) {
 	}
 	defer func() { err = errors.Join(err, removeAll(root)) }()
 	b := &bench{Config: cfg, root: root, warned: make(map[string]bool)}
-	scenarios := slices.DeleteFunc(scenarios(), func(sc scenario) bool { return sc.edit && cfg.Edit == "" })
+	scenarios := slices.DeleteFunc(scenarios(), func(sc scenario) bool {
+		return sc.edit && cfg.Edit == "" || sc.name == perRequest && cfg.PacksOnly
+	})
 	total := cfg.Repeat * len(scenarios)
 	cfg.Begin("with your own cache", 0, total)
 	if err := b.prepare(ctx); err != nil {

@@ -12,6 +12,7 @@ const (
 	noCache    = "native cold"
 	nativeWarm = "native warm"
 	larderCold = "larder cold, remote empty"
+	perRequest = "entry per request"
 )
 
 // scenario is one way to get the result of a build.
@@ -38,7 +39,7 @@ func scenarios() []scenario {
 		{"floor", false, (*round).floor},
 		{"larder remote warm", false, (*round).remoteWarm},
 		{"larder remote warm, all bytes", false, (*round).remoteWarmEager},
-		{"entry per request", false, (*round).entryPerRequest},
+		{perRequest, false, (*round).entryPerRequest},
 		{"tarball", false, (*round).tarball},
 		{"native warm, edited", true, (*round).nativeWarm},
 		{"larder remote warm, all bytes, edited", true, (*round).remoteWarmEager},

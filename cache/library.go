@@ -36,11 +36,19 @@ type holdings struct {
 	written published // in the scope that is written
 
 	// merged names for each action what the first scope that is read names for
-	// it, and then what the first sibling does. Its entries between from and to are
-	// those of written, and those from own on are the siblings'.
-	merged        *pack.Manifest
-	from, to, own int
+	// it, and then what the first sibling does. Its entries from own on are the
+	// siblings'.
+	merged *pack.Manifest
+	own    int
+
+	ofWritten  span // entries of written
+	ofSiblings span // entries of siblings, in the scope that is written
 }
+
+// span is a part of a manifest's entries: from one index to before another.
+type span struct{ from, to int }
+
+func (s span) has(i int) bool { return s.from <= i && i < s.to }
 
 // load loads all manifests at once, and then those of siblings: from the remote if they are
 // to be fresh, or from the local copies of a moment ago. It tells complain of each that can't
@@ -61,7 +69,7 @@ func (l *library) load(ctx context.Context, fresh bool, complain func(*manifests
 	found, err := loadAll(ctx, all, complain, func(m *manifests) (published, error) { return m.load(ctx, fresh, rosters[m]) })
 	siblings, errRosters := l.siblings(ctx, found, rosters)
 	lent, errSiblings := loadAll(ctx, siblings, complain, func(m *manifests) (published, error) { return m.loadSibling(ctx, fresh) })
-	h := l.merge(found[:len(l.read)], lent)
+	h := l.merge(found[:len(l.read)], siblings, lent)
 	h.written = found[slices.Index(all, l.written)]
 	return h, errors.Join(err, errRosters, errSiblings)
 }
@@ -132,35 +140,41 @@ func (l *library) loadToPublish(ctx context.Context, fresh bool) (holdings, erro
 
 // merge puts together what found, the manifests of the scopes that are read, and lent,
 // those of the siblings, name.
-func (l *library) merge(found, lent []published) holdings {
+func (l *library) merge(found []published, siblings []*manifests, lent []published) holdings {
 	if only := found[0]; len(found) == 1 && len(lent) == 0 && !l.reachesOut(only.Manifest) {
 		h := holdings{merged: only.Manifest, own: len(only.Entries)}
 		if l.read[0] == l.written {
-			h.to = h.own
+			h.ofWritten.to = h.own
 		}
 		return h
 	}
 	h := holdings{merged: new(pack.Manifest)}
 	seen := make(map[protocol.ActionID]bool)
 	for i, one := range found {
-		from := len(h.merged.Entries)
-		l.take(&h, one, seen)
+		taken := l.take(&h, one, seen)
 		h.merged.Eager = append(h.merged.Eager, one.Eager...)
 		if l.read[i] == l.written {
-			h.from, h.to = from, len(h.merged.Entries)
+			h.ofWritten = taken
 		}
 	}
 	h.own = len(h.merged.Entries)
-	for _, one := range lent {
-		l.take(&h, one, seen)
+	for i, one := range lent { // those of one scope stand together
+		taken := l.take(&h, one, seen)
+		if siblings[i].scope != l.written.scope {
+			continue
+		}
+		if h.ofSiblings == (span{}) {
+			h.ofSiblings.from = taken.from
+		}
+		h.ofSiblings.to = taken.to
 	}
 	return h
 }
 
-// take takes into h what one names for actions that are not among seen. Who may write a
-// manifest has no say in which scopes are read.
-func (l *library) take(h *holdings, one published, seen map[protocol.ActionID]bool) {
-	packs := len(h.merged.Packs)
+// take takes into h what one names for actions that are not among seen, and returns where it
+// stands. Who may write a manifest has no say in which scopes are read.
+func (l *library) take(h *holdings, one published, seen map[protocol.ActionID]bool) span {
+	packs, from := len(h.merged.Packs), len(h.merged.Entries)
 	h.merged.Packs = append(h.merged.Packs, one.Packs...)
 	for _, e := range one.Entries {
 		if seen[e.Action] || e.InPack() && !l.reads(one.Packs[e.Pack].Scope) {
@@ -170,6 +184,7 @@ func (l *library) take(h *holdings, one published, seen map[protocol.ActionID]bo
 		e.Pack += packs // of no meaning where it is in none
 		h.merged.Entries = append(h.merged.Entries, e)
 	}
+	return span{from, len(h.merged.Entries)}
 }
 
 // reachesOut reports whether m names packs of scopes that are not read.
@@ -182,40 +197,39 @@ func (l *library) reads(scope string) bool {
 	return slices.ContainsFunc(l.read, func(m *manifests) bool { return m.scope == scope })
 }
 
-// isOfWritten reports whether entry i of merged is of the scope that is written.
-func (h *holdings) isOfWritten(i int) bool { return h.from <= i && i < h.to }
-
-// elsewhere returns what the scopes that are only read name for the profile, by action.
-// The scope that is written need not name it, too.
+// elsewhere returns what the scopes that are only read name, by action. The scope that is
+// written need not name it, too.
 func (h *holdings) elsewhere() map[protocol.ActionID]protocol.OutputID {
-	if h.merged == nil || h.from == 0 && h.to == h.own {
+	if h.merged == nil || h.ofWritten == (span{0, len(h.merged.Entries)}) {
 		return nil
 	}
 	outputs := make(map[protocol.ActionID]protocol.OutputID)
-	for i := range h.own {
-		if e := &h.merged.Entries[i]; !h.isOfWritten(i) {
+	for i := range h.merged.Entries {
+		if e := &h.merged.Entries[i]; !h.ofWritten.has(i) && !h.ofSiblings.has(i) {
 			outputs[e.Action] = e.Output
 		}
 	}
 	return outputs
 }
 
-// lendable is what siblings name. A profile whose session uses it names it, too, in the
-// same packs.
+// lendable is what siblings name in packs of the scope that is written. A profile whose
+// session uses it names it there, too.
 type lendable struct {
 	entries map[protocol.ActionID]*pack.Entry
 	packs   []pack.Pack
 }
 
-// lendable returns what siblings name and the profile does not.
-func (h *holdings) lendable() lendable {
-	if h.merged == nil || h.own == len(h.merged.Entries) {
+// lendable returns what siblings can lend to a profile that writes scope. A pack of another
+// scope is of no use to those who do not read that.
+func (h *holdings) lendable(scope string) lendable {
+	if h.ofSiblings == (span{}) {
 		return lendable{}
 	}
 	l := lendable{make(map[protocol.ActionID]*pack.Entry), h.merged.Packs}
-	for i := h.own; i < len(h.merged.Entries); i++ {
-		e := &h.merged.Entries[i]
-		l.entries[e.Action] = e
+	for i := h.ofSiblings.from; i < h.ofSiblings.to; i++ {
+		if e := &h.merged.Entries[i]; !e.InPack() || l.packs[e.Pack].Scope == scope {
+			l.entries[e.Action] = e
+		}
 	}
 	return l
 }

@@ -177,6 +177,26 @@ func TestOrderOfSiblings(t *testing.T) {
 	m.Close(0)
 }
 
+// A pull request finds what the jobs of main have published, and names nothing of it again.
+func TestSiblingsOfAnotherScope(t *testing.T) {
+	store := backendtest.Memory()
+	a := newMachine(t, t.TempDir(), store, job("build"))
+	build(t, a, packages...)
+	a.Close(time.Minute)
+	for _, name := range []string{"test", "build"} {
+		m := newMachine(t, t.TempDir(), store, job(name))
+		m.put(t, "log of "+name, "log")
+		m.Close(time.Minute)
+	}
+	b := newMachine(t, t.TempDir(), store, job("test"), pull("pr-7"))
+	b.wantHit(t, "log of test", "log")
+	rebuild(t, b, packages...)
+	b.Close(time.Minute)
+	if own := keys(t, store, "v1/pr-7/"); len(own) != 0 {
+		t.Errorf("without news there is %q", own)
+	}
+}
+
 // A lazy session gives out the heads of a sibling's archives, too, and makes them whole before
 // a miss.
 func TestLazySiblings(t *testing.T) {

@@ -57,7 +57,7 @@ func (p *promises) refusals(refused []int, uses []session.Use) (leaving []sessio
 		used[u.Action] = true
 	}
 	for _, i := range refused {
-		if action := p.merged.Entries[i].Action; p.isOfWritten(i) && !used[action] {
+		if action := p.merged.Entries[i].Action; p.ofWritten.has(i) && !used[action] {
 			leaving = append(leaving, session.Use{Action: action, Kind: session.Refused})
 		}
 	}

@@ -61,7 +61,7 @@ var (
 
 // heldBy returns what a library holds that has nothing but found.
 func heldBy(found published) holdings {
-	return holdings{written: found, merged: found.Manifest, to: len(found.Entries), own: len(found.Entries)}
+	return holdings{written: found, merged: found.Manifest, ofWritten: span{0, len(found.Entries)}, own: len(found.Entries)}
 }
 
 func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*library, []byte) {

@@ -92,6 +92,7 @@ func TestVerdict(t *testing.T) {
 			}
 			if test.sibling != "" {
 				e := pack.Entry{Action: action, Output: output(test.sibling), Inline: []byte(test.sibling), Size: int64(len(test.sibling))}
+				found.ofSiblings = span{found.own, found.own + 1}
 				found.merged.Entries = append(found.merged.Entries, e)
 			}
 			if test.local != "" {

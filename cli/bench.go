@@ -118,7 +118,8 @@ func (p *program) benchConfig(cmd *urfave.Command, s settings) bench.Config {
 			fmt.Sprintf("LARDER_BENCH_BANDWIDTH=%d", s.bandwidth),
 			"LARDER_TRUST=", // only the benchmark writes to the remote
 		}),
-		Repeat: cmd.Int("n"),
+		Repeat:    cmd.Int("n"),
+		PacksOnly: s.objects == objectsNone,
 		Open: func(url string, counters *backend.Counters) backend.Store {
 			return openRemote(url, s, counters, log)
 		},

@@ -20,6 +20,7 @@ type flushed struct {
 	Failed    int64 `json:"upload_errors"`
 	Published int64 `json:"published"`
 	Requests  int64 `json:"remote_requests"`
+	BytesIn   int64 `json:"remote_bytes_in"`
 	BytesOut  int64 `json:"remote_bytes_out"`
 }
 
@@ -71,7 +72,7 @@ func (p *program) flush(ctx context.Context, cmd *urfave.Command, s settings) er
 	_ = bar.Clear()
 	err = errors.Join(err, with.stranded())
 	sum := with.stats.Summary()
-	result := flushed{sum.Uploads, sum.UploadErrors, sum.Published, sum.RemoteRequests, sum.RemoteBytesOut}
+	result := flushed{sum.Uploads, sum.UploadErrors, sum.Published, sum.RemoteRequests, sum.RemoteBytesIn, sum.RemoteBytesOut}
 	if err != nil && result == (flushed{}) && !cmd.Bool("json") {
 		return err // which says what was left; the result would say that nothing was
 	}

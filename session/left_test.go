@@ -188,3 +188,37 @@ func names(t *testing.T, dir string) (names []string) {
 	}
 	return names
 }
+
+// TestUploadsWithoutObjects: of a session that uploads no entries, those count that it has made
+// and not published, each once. Its record at the end takes the place of what it has noted
+// before.
+func TestUploadsWithoutObjects(t *testing.T) {
+	local := t.TempDir()
+	put := func(j *Journal, number byte, kind Kind) error {
+		return j.AddRecord(Record{Uses: []Use{use(number, number, kind)}})
+	}
+	leaveAt(t, local, time.Minute, somewhere, func(j *Journal) error {
+		return errors.Join(put(j, 1, Made), put(j, 1, Made), put(j, 2, Misplaced))
+	})
+	if n, err := Uploads(local); n != 2 || err != nil {
+		t.Errorf("of a killed session %d, %v", n, err)
+	}
+	works, err := Left(local)
+	if err != nil || len(works) != 1 {
+		t.Fatalf("left: %+v, %v", works, err)
+	}
+	want := Record{Uses: []Use{use(1, 1, Made), use(2, 2, Misplaced)}}
+	if todo, err := works[0].Pending(); err != nil || !reflect.DeepEqual(todo.Record, want) {
+		t.Errorf("of a killed session %+v, %v", todo.Record, err)
+	}
+	ended := t.TempDir()
+	rest := Record{Uses: []Use{use(3, 3, Found), use(1, 1, Made)}}
+	leaveAt(t, ended, time.Minute, somewhere, func(j *Journal) error { return errors.Join(put(j, 1, Made), put(j, 2, Made), j.Published(rest)) })
+	works, err = Left(ended)
+	if err != nil || len(works) != 1 {
+		t.Fatalf("left: %+v, %v", works, err)
+	}
+	if todo, err := works[0].Pending(); err != nil || !reflect.DeepEqual(todo.Record, rest) {
+		t.Errorf("of one that has ended %+v, %v", todo.Record, err)
+	}
+}
