@@ -44,11 +44,25 @@ func (p *publisher) compact(ctx context.Context) {
 
 func (p *publisher) tryCompact(ctx context.Context) error {
 	old, err := p.manifests.load(ctx, false, p.manifests.fetchRoster)
-	if err != nil {
+	if err != nil || old.newer {
 		return err
 	}
-	stale := p.draft(old, session.Record{}).stale()
-	if len(stale) == 0 || old.newer {
+	var from *lenders // nil: no lender is asked
+	if p.newDay && hasLent(old.Manifest) {
+		names, err := p.siblingNames(ctx)
+		if err != nil {
+			return err
+		}
+		found, err := p.lenders(ctx, names)
+		if err != nil {
+			return err
+		}
+		from = &found
+	}
+	d := p.draft(old, session.Record{})
+	moved := from != nil && d.follow(*from)
+	stale := d.stale()
+	if len(stale) == 0 && !moved {
 		return nil
 	}
 	held, err := p.manifests.takeLease(ctx)
@@ -59,7 +73,8 @@ func (p *publisher) tryCompact(ctx context.Context) error {
 	p.places = make(map[protocol.ActionID]placement) // what lies in stale packs is not placed yet
 	return p.contend(ctx, old, func(old published) error {
 		d := p.draft(old, session.Record{})
-		if old.newer || !d.repack(stale) {
+		moved := from != nil && d.follow(*from)
+		if packed := d.repack(stale); old.newer || !packed && !moved {
 			return nil // somebody else has done it
 		}
 		if err := d.pack(ctx); err != nil {

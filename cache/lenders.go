@@ -13,63 +13,116 @@ import (
 
 // lenders are other profiles of the module, as they were published last.
 type lenders struct {
-	owned map[protocol.ActionID]placement // what lies in packs of their own
+	packed    map[protocol.ActionID]placement // what lies in packs
+	owned     map[protocol.ActionID]placement // of this, what lies in packs of their own
+	borrowers map[pack.ID]string              // of a pack that is lent to some of them: the first by name
 }
 
-// lenders returns the profile that was published last, if it is another one: a job of the
-// same commit has most likely packed what this one has made, too. Without it everything is
-// packed.
-func (p *publisher) lenders(ctx context.Context) lenders {
-	r, err := p.manifests.fetchRoster(ctx)
-	if err == nil && len(r.profiles) > 0 && !r.begins(p.manifests.profile.Name) {
-		var other published
-		other, _, err = p.manifests.get(ctx, manifestName(session.Profile{Module: p.manifests.profile.Module, Name: r.profiles[0]}))
-		if err == nil && !other.newer {
-			return newLenders(p.manifests.scope, other.Manifest)
-		}
+// latestLender returns the profile that was published last, if it is another one: a job of
+// the same commit has most likely packed what this one has made, too. Without it everything
+// is packed.
+func (p *publisher) latestLender(ctx context.Context) lenders {
+	names, err := p.siblingNames(ctx)
+	var found lenders
+	if err == nil {
+		found, err = p.lenders(ctx, names[:min(1, len(names))])
 	}
-	if err != nil && !errors.Is(err, backend.ErrNotFound) {
+	if err != nil {
 		p.Log.Info("look what other profiles have packed", "err", err)
 	}
-	return lenders{}
+	return found
 }
 
-// newLenders returns the profile of manifest m, in scope.
-func newLenders(scope string, m *pack.Manifest) lenders {
-	l := lenders{owned: make(map[protocol.ActionID]placement)}
+// lenders returns the profiles of the given names. One that is gone lends nothing.
+func (p *publisher) lenders(ctx context.Context, names []string) (lenders, error) {
+	found := lenders{
+		packed:    make(map[protocol.ActionID]placement),
+		owned:     make(map[protocol.ActionID]placement),
+		borrowers: make(map[pack.ID]string),
+	}
+	for _, name := range names {
+		other, _, err := p.manifests.get(ctx, manifestName(session.Profile{Module: p.manifests.profile.Module, Name: name}))
+		switch {
+		case errors.Is(err, backend.ErrNotFound):
+		case err != nil:
+			return lenders{}, err
+		case other.newer:
+			return lenders{}, pack.ErrNewer
+		default:
+			found.add(name, p.manifests.scope, other.Manifest)
+		}
+	}
+	return found, nil
+}
+
+// add adds the profile of a name, whose manifest, in scope, is m.
+func (l lenders) add(name, scope string, m *pack.Manifest) {
+	for _, lent := range m.Packs {
+		if first, known := l.borrowers[lent.ID]; !lent.Own && (!known || name < first) {
+			l.borrowers[lent.ID] = name
+		}
+	}
 	for i := range m.Entries {
 		e := &m.Entries[i]
-		if !e.InPack() || !m.Packs[e.Pack].Own || m.Packs[e.Pack].Scope != scope {
+		if !e.InPack() || m.Packs[e.Pack].Scope != scope {
 			continue
 		}
 		lent := m.Packs[e.Pack]
 		lent.Own = false
-		l.owned[e.Action] = placement{e.Output, lent, e.Offset, e.Length}
+		at := placement{e.Output, lent, e.Offset, e.Length}
+		if _, known := l.packed[e.Action]; !known {
+			l.packed[e.Action] = at
+		}
+		if _, known := l.owned[e.Action]; !known && m.Packs[e.Pack].Own {
+			l.owned[e.Action] = at
+		}
 	}
-	return l
 }
 
-// borrows reports whether it makes sense to ask lenders: something is to be packed, or is lent
-// already. A profile that has not published yet has just read their manifest.
-func (d *draft) borrows() bool {
-	isLent := func(p pack.Pack) bool { return !p.Own }
-	return !d.old.packsAreLent() && (len(d.fresh) > 0 || slices.ContainsFunc(d.next.Packs, isLent))
+// hasLent reports whether m names packs that are lent.
+func hasLent(m *pack.Manifest) bool {
+	return slices.ContainsFunc(m.Packs, func(p pack.Pack) bool { return !p.Own })
 }
 
-// borrow has entries lie in packs that lenders own: those that are still to be packed, so
-// that each body is packed once, and those that are lent already, so that no pack lives on
-// for an entry that its owner has packed elsewhere since.
+// borrow has entries that are still to be packed lie where lenders have them, be it in packs
+// of their own or not, so that each body is packed once.
 func (d *draft) borrow(from lenders) {
-	var fresh []int
-	for _, i := range d.fresh {
-		if e := &d.next.Entries[i]; d.misplaced[e.Action] || !d.place(e, from.owned) {
-			fresh = append(fresh, i)
-		}
-	}
-	d.fresh = fresh
+	d.fresh = slices.DeleteFunc(d.fresh, func(i int) bool {
+		e := &d.next.Entries[i]
+		return !d.misplaced[e.Action] && d.place(e, from.packed)
+	})
+}
+
+// follow has entries that are lent lie where their owners have them now, so that no pack
+// lives on for what its owner has packed anew. A pack that nobody owns any more becomes the
+// profile's own, unless another borrower's name comes first. follow reports whether it has
+// changed anything.
+func (d *draft) follow(from lenders) (changed bool) {
+	owned := make(map[pack.ID]bool)
 	for i := range d.next.Entries {
-		if e := &d.next.Entries[i]; e.InPack() && !d.next.Packs[e.Pack].Own {
-			d.place(e, from.owned)
+		e := &d.next.Entries[i]
+		if !e.InPack() || d.next.Packs[e.Pack].Own {
+			continue
+		}
+		before := e.Pack
+		if d.place(e, from.owned) {
+			changed = changed || e.Pack != before
+			owned[d.next.Packs[e.Pack].ID] = true
 		}
 	}
+	for i := range d.next.Packs {
+		p := &d.next.Packs[i]
+		first, known := from.borrowers[p.ID]
+		if !p.Own && !owned[p.ID] && p.Scope == d.manifests.scope && (!known || d.manifests.profile.Name < first) {
+			p.Own, changed = true, true
+		}
+	}
+	return changed
+}
+
+// siblingNames returns the names of the module's other profiles, the one that was published
+// last first.
+func (p *publisher) siblingNames(ctx context.Context) ([]string, error) {
+	r, err := p.manifests.fetchRoster(ctx)
+	return r.without(p.manifests.profile.Name), err
 }

@@ -118,6 +118,13 @@ func (w *workshop) publish(profile string, uses []made, scopes ...string) *publi
 		scopes = []string{"main"}
 	}
 	p, old := w.open(profile, scopes...)
+	w.publishBy(p, old, uses)
+	return p
+}
+
+// publishBy has p publish uses.
+func (w *workshop) publishBy(p *publisher, old published, uses []made) {
+	w.t.Helper()
 	var r session.Record
 	for _, u := range uses {
 		r.Uses = append(r.Uses, u.Use)
@@ -125,7 +132,6 @@ func (w *workshop) publish(profile string, uses []made, scopes ...string) *publi
 	if rest, err := p.publish(w.t.Context(), old, r); err != nil || len(rest.Uses) > 0 {
 		w.t.Fatalf("%d uses are left, %v", len(rest.Uses), err)
 	}
-	return p
 }
 
 // manifest returns a profile's manifest.
@@ -218,27 +224,54 @@ func TestPackedOnce(t *testing.T) {
 	}
 	w.wantAll("vet", append(news, common...))
 
-	// The owner packs anew, and the borrower's manifest follows.
-	w.limits.lowest = 1 << 20
-	for i := range tierPacks {
-		w.publish("build", append(w.makeMany(fmt.Sprint("again", i), 1, 4<<10), append(news, common...)...)).compact(t.Context())
-	}
+	// A third profile has it from the second one, which has not packed it itself.
+	w.publish("test", common)
+	w.publish("vet", append(more, append(news, common...)...))
 	before = w.packed.Load()
-	last := w.makeMany("last", 1, 4<<10)
-	w.publish("vet", append(last, append(news, common...)...))
-	if got := w.packed.Load() - before; got != last[0].size {
-		t.Errorf("%d bytes were packed, want %d", got, last[0].size)
+	w.publish("test", append(news, common...))
+	if got := w.packed.Load() - before; got != 0 {
+		t.Errorf("%d bytes were packed, want none", got)
 	}
-	w.wantAll("vet", append(news, common...))
-	owned := make(map[pack.ID]bool)
-	for _, p := range w.manifest("build").Packs {
-		owned[p.ID] = true
+	w.wantAll("test", append(news, common...))
+}
+
+// What is lent follows its owner to the pack in which that has it now, on the next day. What
+// nobody owns any more becomes the own of one borrower.
+func TestFollow(t *testing.T) {
+	w := newWorkshop(t, backendtest.Memory())
+	common := w.makeMany("common", 10, 4<<10)
+	w.publish("build", common)
+	w.publish("vet", common) // begins with what build has
+	w.publish("test", common)
+
+	for i := range tierPacks - 1 {
+		w.publish("build", append(w.makeMany(fmt.Sprint("again", i), 1, 4<<10), common...)).compact(t.Context())
 	}
-	for _, p := range w.manifest("vet").Packs {
-		if !p.Own && !owned[p.ID] {
-			t.Errorf("pack %x lives on, although its owner has packed anew", p.ID[:4])
-		}
+	before := w.packed.Load()
+	w.now = w.now.Add(24 * time.Hour)
+	w.publish("vet", common).compact(t.Context())
+	if got := w.packed.Load() - before; got != 0 {
+		t.Errorf("%d bytes were packed, want none", got)
 	}
+	owned := w.manifest("build").Packs
+	if lent := w.manifest("vet").Packs; len(owned) != 1 || len(lent) != 1 || lent[0].ID != owned[0].ID || lent[0].Own {
+		t.Errorf("the owner has packs %+v, and the borrower %+v", owned, lent)
+	}
+	w.wantAll("vet", common)
+
+	p, _ := w.open("build", "main")
+	if err := w.store.Delete(t.Context(), p.manifests.key()); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(24 * time.Hour)
+	for _, profile := range []string{"vet", "test"} {
+		w.publish(profile, common).compact(t.Context())
+	}
+	if test, vet := w.manifest("test").Packs, w.manifest("vet").Packs; len(test) != 1 || len(vet) != 1 || test[0].ID != vet[0].ID || test[0].Own == vet[0].Own {
+		t.Errorf("test has packs %+v, and vet %+v", test, vet)
+	}
+	w.wantAll("test", common)
+	w.wantAll("vet", common)
 }
 
 // A misplaced entry is packed again, although another profile's manifest says that it has it.

@@ -42,6 +42,7 @@ type publisher struct {
 	room      int64                      // bytes that the bodies in one publication's pack may have; 0: any number
 	pace      *pace
 	limits    limits // of packs
+	newDay    bool   // what was published is the profile's first manifest of a day
 
 	places     map[protocol.ActionID]placement // of what this publisher has packed
 	packedSize int64                           // of the bodies packed in this publication, in bytes
@@ -131,9 +132,10 @@ func (p *publisher) try(ctx context.Context, old published, r session.Record) (r
 	if !d.needed {
 		return rest, nil
 	}
-	if d.borrows() {
-		d.borrow(p.lenders(ctx))
+	if len(d.fresh) > 0 && !old.packsAreLent() { // otherwise it has just read their manifest
+		d.borrow(p.latestLender(ctx))
 	}
+	p.newDay = d.today > old.Today
 	postponed := d.postpone()
 	for _, u := range r.Uses {
 		if postponed[u.Action] {

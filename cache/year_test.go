@@ -1,0 +1,189 @@
+package cache
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+)
+
+// A year of work on one module, a hundredth in size. Its packages differ in size as those of
+// real modules do.
+const (
+	yearPackages = 200 // in all profiles
+	yearOwn      = 40  // that one profile has besides
+	yearChanged  = 4   // packages that change on a day: 2 %
+	yearJobs     = 20  // a day
+	yearPulls    = 3   // of these, jobs of pull requests
+	pullDays     = 7   // after which the manifest of a pull request is removed
+)
+
+// year is the state of the simulation.
+type year struct {
+	*workshop
+	random   *rand.Rand
+	packages []made                      // as they are now
+	own      map[string][]made           // by profile
+	pulls    map[string]pull             // by scope
+	versions int                         // of packages
+	object   map[protocol.ActionID]int64 // sizes of entry objects, by action
+
+	// What publications and compactions have written.
+	news, published, compacted int64 // bytes
+	worst                      int64 // of a publication: its packs over its news, in percent
+}
+
+// pull is a pull request's last publication.
+type pull struct {
+	profile string
+	day     int
+}
+
+var yearProfiles = []string{"build", "test", "vet"}
+
+func newYear(t *testing.T) *year {
+	y := &year{workshop: newWorkshop(t, backendtest.Memory()), random: rand.New(rand.NewPCG(1, 2)), own: make(map[string][]made),
+		pulls: make(map[string]pull), object: make(map[protocol.ActionID]int64)}
+	y.limits = limits{pack: usualLimits.pack / 100, lowest: usualLimits.lowest / 100, compaction: usualLimits.compaction / 100}
+	for range yearPackages {
+		y.packages = append(y.packages, y.change())
+	}
+	for _, profile := range yearProfiles {
+		for range yearOwn {
+			y.own[profile] = append(y.own[profile], y.change())
+		}
+	}
+	return y
+}
+
+// change makes a new version of a package. Half of them have up to 3 KiB, and one in ten more
+// than 10.
+func (y *year) change() made {
+	y.versions++
+	u := y.make(fmt.Sprint("version ", y.versions), int(1<<10*(1.1+y.random.ExpFloat64()*4)))
+	y.object[u.Action] = u.size
+	return u
+}
+
+// uses returns what a job of a profile uses now.
+func (y *year) uses(profile string) []made { return slices.Concat(y.packages, y.own[profile]) }
+
+// job publishes what a job has used. It counts what its publication and the compaction
+// behind it have written.
+func (y *year) job(profile string, uses []made, scopes ...string) {
+	p, old := y.open(profile, scopes...)
+	before := y.packed.Load()
+	y.publishBy(p, old, uses)
+	written := y.packed.Load() - before
+	if !p.saved.Published {
+		return
+	}
+	now, err := p.manifests.load(y.t.Context(), false, p.manifests.fetchRoster)
+	if err != nil {
+		y.t.Fatal(err)
+	}
+	var news int64
+	named := byAction(old.Manifest)
+	for _, e := range now.Entries {
+		if was := named[e.Action]; was == nil || was.Output != e.Output {
+			news += y.object[e.Action]
+		}
+	}
+	if written > 0 {
+		y.worst = max(y.worst, written*100/max(news, 1))
+	}
+	y.published += written
+	y.news += news
+	before = y.packed.Load()
+	p.compact(y.t.Context())
+	y.compacted += y.packed.Load() - before
+}
+
+// day does the jobs of a day.
+func (y *year) day(day int) {
+	changes := make(map[int]int) // by job
+	for range yearChanged {
+		changes[y.random.IntN(yearJobs)]++
+	}
+	for job := range yearJobs {
+		for range changes[job] {
+			y.packages[y.random.IntN(yearPackages)] = y.change()
+		}
+		profile := yearProfiles[job%len(yearProfiles)]
+		uses := y.uses(profile)
+		if job%(yearJobs/yearPulls) == 0 && job > 0 {
+			scope := fmt.Sprintf("pr-%d-%d", day/2, job) // of two days
+			for range yearChanged {
+				uses[y.random.IntN(yearPackages)] = y.change()
+			}
+			y.job(profile, uses, scope, "main")
+			y.pulls[scope] = pull{profile, day}
+			continue
+		}
+		y.job(profile, uses, "main")
+	}
+	for scope, p := range y.pulls { // as larder gc does
+		if day-p.day >= pullDays {
+			delete(y.pulls, scope)
+		}
+	}
+	y.now = y.now.Add(24 * time.Hour)
+}
+
+// stored returns the bytes of the packs that manifests name, and how many they are.
+func (y *year) stored() (bytes int64, packs int) {
+	seen := make(map[pack.ID]bool)
+	add := func(profile, scope string) {
+		for _, p := range y.manifest(profile, scope).Packs {
+			if !seen[p.ID] {
+				seen[p.ID] = true
+				bytes += p.Size
+				packs++
+			}
+		}
+	}
+	for _, profile := range yearProfiles {
+		add(profile, "main")
+	}
+	for scope, p := range y.pulls {
+		add(p.profile, scope)
+	}
+	return bytes, packs
+}
+
+// TestYear: what a remote stores for a module has a bound, and a publication writes little
+// more than its news. go test -v prints a row for each week.
+func TestYear(t *testing.T) {
+	days := 42
+	if os.Getenv("LARDER_TEST_ALL") != "" {
+		days = 250
+	}
+	y := newYear(t)
+	t.Log("day  stored/build  packs  written/news %  worst %  compacted/written %")
+	for day := range days {
+		y.day(day)
+		var build int64
+		for _, u := range y.uses("build") {
+			build += u.size
+		}
+		stored, packs := y.stored()
+		if day%7 == 6 || day == days-1 {
+			t.Logf("%3d  %12.2f  %5d  %13d  %7d  %18d", day+1, float64(stored)/float64(build), packs,
+				y.published*100/y.news, y.worst, y.compacted*100/y.published)
+		}
+		if stored > 3*build {
+			t.Fatalf("on day %d, %d bytes are stored, more than three times a build's %d", day+1, stored, build)
+		}
+	}
+	if y.worst > 130 {
+		t.Errorf("a publication wrote %d %% of its news", y.worst)
+	}
+	y.job("build", y.uses("build"), "main")
+	y.wantAll("build", y.uses("build"))
+}
