@@ -47,20 +47,18 @@ func (p *publisher) tryCompact(ctx context.Context) error {
 	if err != nil || old.newer {
 		return err
 	}
-	var from *lenders // nil: no lender is asked
+	var from lenders
 	if p.newDay && hasLent(old.Manifest) {
 		names, err := p.siblingNames(ctx)
+		if err == nil {
+			from, err = p.lenders(ctx, names)
+		}
 		if err != nil {
 			return err
 		}
-		found, err := p.lenders(ctx, names)
-		if err != nil {
-			return err
-		}
-		from = &found
 	}
 	d := p.draft(old, session.Record{})
-	moved := from != nil && d.follow(*from)
+	moved := d.follow(from)
 	stale := d.stale()
 	if len(stale) == 0 && !moved {
 		return nil
@@ -73,7 +71,7 @@ func (p *publisher) tryCompact(ctx context.Context) error {
 	p.places = make(map[protocol.ActionID]placement) // what lies in stale packs is not placed yet
 	return p.contend(ctx, old, func(old published) error {
 		d := p.draft(old, session.Record{})
-		moved := from != nil && d.follow(*from)
+		moved := d.follow(from)
 		if packed := d.repack(stale); old.newer || !packed && !moved {
 			return nil // somebody else has done it
 		}

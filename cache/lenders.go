@@ -11,16 +11,16 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// lenders are other profiles of the module, as they were published last.
+// lenders are siblings, as they were published last.
 type lenders struct {
+	complete  bool                            // the manifests of all could be read
 	packed    map[protocol.ActionID]placement // what lies in packs
 	owned     map[protocol.ActionID]placement // of this, what lies in packs of their own
 	borrowers map[pack.ID]string              // of a pack that is lent to some of them: the first by name
 }
 
-// latestLender returns the profile that was published last, if it is another one: a job of
-// the same commit has most likely packed what this one has made, too. Without it everything
-// is packed.
+// latestLender returns the sibling that was published last: a job of the same commit has
+// most likely packed what this one has made, too. Without it everything is packed.
 func (p *publisher) latestLender(ctx context.Context) lenders {
 	names, err := p.siblingNames(ctx)
 	var found lenders
@@ -28,14 +28,16 @@ func (p *publisher) latestLender(ctx context.Context) lenders {
 		found, err = p.lenders(ctx, names[:min(1, len(names))])
 	}
 	if err != nil {
-		p.Log.Info("look what other profiles have packed", "err", err)
+		p.Log.Info("look what siblings have packed", "err", err)
 	}
 	return found
 }
 
-// lenders returns the profiles of the given names. One that is gone lends nothing.
+// lenders returns the siblings of the given names. One that is gone, or whose manifest is of
+// no use here, lends nothing.
 func (p *publisher) lenders(ctx context.Context, names []string) (lenders, error) {
 	found := lenders{
+		complete:  true,
 		packed:    make(map[protocol.ActionID]placement),
 		owned:     make(map[protocol.ActionID]placement),
 		borrowers: make(map[pack.ID]string),
@@ -44,10 +46,10 @@ func (p *publisher) lenders(ctx context.Context, names []string) (lenders, error
 		other, _, err := p.manifests.get(ctx, manifestName(session.Profile{Module: p.manifests.profile.Module, Name: name}))
 		switch {
 		case errors.Is(err, backend.ErrNotFound):
+		case refused(err), other.newer:
+			found.complete = false
 		case err != nil:
 			return lenders{}, err
-		case other.newer:
-			return lenders{}, pack.ErrNewer
 		default:
 			found.add(name, p.manifests.scope, other.Manifest)
 		}
@@ -55,7 +57,7 @@ func (p *publisher) lenders(ctx context.Context, names []string) (lenders, error
 	return found, nil
 }
 
-// add adds the profile of a name, whose manifest, in scope, is m.
+// add adds the sibling of a name, whose manifest, in scope, is m.
 func (l lenders) add(name, scope string, m *pack.Manifest) {
 	for _, lent := range m.Packs {
 		if first, known := l.borrowers[lent.ID]; !lent.Own && (!known || name < first) {
@@ -111,16 +113,19 @@ func (d *draft) follow(from lenders) (changed bool) {
 		}
 	}
 	for i := range d.next.Packs {
+		if !from.complete {
+			break // the owner may be among those that could not be read
+		}
 		p := &d.next.Packs[i]
-		first, known := from.borrowers[p.ID]
-		if !p.Own && !owned[p.ID] && p.Scope == d.manifests.scope && (!known || d.manifests.profile.Name < first) {
+		first, isLent := from.borrowers[p.ID]
+		if !p.Own && !owned[p.ID] && p.Scope == d.manifests.scope && (!isLent || d.manifests.profile.Name < first) {
 			p.Own, changed = true, true
 		}
 	}
 	return changed
 }
 
-// siblingNames returns the names of the module's other profiles, the one that was published
+// siblingNames returns the names of the siblings in the roster, the one that was published
 // last first.
 func (p *publisher) siblingNames(ctx context.Context) ([]string, error) {
 	r, err := p.manifests.fetchRoster(ctx)
