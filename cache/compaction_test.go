@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -73,21 +74,24 @@ func scattered(w *workshop, profile string) (p *publisher, all []made) {
 	return p, all
 }
 
-// Of two that compact at the same time one does it.
+// Of two that compact at the same time one does it. What is no lease keeps nobody from it.
 func TestLease(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		until time.Time
+		lease []byte
 		want  int // packs
 	}{
-		{"taken", time.Now().Add(leaseTime / 2), tierPacks},
-		{"over", time.Now().Add(-time.Second), 1},
-		{"by a clock that is ahead", time.Now().Add(100 * leaseTime), 1},
+		{"taken", leaseUntil(time.Now().Add(leaseTime / 2)), tierPacks},
+		{"over", leaseUntil(time.Now().Add(-time.Second)), 1},
+		{"by a clock that is ahead", leaseUntil(time.Now().Add(100 * leaseTime)), 1},
+		{"of another kind", []byte("\x00\x01 no lease"), 1},
+		{"empty", nil, 1},
+		{"endless", bytes.Repeat([]byte("9"), 10<<20), 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorkshop(t, backendtest.Memory())
 			p, all := scattered(w, "build")
-			backendtest.PutBytes(t, w.store, key("main", leaseName(p.manifests.profile)), leaseUntil(test.until))
+			backendtest.PutBytes(t, w.store, key("main", leaseName(p.manifests.profile)), test.lease)
 			p.compact(t.Context())
 			if n := len(w.manifest("build").Packs); n != test.want {
 				t.Errorf("%d packs, want %d\n%s", n, test.want, &w.log)
