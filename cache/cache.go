@@ -112,6 +112,9 @@ func (c *Cache) Get(ctx context.Context, action protocol.ActionID, reply func(pr
 // answer replies to a get; nothing else does. It lets a miss pass the barrier first, and
 // counts.
 func (c *Cache) answer(ctx context.Context, action protocol.ActionID, found hit, err error, reply func(protocol.Entry, error)) {
+	if c.lookups != nil {
+		c.lookups.kin.meet(action)
+	}
 	if err != nil {
 		c.passBarrier(ctx)
 		c.countMiss(action)
@@ -133,6 +136,11 @@ func (c *Cache) findLocal(action protocol.ActionID) (hit, error) {
 		return hit{}, err
 	}
 	found := hit{Entry: located(e, path)}
+	if c.lookups != nil {
+		if cost, came := c.lookups.kin.take(action); came {
+			found.source, found.cost = fromLookup, cost
+		}
+	}
 	if c.promised == nil {
 		return found, nil
 	}
@@ -254,6 +262,7 @@ func (c *Cache) countMiss(action protocol.ActionID) {
 // the entry, otherwise it queues the upload. The error is that of the local tier.
 func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	c.Stats.count(func(s *Summary) { s.Puts++ })
+	again := c.family(put)
 	done := func(error) {}
 	if c.promised != nil {
 		done = c.promised.supersede(put.ActionID)
@@ -275,6 +284,9 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 		}
 		return "", err
 	}
+	if c.lookups != nil {
+		c.lookups.kin.meet(put.ActionID)
+	}
 	// The mark is made even if this session uploads nothing: a later one may.
 	secret := c.withheld.check(scan, put.ActionID, put.OutputID)
 	isIndex := modindex.KindOf(begin) != modindex.None
@@ -288,12 +300,19 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	if c.publishing == nil {
 		return path, nil
 	}
-	cost := c.publishing.costs.take(put.ActionID, c.now())
+	cost, missed := c.publishing.costs.take(put.ActionID, c.now())
 	if !isIndex {
 		c.publishing.made.Store(true)
 	}
 	if secret == nil && put.Size <= c.MaxObject && !staysHome {
-		c.offer(put, path, isIndex, cost)
+		c.offer(product{
+			Upload:  session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost},
+			size:    put.Size,
+			path:    path,
+			isIndex: isIndex,
+			hold:    c.holdFor(missed),
+			again:   again,
+		})
 	}
 	return path, nil
 }
@@ -306,28 +325,38 @@ func (c *Cache) complainOfDisk(err error) {
 	})
 }
 
-// offer notes put, whose body is at path, as a use, and queues its upload. An index is not
-// uploaded alone: it travels with other entries. Where all entries do so, the journal keeps
-// the use instead, in case that the session does not come to its end.
-func (c *Cache) offer(put protocol.Put, path string, isIndex bool, cost time.Duration) {
-	p := c.publishing
-	use := session.Use{Action: put.ActionID, Output: put.OutputID, Cost: cost, Kind: session.Made}
+// product is what a put has stored, and others may use.
+type product struct {
+	session.Upload
+	size    int64
+	path    string // of the body
+	isIndex bool
+	hold    time.Duration // of the upload
+	again   []queued      // what goes out once more because of it
+}
+
+// offer notes p as a use, and queues its upload. An index is not uploaded alone: it travels
+// with other entries. Where all entries do so, the journal keeps the use instead, in case
+// that the session does not come to its end.
+func (c *Cache) offer(p product) {
+	use := session.Use{Action: p.Action, Output: p.Output, Cost: p.Cost, Kind: session.Made}
 	if c.promised != nil {
-		p.history.put(use)
+		c.publishing.history.put(use)
 	}
 	// A command that links puts again, after each link, what the manifest names already.
-	if c.promised != nil && c.promised.names(put.ActionID, put.OutputID) {
+	if c.promised != nil && c.promised.names(p.Action, p.Output) {
 		return
 	}
-	up := session.Upload{Action: put.ActionID, Output: put.OutputID, Cost: cost}
 	switch {
 	case c.PacksOnly:
 		c.noteUse(use)
-	case isIndex:
-	case p.sieve != nil:
-		c.offerLasting(up, put.Size, path)
+	case p.isIndex:
+	case c.publishing.sieve != nil:
+		c.offerLasting(queued{p.Upload, p.size}, p.path)
+	case len(p.again) > 0:
+		c.queueFamily(append([]queued{{p.Upload, p.size}}, p.again...))
 	default:
-		c.queueUpload(up, put.Size)
+		c.queueUpload(queued{p.Upload, p.size}, p.hold)
 	}
 }
 
@@ -338,12 +367,5 @@ func (c *Cache) noteUse(u session.Use) {
 	}
 	if err := c.publishing.journal.AddRecord(session.Record{Uses: []session.Use{u}}); err != nil {
 		c.Log.Info("note a put in the journal", "action", u.Action, "err", err)
-	}
-}
-
-// queueUpload queues an upload, of a body of size bytes.
-func (c *Cache) queueUpload(up session.Upload, size int64) {
-	if err := c.publishing.uploads.add(up, size); err != nil {
-		c.Log.Info("note a put in the journal", "action", up.Action, "err", err)
 	}
 }

@@ -32,15 +32,15 @@ func (c *costs) unanswered() bool {
 	return len(c.times) > 0
 }
 
-// take returns the time since action was missed, at most entry.MaxCost, or 0 if it was
-// not missed. It forgets the miss.
-func (c *costs) take(action protocol.ActionID, now time.Time) time.Duration {
+// take reports whether action was missed, and returns the time since then, at most
+// entry.MaxCost. It forgets the miss.
+func (c *costs) take(action protocol.ActionID, now time.Time) (cost time.Duration, missed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	missed, ok := c.times[action]
-	if !ok {
-		return 0
+	since, missed := c.times[action]
+	if !missed {
+		return 0, false
 	}
 	delete(c.times, action)
-	return min(max(0, now.Sub(missed)), entry.MaxCost)
+	return min(max(0, now.Sub(since)), entry.MaxCost), true
 }

@@ -5,8 +5,8 @@
 // for, and a prefetch brings that to the local tier in a few large requests. A get
 // goes to the local tier first. If that lacks the entry and the manifest promises it,
 // the get waits for the prefetch. Otherwise a lookup asks the remote, brings the entry
-// to the local tier, and the get is answered from there. A put goes to the local tier
-// and is answered. Its upload is noted in the session's journal and done in the
+// to the local tier, together with what rides in its object, and the get is answered from
+// there. A put goes to the local tier and is answered. Its upload is noted in the session's journal and done in the
 // background. Close ends the session, and publishes what it used for the next ones.
 // [Flush], in any process, does what sessions have left.
 //
@@ -35,8 +35,9 @@
 //	v1/<scope>/m/v4/<module>/@profiles   roster: the profiles, the one published last first
 //	v1/<scope>/l/<module>/<profile>      lease: who rewrites the profile's packs
 //
-// The first version in a key is that of entry objects, the second that of manifests. So
-// one version of larder neither reads nor replaces what another one writes. Each line of a
+// The first version in a key is that of the keys, the second that of manifests. So one
+// version of larder neither reads nor replaces manifests of another one. The version of an
+// entry object stands in its header, so that a lookup is one request. Each line of a
 // roster is a profile's name, escaped as in a key; there are 16 at most.
 //
 // It also owns two folders in the local tier's directory: larder/manifests, with copies of

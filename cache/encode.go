@@ -16,18 +16,25 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// encode writes up's entry object to a temporary file, which it leaves at its start.
+// find returns the entry that up is to upload, and the path of its body. The error wraps
+// localdisk.ErrNotFound or errReplaced if the local tier does not have it any more.
+func (u *uploader) find(up session.Upload) (localdisk.Entry, string, error) {
+	e, path, err := u.Local.Get(up.Action)
+	if err == nil && e.Output != up.Output {
+		err = errReplaced
+	}
+	return e, path, err
+}
+
+// encode writes p's entry object to a temporary file, which it leaves at its start.
 // The caller closes and removes the file.
-func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, backend.PutOptions, error) {
+func (u *uploader) encode(ctx context.Context, p *parcel) (*os.File, backend.PutOptions, error) {
 	if u.compress.Acquire(ctx, 1) != nil {
 		return nil, backend.PutOptions{}, context.Cause(ctx)
 	}
 	defer u.compress.Release(1)
 
-	e, path, err := u.Local.Get(up.Action)
-	if err == nil && e.Output != up.Output {
-		err = errReplaced
-	}
+	e, path, err := u.find(p.Upload)
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}
@@ -40,7 +47,7 @@ func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, bac
 	}
 	defer body.Close()
 
-	object, err := u.createTemp(u.session, e.Size)
+	object, err := u.createTemp(u.session, e.Size+entry.MaxRiders)
 	if err != nil {
 		return nil, backend.PutOptions{}, err
 	}
@@ -50,8 +57,8 @@ func (u *uploader) encode(ctx context.Context, up session.Upload) (*os.File, bac
 		Output:   e.Output,
 		BodySize: e.Size,
 		Time:     e.Time,
-		Cost:     min(up.Cost, entry.MaxCost),
-	}, &cancellable{seen{body, scan}, ctx}, u.signer())
+		Cost:     min(p.Cost, entry.MaxCost),
+	}, &cancellable{seen{body, scan}, ctx}, u.signer(), u.board(p))
 	if err == nil {
 		err = u.withheld.check(scan, e.Action, e.Output)
 	}
@@ -76,12 +83,12 @@ func (s seen) Read(p []byte) (int, error) {
 }
 
 // encodeObject writes an entry object to file, and leaves file at its start.
-func encodeObject(file *os.File, h entry.Header, body io.ReadSeeker, by entry.Signer) (opts backend.PutOptions, err error) {
-	h, err = entry.Encode(file, h, body, by)
+func encodeObject(file *os.File, h entry.Header, body io.ReadSeeker, by entry.Signer, riders []entry.Rider) (opts backend.PutOptions, err error) {
+	h, err = entry.Encode(file, h, body, by, riders...)
 	if err != nil {
 		return opts, err
 	}
-	opts.Size = entry.HeaderSize + h.PayloadSize
+	opts.Size = h.ObjectSize()
 	opts.MD5, err = sumFile(file)
 	return opts, err
 }

@@ -19,13 +19,14 @@ type lookups struct {
 	*remote
 	budget   *budget
 	cold     coldness
+	kin      *kin
 	flights  singleflight.Group
 	running  sync.WaitGroup // gets that wait for the remote, and probes
 	degraded sync.Once      // said that the budget is spent
 }
 
 func newLookups(ctx context.Context, r *remote, limit time.Duration) *lookups {
-	return &lookups{remote: r, budget: newBudget(ctx, limit)}
+	return &lookups{remote: r, budget: newBudget(ctx, limit), kin: newKin(r.Local)}
 }
 
 // end waits until no get waits for the remote any more, and ends the budget. The gets end
@@ -51,13 +52,13 @@ func (l *lookups) ask(ctx context.Context, key string, f func(context.Context) (
 	return err
 }
 
-// lookup brings action's entry object to the local tier. All who look up the same
+// lookup brings action's entry to the local tier. All who look up the same
 // action at the same time share one request; only one of them is told what the
 // entry cost to build, so that it is counted once.
 func (l *lookups) lookup(ctx context.Context, action protocol.ActionID) (found fetched, err error) {
 	entry, err, _ := l.flights.Do(string(action[:]), func() (any, error) {
 		err := l.ask(ctx, entryKey(l.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
-			found, err = l.fetch(ctx, action, func(key string, err error) { l.explain(ctx, key, err) })
+			found, err = l.find(ctx, action)
 			return found.cost, err
 		})
 		return found.Entry, err
@@ -69,6 +70,26 @@ func (l *lookups) lookup(ctx context.Context, action protocol.ActionID) (found f
 	}
 	found.Entry = entry.(protocol.Entry)
 	return found, nil
+}
+
+// find brings action's entry to the local tier. If the entry may ride in an object that was
+// not asked for yet, find looks there first: nearly all that may, do. Otherwise the entry has
+// an object of its own, and brings its riders along.
+func (l *lookups) find(ctx context.Context, action protocol.ActionID) (fetched, error) {
+	explain := func(key string, err error) { l.explain(ctx, key, err) }
+	if parent, ok, asked := l.kin.parent(action); ok && !asked {
+		_, _, _ = l.flights.Do("riders of "+string(parent[:]), func() (any, error) {
+			l.kin.answered(parent, l.fetchRiders(ctx, parent, explain), true)
+			return nil, nil
+		})
+		if e, path, err := l.Local.Get(action); err == nil {
+			cost, _ := l.kin.take(action)
+			return fetched{Entry: located(e, path), cost: cost}, nil
+		}
+	}
+	found, err := l.fetch(ctx, action, explain)
+	l.kin.answered(action, found.riders, !found.more)
+	return found, err
 }
 
 // probe asks the remote, for one in several gets that were not looked up, whether it has

@@ -63,7 +63,13 @@ func newMachine(t testing.TB, dir string, store backend.Store, change ...func(*c
 	return m
 }
 
-func actionID(name string) protocol.ActionID { return sha256.Sum256([]byte("action " + name)) }
+// actionID returns the action of name. "fmt@stdout" is the subkey stdout of fmt.
+func actionID(name string) protocol.ActionID {
+	if parent, subkey, ok := strings.Cut(name, "@"); ok {
+		return actionID(parent).Subkey(subkey)
+	}
+	return sha256.Sum256([]byte("action " + name))
+}
 
 func (m *machine) put(t testing.TB, name, body string) {
 	t.Helper()

@@ -1,10 +1,13 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -53,20 +56,72 @@ func (r *remote) want(scope string, action protocol.ActionID) entry.Want {
 // fetched is an entry that was brought from the remote, and what it cost to build.
 type fetched struct {
 	protocol.Entry
-	cost time.Duration
+	cost   time.Duration
+	riders map[protocol.ActionID]time.Duration // what came with it, with the costs
+
+	// More riders may lie in the object of a scope that is read after the entry's.
+	more bool
 }
 
-// fetch brings action's entry into the local tier, from the first of the scopes
-// that has a good one. It asks all scopes at once, and tells explain of each object that it
-// could not get, or that is no good, but not of one that does not exist. If no scope has a
-// good one the error wraps backend.ErrNotFound.
-func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain func(key string, err error)) (fetched, error) {
+// fetch brings action's entry into the local tier, and those that ride in its object. If no
+// scope has a good object the error wraps backend.ErrNotFound.
+func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain func(key string, err error)) (found fetched, err error) {
+	err = r.askScopes(ctx, action, backend.Range{}, explain, func(object io.Reader, scope string) error {
+		found, err = r.unpack(object, r.want(scope, action))
+		found.more = len(found.riders) > 0 && scope != r.read[len(r.read)-1]
+		return err
+	})
+	return found, err
+}
+
+// frontLength is how many bytes of an entry object are asked for if only its riders are
+// wanted. Few objects have more before their payload.
+const frontLength = 8 << 10
+
+// fetchRiders brings those to the local tier that ride in parent's objects, in all scopes. It
+// returns who came, with the costs.
+func (r *remote) fetchRiders(ctx context.Context, parent protocol.ActionID, explain func(key string, err error)) (came map[protocol.ActionID]time.Duration) {
+	came = make(map[protocol.ActionID]time.Duration)
+	_ = r.askScopes(ctx, parent, backend.Range{Length: frontLength}, explain, func(object io.Reader, scope string) error {
+		riders, err := r.readRiders(ctx, object, scope, parent)
+		if err != nil {
+			return err
+		}
+		maps.Copy(came, r.installRiders(parent, riders))
+		return backend.ErrNotFound // go on with the next scope
+	})
+	return came
+}
+
+// readRiders reads the riders of parent's object in scope, of which front has the first
+// frontLength bytes. If that is too little it asks for more.
+func (r *remote) readRiders(ctx context.Context, front io.Reader, scope string, parent protocol.ActionID) ([]entry.Rider, error) {
+	want := r.want(scope, parent)
+	want.MaxSize = math.MaxInt64 // the body stays where it is
+	h, riders, err := entry.ReadFront(io.LimitReader(front, frontLength), want)
+	if err == nil || h.FrontSize() <= frontLength {
+		return riders, err
+	}
+	object, _, err := r.store.Get(ctx, entryKey(scope, parent), backend.Range{Length: h.FrontSize()})
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	_, riders, err = entry.ReadFront(object, want)
+	return riders, err
+}
+
+// askScopes asks all scopes at once for a part of action's entry object. It calls use with
+// what they answer, in the order in which they are read, until use returns nil. It tells
+// explain of each object that could not be had, or that is no good, but not of one that
+// does not exist. If use never returns nil the error wraps backend.ErrNotFound.
+func (r *remote) askScopes(ctx context.Context, action protocol.ActionID, part backend.Range, explain func(key string, err error), use func(object io.Reader, scope string) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	answers := make([]chan scopeAnswer, len(r.read))
 	for i, scope := range r.read {
 		answers[i] = make(chan scopeAnswer, 1)
 		go func() {
-			object, _, err := r.store.Get(ctx, entryKey(scope, action), backend.Range{})
+			object, _, err := r.store.Get(ctx, entryKey(scope, action), part)
 			answers[i] <- scopeAnswer{object, err}
 		}()
 	}
@@ -80,17 +135,20 @@ func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain fu
 	for ; next < len(answers); next++ {
 		scope := r.read[next]
 		a := <-answers[next]
-		found, err := r.unpack(a, r.want(scope, action))
+		err := a.err
+		if err == nil {
+			err = use(a.object, scope)
+		}
 		a.close()
 		if err == nil {
 			next++
-			return found, nil
+			return nil
 		}
 		if !errors.Is(err, backend.ErrNotFound) {
 			explain(entryKey(scope, action), err)
 		}
 	}
-	return fetched{}, fmt.Errorf("get %s: %w", action, backend.ErrNotFound)
+	return fmt.Errorf("get %s: %w", action, backend.ErrNotFound)
 }
 
 // scopeAnswer is what one scope says when it is asked for an action.
@@ -105,13 +163,10 @@ func (a scopeAnswer) close() {
 	}
 }
 
-// unpack installs the entry in a's object, if it is what w wants. If another process has
-// put the action meanwhile, the local tier keeps that.
-func (r *remote) unpack(a scopeAnswer, w entry.Want) (fetched, error) {
-	if a.err != nil {
-		return fetched{}, a.err
-	}
-	body, err := entry.Open(a.object, w)
+// unpack installs the entries in object, if it is what w wants: the riders only if the body
+// is good, too. If another process has put an action meanwhile, the local tier keeps that.
+func (r *remote) unpack(object io.Reader, w entry.Want) (fetched, error) {
+	body, err := entry.Open(object, w)
 	if err != nil {
 		return fetched{}, err
 	}
@@ -123,7 +178,28 @@ func (r *remote) unpack(a scopeAnswer, w entry.Want) (fetched, error) {
 	if err != nil {
 		return fetched{}, err
 	}
-	return fetched{located(e, path), h.Cost}, nil
+	return fetched{Entry: located(e, path), cost: h.Cost, riders: r.installRiders(h.Action, body.Riders)}, nil
+}
+
+// installRiders puts those that ride in parent's object into the local tier, unless that has
+// one of the same action. It returns those that are new there, with their costs. What it
+// leaves out is looked up if a get asks for it.
+func (r *remote) installRiders(parent protocol.ActionID, riders []entry.Rider) (came map[protocol.ActionID]time.Duration) {
+	came = make(map[protocol.ActionID]time.Duration, len(riders))
+	for _, rider := range riders {
+		size := int64(len(rider.Body))
+		if size > r.MaxObject {
+			continue
+		}
+		e := localdisk.Entry{Action: rider.Action(parent), Output: rider.Output(), Size: size, Time: rider.Time}
+		switch _, isNew, err := r.install(e, bytes.NewReader(rider.Body)); {
+		case err != nil:
+			r.Log.Info("install what rides in an entry object", "action", e.Action, "err", err)
+		case isNew:
+			came[e.Action] = rider.Cost
+		}
+	}
+	return came
 }
 
 // install puts e, which came from the remote, into the local tier, unless that has one of
@@ -139,7 +215,7 @@ func (r *remote) install(e localdisk.Entry, body io.Reader) (path string, isNew 
 // far as its header tells.
 func (r *remote) has(ctx context.Context, action protocol.ActionID) bool {
 	return slices.ContainsFunc(r.read, func(scope string) bool {
-		object, _, err := r.store.Get(ctx, entryKey(scope, action), backend.Range{Length: entry.HeaderSize})
+		object, _, err := r.store.Get(ctx, entryKey(scope, action), backend.Range{Length: entry.MaxHeaderSize})
 		if err != nil {
 			return false
 		}

@@ -28,7 +28,8 @@ type Summary struct {
 	Filled         int64         `json:"filled" help:"of these, downloaded after all"`
 	LazyBytes      int64         `json:"lazy_bytes" help:"bytes of the others, which were not downloaded"`
 	Puts           int64         `json:"puts" help:"what the go command stored"`
-	Uploads        int64         `json:"uploads" help:"entry objects written to the remote"`
+	Uploads        int64         `json:"uploads" help:"entries written to the remote by uploads"`
+	Objects        int64         `json:"objects" help:"entry objects that they took: what belongs to one package shares one"`
 	UploadErrors   int64         `json:"upload_errors" help:"uploads that failed"`
 	Published      int64         `json:"published" help:"entries that went into a pack or the manifest"`
 	RemoteRequests int64         `json:"remote_requests" help:"requests to the remote"`

@@ -8,13 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
-	"github.com/larderbuild/larder/session"
 )
 
 // Transient is for a transient session: a test, or another program that a go command runs,
@@ -161,10 +161,10 @@ func namesFilesIn(body io.Reader, folders []string) []bool {
 	}
 }
 
-// offerLasting queues the uploads of what is lasting, if put, whose body is at path, is
-// that or shows that something else is.
-func (c *Cache) offerLasting(up session.Upload, size int64, path string) {
-	for _, q := range c.publishing.sieve.pass(queued{up, size}, path) {
-		c.queueUpload(q.Upload, q.size)
+// offerLasting queues the uploads of what is lasting, if up, whose body is at path, is
+// that or shows that something else is. The archive comes last, and takes the others along.
+func (c *Cache) offerLasting(up queued, path string) {
+	for _, q := range slices.Backward(c.publishing.sieve.pass(up, path)) {
+		c.queueUpload(q, forAMoment)
 	}
 }

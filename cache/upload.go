@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
@@ -49,32 +49,29 @@ type uploader struct {
 	pace     *pace // of uploads
 	begun    time.Time
 
-	mu      sync.Mutex                // guards what follows
-	change  *sync.Cond                // signals each change of what follows
-	queue   []queued                  // the smallest first
-	waiting map[protocol.ActionID]int // how often an action is in queue
-	active  map[protocol.ActionID]*flight
-	flying  int64     // bytes of the bodies under way
-	large   *flight   // under way with a body over the limit; nil: none is
-	hurried bool      // the build is over
-	paused  bool      // no upload begins
-	proven  bool      // an upload has got through
-	denied  error     // why the remote takes no uploads; none begins any more
-	failed  remainder // could not be uploaded; they stay in the journal
-	lost    int       // the local tier has them no longer
+	mu      sync.Mutex                    // guards what follows
+	change  *sync.Cond                    // signals each change of what follows
+	queue   []*parcel                     // the smallest first
+	held    []*parcel                     // not in queue yet
+	latest  map[protocol.ActionID]*parcel // in queue or held: the last of an action
+	waiting map[protocol.ActionID]int     // how often an action is in queue or held, or rides there
+	active  map[protocol.ActionID]*flight // by each action in it
+	flights int                           // how many are in active
+	flying  int64                         // bytes of the bodies under way
+	large   *flight                       // under way with a body over the limit; nil: none is
+	hurried bool                          // the build is over
+	paused  bool                          // no upload begins
+	proven  bool                          // an upload has got through
+	denied  error                         // why the remote takes no uploads; none begins any more
+	failed  remainder                     // could not be uploaded; they stay in the journal
+	lost    int                           // the local tier has them no longer
 }
 
-// queued is an upload with the size of its body in bytes.
-type queued struct {
-	session.Upload
-	size int64
-}
-
-// flight is an upload under way.
+// flight is a parcel under way.
 type flight struct {
-	size  int64                   // of the body, in bytes
+	size  int64                   // of the bodies, in bytes
 	cut   context.CancelCauseFunc // nil: it has not begun yet
-	again []queued                // what was put again meanwhile
+	again []*parcel               // what was put again meanwhile
 }
 
 // remainder says how much is left to do.
@@ -96,6 +93,7 @@ func newUploader(r *remote, s *session.Session, j *session.Journal, w *withheld)
 		cores:    cores,
 		pace:     new(pace),
 		begun:    time.Now(),
+		latest:   make(map[protocol.ActionID]*parcel),
 		waiting:  make(map[protocol.ActionID]int),
 		active:   make(map[protocol.ActionID]*flight),
 	}
@@ -110,6 +108,8 @@ func (u *uploader) hurry() {
 	defer u.mu.Unlock()
 	if !u.hurried {
 		u.hurried = true
+		u.releaseAll()
+		u.group()
 		u.compress.Release(u.cores - 1)
 		u.change.Broadcast()
 	}
@@ -132,25 +132,34 @@ func (u *uploader) pause(paused bool) {
 	u.change.Broadcast()
 }
 
-// begin notes how an upload that next has returned is cut off.
-func (u *uploader) begin(up queued, cut context.CancelCauseFunc) {
+// begin notes how a parcel that next has returned is cut off.
+func (u *uploader) begin(p *parcel, cut context.CancelCauseFunc) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.active[up.Action].cut = cut
+	u.active[p.Action].cut = cut
 	if u.paused {
 		cut(errPaused)
 	}
 }
 
-// add notes an upload, of a body of size bytes, in the journal, and queues it. After an
+// add notes an upload, of a body of size bytes, in the journal, and queues it. If it is
+// small, it is held first: for no longer than hold, or until the build is over. After an
 // error of the journal the upload is queued all the same, and lost with this process.
-func (u *uploader) add(up session.Upload, size int64) error {
+func (u *uploader) add(up session.Upload, size int64, hold time.Duration) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	// The lock is held over both. An earlier upload of the same action that ended
 	// between the two would strike this one from the journal.
 	err := u.journal.Add(up)
-	u.enqueue(queued{up, size})
+	p := &parcel{queued: queued{up, size}, held: hold > 0 && size <= entry.MaxRider}
+	u.enqueue(p)
+	if p.held && hold < untilOver {
+		time.AfterFunc(hold, func() {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			u.release(p)
+		})
+	}
 	return err
 }
 
@@ -161,20 +170,15 @@ func (u *uploader) resume(uploads []session.Upload) {
 		e, _, err := u.Local.Get(up.Action)
 		u.mu.Lock()
 		if err == nil {
-			u.enqueue(queued{up, e.Size})
+			u.enqueue(&parcel{queued: queued{up, e.Size}})
 		} else {
 			u.settle(queued{Upload: up}, err)
 		}
 		u.mu.Unlock()
 	}
-}
-
-// enqueue queues an upload. The caller holds u.mu.
-func (u *uploader) enqueue(up queued) {
-	i, _ := slices.BinarySearchFunc(u.queue, up.size+1, func(q queued, size int64) int { return cmp.Compare(q.size, size) })
-	u.queue = slices.Insert(u.queue, i, up)
-	u.waiting[up.Action]++
-	u.change.Broadcast()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.group()
 }
 
 // run does the uploads until ctx is done or the remote denies one, and returns when the
@@ -183,89 +187,32 @@ func (u *uploader) run(ctx context.Context) {
 	var uploads sync.WaitGroup
 	defer uploads.Wait()
 	for {
-		up, err := u.next(ctx)
+		p, err := u.next(ctx)
 		if err != nil {
 			return
 		}
 		uploads.Go(func() {
 			ctx, cut := context.WithCancelCause(ctx)
 			defer cut(nil)
-			u.begin(up, cut)
-			u.finish(up, u.upload(ctx, up.Upload))
+			u.begin(p, cut)
+			u.finish(p, u.upload(ctx, p))
 		})
 	}
 }
 
-// next takes the next upload from the queue, once it may begin. What is put again while
-// it is being uploaded is uploaded once more afterwards, and not at the same time: the
-// last put must win.
-func (u *uploader) next(ctx context.Context) (queued, error) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for {
-		if err := u.await(ctx, func() bool { return u.denied != nil || u.mayBegin() }); err != nil {
-			return queued{}, err
-		}
-		if u.denied != nil {
-			return queued{}, u.denied
-		}
-		up := u.queue[0]
-		u.queue = u.queue[1:]
-		if u.waiting[up.Action]--; u.waiting[up.Action] == 0 {
-			delete(u.waiting, up.Action)
-		}
-		f, busy := u.active[up.Action]
-		if !busy {
-			f = &flight{size: up.size}
-			if len(u.active) == 0 && up.size > u.limit() {
-				u.large = f
-			}
-			u.active[up.Action] = f
-			u.flying += up.size
-			return up, nil
-		}
-		f.again = append(f.again, up)
-	}
-}
-
-// mayBegin reports whether the next upload may begin. The first one goes alone, or beside
-// a large body: nothing more is compressed before the remote has taken something. The
-// caller holds u.mu.
-func (u *uploader) mayBegin() bool {
-	connections := 1
-	switch {
-	case u.proven && u.hurried:
-		connections = uploadsAfterBuild
-	case u.proven:
-		connections = uploadsDuringBuild
-	}
-	flying := u.flying
-	if u.large != nil {
-		connections++
-		flying -= u.large.size
-	}
-	if len(u.queue) == 0 || u.paused || len(u.active) >= connections {
-		return false
-	}
-	return len(u.active) == 0 || flying+u.queue[0].size <= u.limit()
-}
-
-// limit returns how many bytes the bodies under way may have, but for a large one.
-func (u *uploader) limit() int64 {
-	return min(max(u.pace.in(inFlight), leastInFlight), mostInFlight)
-}
-
 // finish notes how an upload ended, in the journal and for those who wait.
-func (u *uploader) finish(up queued, err error) {
+func (u *uploader) finish(p *parcel, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	ended := u.active[up.Action]
-	again := ended.again
-	delete(u.active, up.Action)
+	ended := u.active[p.Action]
+	for _, m := range p.members() {
+		delete(u.active, m.Action)
+	}
 	if u.large == ended {
 		u.large = nil
 	}
-	u.flying -= up.size
+	u.flights--
+	u.flying -= ended.size
 	u.change.Broadcast()
 	switch {
 	case err == nil && !u.proven:
@@ -274,16 +221,54 @@ func (u *uploader) finish(up queued, err error) {
 		u.denied = err
 		u.noteDenial(u.begun)
 	}
-	for _, up := range again {
-		u.enqueue(up)
+	for _, again := range ended.again {
+		u.enqueue(again)
 	}
 	switch {
-	case again != nil:
-	case errors.Is(err, errPaused):
-		u.enqueue(up)
+	case errors.Is(err, errPaused) && ended.again == nil:
+		u.enqueue(p)
+	case ended.again != nil || u.outdated(p):
+		u.repeat(p)
 	default:
-		u.settle(up, err)
+		u.settleAll(p, err)
 	}
+}
+
+// outdated reports whether something was put again that rides in p: then p's object has to
+// be replaced. The caller holds u.mu.
+func (u *uploader) outdated(p *parcel) bool {
+	return slices.ContainsFunc(p.riders, func(r *rider) bool { return u.waiting[r.Action] > 0 })
+}
+
+// repeat queues what is in p once more, but for what was put again. The caller holds u.mu.
+func (u *uploader) repeat(p *parcel) {
+	for _, m := range p.members() {
+		if u.waiting[m.Action] == 0 {
+			u.enqueue(&parcel{queued: m})
+		}
+	}
+	u.group()
+}
+
+// settleAll settles all uploads of p, whose object was uploaded with err. The caller holds
+// u.mu.
+func (u *uploader) settleAll(p *parcel, err error) {
+	u.settle(p.queued, err)
+	for _, r := range p.riders {
+		switch {
+		case err == nil || r.err != nil:
+			u.settle(r.queued, r.err)
+		case stays(err): // but its riders go out alone
+			u.enqueue(&parcel{queued: r.queued})
+		default:
+			u.settle(r.queued, err)
+		}
+	}
+}
+
+// stays reports whether err says that an entry itself is not to be uploaded, or can't be.
+func stays(err error) bool {
+	return errors.Is(err, errWithheld) || errors.Is(err, errReplaced) || errors.Is(err, localdisk.ErrNotFound)
 }
 
 // settle counts how an upload ended, and notes in the journal what is done. The caller
@@ -337,8 +322,13 @@ func (u *uploader) left() (remainder, error) {
 	left := u.failed
 	left.entries += len(u.active)
 	left.bytes += u.flying
-	for _, up := range u.queue {
-		left.add(up.size)
+	for _, p := range slices.Concat(u.queue, u.held) {
+		if p.boarded {
+			continue
+		}
+		for _, m := range p.members() {
+			left.add(m.size)
+		}
 	}
 	return left, u.denied
 }
@@ -367,19 +357,31 @@ var errReplaced = errors.New("another process has put the action since")
 // upload puts one entry object. The error wraps localdisk.ErrNotFound if the local
 // tier no longer has the entry, errReplaced if it has another output, and errWithheld if
 // the entry stays there.
-func (u *uploader) upload(ctx context.Context, up session.Upload) error {
+func (u *uploader) upload(ctx context.Context, p *parcel) error {
 	err := func() error {
-		object, opts, err := u.encode(ctx, up)
+		object, opts, err := u.encode(ctx, p)
 		if err != nil {
 			return err
 		}
 		defer os.Remove(object.Name())
 		defer object.Close()
 		ended := u.pace.begin(opts.Size)
-		_, err = u.store.Put(ctx, entryKey(u.scope, up.Action), object, opts)
+		_, err = u.store.Put(ctx, entryKey(u.scope, p.Action), object, opts)
 		ended(err)
 		return err
 	}()
+	u.note(ctx, p.Upload, err)
+	if err == nil {
+		u.Stats.count(func(s *Summary) { s.Objects++ })
+		for _, r := range p.riders {
+			u.note(ctx, r.Upload, r.err)
+		}
+	}
+	return err
+}
+
+// note counts an upload that has ended with err, and says what there is to say.
+func (u *uploader) note(ctx context.Context, up session.Upload, err error) {
 	switch {
 	case err == nil:
 		u.Stats.count(func(s *Summary) { s.Uploads++ })
@@ -392,5 +394,4 @@ func (u *uploader) upload(ctx context.Context, up session.Upload) error {
 		u.Stats.count(func(s *Summary) { s.UploadErrors++ })
 		u.complain("upload", entryKey(u.scope, up.Action), err)
 	}
-	return err
 }

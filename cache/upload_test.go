@@ -48,10 +48,10 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 	one := session.Upload{Action: protocol.ActionID{1}}
 	again := session.Upload{Action: one.Action, Output: protocol.OutputID{2}}
 	once := session.Upload{Action: one.Action, Output: protocol.OutputID{3}}
-	u.add(one, 1)
+	u.add(one, 1, 0)
 	up, _ := u.next(t.Context())
-	u.add(again, 2)
-	u.add(once, 1) // the last put, and the smaller body
+	u.add(again, 2, 0)
+	u.add(once, 1, 0) // the last put, and the smaller body
 	u.finish(up, nil)
 	want(1)
 	for _, next := range []session.Upload{once, again} {
@@ -71,9 +71,9 @@ func TestOrderOfUploads(t *testing.T) {
 	u, _ := newTestUploader(t)
 	u.pace.taken, u.pace.busy = 16*mib, inFlight
 	for i, size := range []int64{9 * mib, 7 * mib, 100, 9*mib + 1, 3000, 200, 40 * mib} {
-		u.add(session.Upload{Action: protocol.ActionID{byte(i)}}, size)
+		u.add(session.Upload{Action: protocol.ActionID{byte(i)}}, size, 0)
 	}
-	flying := make(map[int64]queued)
+	flying := make(map[int64]*parcel)
 	begin := func(sizes ...int64) {
 		t.Helper()
 		for _, size := range sizes {
@@ -105,7 +105,7 @@ func TestOrderOfUploads(t *testing.T) {
 	end(9*mib+1, errors.New("connection reset"))
 	begin(40 * mib) // larger than all that may be under way together
 	end(40*mib, backend.ErrDenied)
-	u.add(session.Upload{Action: protocol.ActionID{99}}, 1)
+	u.add(session.Upload{Action: protocol.ActionID{99}}, 1, 0)
 	if _, err := u.next(t.Context()); !errors.Is(err, backend.ErrDenied) {
 		t.Errorf("another upload, with %v, after one was denied", err)
 	}
@@ -120,7 +120,7 @@ func TestPausedBeforeItIsCompressed(t *testing.T) {
 	if err := u.compress.Acquire(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	u.add(session.Upload{Action: protocol.ActionID{1}}, 1)
+	u.add(session.Upload{Action: protocol.ActionID{1}}, 1, 0)
 	up, err := u.next(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +128,7 @@ func TestPausedBeforeItIsCompressed(t *testing.T) {
 	ctx, cut := context.WithCancelCause(t.Context())
 	u.begin(up, cut)
 	u.pause(true)
-	u.finish(up, u.upload(ctx, up.Upload))
+	u.finish(up, u.upload(ctx, up))
 	u.pause(false)
 	if !u.mayBegin() {
 		t.Error("it does not begin again")

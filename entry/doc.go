@@ -1,5 +1,6 @@
 // Package entry reads and writes entry objects. An entry object is the one object
-// in a remote that holds one cache entry, so a hit costs one request.
+// in a remote that holds one cache entry, and small ones that belong to it. So a hit
+// costs one request, and a package one object.
 //
 // An entry object is a header of fixed size, followed by the payload. Integers are
 // big-endian.
@@ -23,22 +24,63 @@
 // The payload is the body compressed with zstd, or the body itself if zstd does not
 // make it smaller.
 //
-// Package sign makes and checks the signature. Its purpose is "larder entry v1"; its
-// parts are the scope in which the object lies and the 130 bytes before the
+// # Riders
+//
+// What the go command keeps under the subkeys of an action, such as what the compiler has
+// printed, is small, and is asked for together with the action's own body. It rides in
+// the entry object of the action. Such an object has version 2. Its header is longer:
+//
+//	offset  size  field
+//	     8     1  version: 2
+//	   122     4  size of the riders in bytes, before compression
+//	   126     4  size of the riders in bytes, as they are stored
+//	   130    32  SHA-256 of the riders as they are stored
+//	   162     8  signer key ID, zero where unsigned
+//	   170    64  signature, zero where unsigned
+//	   234     4  CRC-32C of the 234 bytes before it
+//	   238        riders
+//	              payload
+//
+// All other fields are as in version 1. The riders are compressed with zstd if they are
+// stored in fewer bytes than they have. Before compression they are as follows. Integers are
+// uvarints in their shortest form.
+//
+//	number of riders, and for each, in the order of their names
+//	    length of its name, name: that of the subkey, up to 255 bytes
+//	    time of the original put, Unix nanoseconds
+//	    build cost in nanoseconds, at most an hour
+//	    size of its body in bytes, at most 64 KiB
+//	for each rider
+//	    body
+//
+// All of that takes at most 256 KiB. The action of a rider is computed from the action of the
+// object and the name, by [protocol.ActionID.Subkey], and its output ID from its body. So an
+// object can bring riders for subkeys of its own action only, and only with bodies that have
+// the SHA-256 they are stored under. The riders stand before the payload, so who wants
+// them alone asks for the beginning of the object.
+//
+// An object without riders has version 1. Entry objects in packs have none. A reader that
+// knows version 1 only takes an object of version 2 for none of its own.
+//
+// # Signatures and checks
+//
+// Package sign makes and checks the signature. Its purpose is "larder entry v1", or v2; its
+// parts are the scope in which the object lies and the bytes before the
 // signature. So nobody can move an entry to another action or another scope, or
 // change its time or size, without breaking the signature. The signature covers the
-// body through the body's SHA-256.
+// body and the riders through their SHA-256.
 //
 // The magic ends in a line break, which a transfer in text mode would change. The
 // CRC reveals a flipped bit in the time or the cost, which no other field does.
 //
-// The version stands in the key of an entry object as well (package cache: v1). A new
-// codec needs a new version.
+// A new codec needs a new version.
 //
 // A reader believes no header before it has checked it. [Open] refuses a header that
 // is damaged, has another version or another action, or is not signed by a trusted
 // key. The [Reader] that Open returns decodes no more bytes than the header
 // announces, and reports the end of the body only if the MD5 of the whole payload is
-// right. Reader does not check that the body has the SHA-256 that the output ID
+// right. The riders are checked when Open returns. A caller installs them only once the
+// body is in place: an object is good as a whole or not at all.
+// Reader does not check that the body has the SHA-256 that the output ID
 // promises. The caller must check that when it stores the body.
 package entry

@@ -45,9 +45,9 @@ type Signer struct {
 // Encode reads body from its current position to the end, in constant memory, and
 // reads it twice if compression does not make it smaller. The caller sets the
 // fields Action, Output, BodySize, Time and Cost of h; Encode returns h with all
-// fields set. Encode fails if body does not have BodySize bytes. It does not check
-// that Output is the SHA-256 of body.
-func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer) (Header, error) {
+// fields set. Encode fails if body does not have BodySize bytes, or if the riders are more
+// than an object may have. It does not check that Output is the SHA-256 of body.
+func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer, riders ...Rider) (Header, error) {
 	start, err := dst.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return Header{}, err
@@ -57,8 +57,13 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer) (Header, 
 		return Header{}, err
 	}
 
+	stored, err := encodeRiders(&h, riders)
+	if err != nil {
+		return Header{}, err
+	}
+
 	writePayload := func(codec Codec) error {
-		if _, err := dst.Seek(start+HeaderSize, io.SeekStart); err != nil {
+		if _, err := dst.Seek(start+h.FrontSize(), io.SeekStart); err != nil {
 			return err
 		}
 		if _, err := body.Seek(bodyStart, io.SeekStart); err != nil {
@@ -88,11 +93,11 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer) (Header, 
 
 	h.sign(signer)
 
-	end := start + HeaderSize + h.PayloadSize
+	end := start + h.ObjectSize()
 	if err := dst.Truncate(end); err != nil {
 		return Header{}, err
 	}
-	if _, err := dst.WriteAt(h.Append(nil), start); err != nil {
+	if _, err := dst.WriteAt(append(h.Append(nil), stored...), start); err != nil {
 		return Header{}, err
 	}
 	_, err = dst.Seek(end, io.SeekStart)

@@ -257,6 +257,7 @@ func FuzzOpen(f *testing.F) {
 	for _, body := range [][]byte{nil, []byte("raw"), text(300), noise(300)} {
 		f.Add(encode(f, body))
 	}
+	f.Add(encodeWith(f, text(300), entry.Signer{}, few...))
 	f.Fuzz(func(t *testing.T, object []byte) {
 		h, body, err := decode(bytes.NewReader(object), 1<<20)
 		if err != nil {
@@ -265,13 +266,13 @@ func FuzzOpen(f *testing.F) {
 			}
 			return
 		}
-		if again := h.Append(nil); !bytes.Equal(again, object[:entry.HeaderSize]) {
+		if again := h.Append(nil); !bytes.Equal(again, object[:h.Size()]) {
 			t.Errorf("the header encodes to %x", again)
 		}
 		if int64(len(body)) != h.BodySize {
 			t.Errorf("%d bytes of body, the header says %d", len(body), h.BodySize)
 		}
-		if md5.Sum(object[entry.HeaderSize:]) != h.MD5 {
+		if md5.Sum(object[h.FrontSize():]) != h.MD5 {
 			t.Error("accepted a payload with another MD5")
 		}
 	})

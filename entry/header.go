@@ -3,6 +3,7 @@ package entry
 import (
 	"bytes"
 	"crypto/md5"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -13,12 +14,21 @@ import (
 	"github.com/larderbuild/larder/sign"
 )
 
-// HeaderSize is the length of an encoded Header in bytes.
-const HeaderSize = 198
+const (
+	// HeaderSize is the length in bytes of the encoded Header of an object without riders.
+	HeaderSize = 198
+
+	// MaxHeaderSize is the length in bytes of the longest encoded Header.
+	MaxHeaderSize = HeaderSize + ridersFields
+)
+
+// ridersFields is the length in bytes of the fields that describe riders.
+const ridersFields = 4 + 4 + sha256.Size
 
 const (
-	magic   = "larder\r\n"
-	version = 1
+	magic      = "larder\r\n"
+	version    = 1
+	withRiders = 2 // version of an object in which other entries ride
 )
 
 // MaxCost is the largest build cost that a header may state. An entry that took longer
@@ -54,8 +64,38 @@ type Header struct {
 	Time        time.Time      // of the original put
 	Cost        time.Duration  // from the miss to the put in the session that built the entry, at most MaxCost; 0 unknown
 	MD5         [md5.Size]byte // of the payload
-	KeyID       sign.ID        // of the signer; zero: unsigned
-	Signature   sign.Signature // zero: unsigned
+
+	// Those who ride along, as they stand between the header and the payload. The sizes
+	// are in bytes; RidersSize is that before compression. All three are zero if none do.
+	RidersSize   int64
+	RidersStored int64
+	RidersSum    [sha256.Size]byte
+
+	KeyID     sign.ID        // of the signer; zero: unsigned
+	Signature sign.Signature // zero: unsigned
+}
+
+// Size returns the length of the encoded header in bytes.
+func (h Header) Size() int64 {
+	if h.RidersSize > 0 {
+		return MaxHeaderSize
+	}
+	return HeaderSize
+}
+
+// FrontSize returns the size in bytes of what stands before the payload: the header, and
+// the riders.
+func (h Header) FrontSize() int64 { return h.Size() + h.RidersStored }
+
+// ObjectSize returns the size in bytes of the whole entry object.
+func (h Header) ObjectSize() int64 { return h.FrontSize() + h.PayloadSize }
+
+// version returns the version of the format that h has.
+func (h Header) version() byte {
+	if h.RidersSize > 0 {
+		return withRiders
+	}
+	return version
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -72,7 +112,7 @@ func (h Header) Append(b []byte) []byte {
 // everything before the signature.
 func (h Header) appendSignedPart(b []byte) []byte {
 	b = append(b, magic...)
-	b = append(b, version, byte(h.Codec))
+	b = append(b, h.version(), byte(h.Codec))
 	b = append(b, h.Action[:]...)
 	b = append(b, h.Output[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.BodySize))
@@ -80,18 +120,23 @@ func (h Header) appendSignedPart(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Time.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Cost))
 	b = append(b, h.MD5[:]...)
+	if h.RidersSize > 0 {
+		b = binary.BigEndian.AppendUint32(b, uint32(h.RidersSize))
+		b = binary.BigEndian.AppendUint32(b, uint32(h.RidersStored))
+		b = append(b, h.RidersSum[:]...)
+	}
 	return append(b, h.KeyID[:]...)
 }
 
-// purpose is the purpose of an entry object's signature; see package sign. The
+// purpose returns the purpose of an entry object's signature; see package sign. The
 // signature also covers the scope and the header.
-const purpose = "larder entry v1"
+func (h Header) purpose() string { return fmt.Sprintf("larder entry v%d", h.version()) }
 
 // sign signs the header, or does nothing if signer has no key.
 func (h *Header) sign(signer Signer) {
 	if signer.Key != nil {
 		h.KeyID = signer.Key.ID()
-		h.Signature = signer.Key.Sign(purpose, []byte(signer.Scope), h.appendSignedPart(nil))
+		h.Signature = signer.Key.Sign(h.purpose(), []byte(signer.Scope), h.appendSignedPart(nil))
 	}
 }
 
@@ -102,7 +147,7 @@ func (h Header) check(want Want) error {
 		return fmt.Errorf("%w: it is action %s's", ErrCorrupt, h.Action)
 	}
 	// The signature comes first: who can't sign must not make a reader pass an entry over.
-	err := want.Trust.Check(h.KeyID, h.Signature, purpose, []byte(want.Scope), h.appendSignedPart(nil))
+	err := want.Trust.Check(h.KeyID, h.Signature, h.purpose(), []byte(want.Scope), h.appendSignedPart(nil))
 	if err == nil && h.BodySize > want.MaxSize {
 		err = fmt.Errorf("%w: %d bytes, over the limit of %d", ErrTooLarge, h.BodySize, want.MaxSize)
 	}
@@ -113,21 +158,26 @@ func (h Header) check(want Want) error {
 // A header that it accepts encodes to the same bytes again. Its errors wrap
 // ErrCorrupt.
 func ParseHeader(b []byte) (Header, error) {
-	if len(b) < HeaderSize {
+	size := HeaderSize
+	if isLong(b) {
+		size = MaxHeaderSize
+	}
+	if len(b) < size {
 		return Header{}, fmt.Errorf("%w: %d bytes, shorter than a header", ErrCorrupt, len(b))
 	}
-	b = b[:HeaderSize]
-	sum := binary.BigEndian.Uint32(b[HeaderSize-4:])
+	b = b[:size]
+	sum := binary.BigEndian.Uint32(b[size-4:])
 	switch {
 	case !bytes.HasPrefix(b, []byte(magic)):
 		return Header{}, fmt.Errorf("%w: it does not begin with larder's magic", ErrCorrupt)
-	case b[8] != version:
-		return Header{}, fmt.Errorf("%w: version %d, want %d", ErrCorrupt, b[8], version)
-	case sum != crc32.Checksum(b[:HeaderSize-4], castagnoli):
+	case b[8] != version && b[8] != withRiders:
+		return Header{}, fmt.Errorf("%w: version %d, want %d or %d", ErrCorrupt, b[8], version, withRiders)
+	case sum != crc32.Checksum(b[:size-4], castagnoli):
 		return Header{}, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
 	}
 
 	h := Header{Codec: Codec(b[9])}
+	long := isLong(b)
 	b = b[10:]
 	next := func(n int) []byte {
 		field := b[:n]
@@ -140,22 +190,40 @@ func ParseHeader(b []byte) (Header, error) {
 	copy(h.Output[:], next(32))
 	h.BodySize = number()
 	h.PayloadSize = number()
-	nanos := number()
-	h.Time = time.Unix(0, nanos)
+	h.Time = time.Unix(0, number())
 	h.Cost = time.Duration(number())
 	copy(h.MD5[:], next(md5.Size))
+	if long {
+		h.RidersSize = int64(binary.BigEndian.Uint32(next(4)))
+		h.RidersStored = int64(binary.BigEndian.Uint32(next(4)))
+		copy(h.RidersSum[:], next(sha256.Size))
+	}
 	copy(h.KeyID[:], next(8))
 	copy(h.Signature[:], next(64))
+	return h, h.checkNumbers(long)
+}
 
+// isLong reports whether the header that begins with b has fields for riders.
+func isLong(b []byte) bool { return len(b) > len(magic) && b[len(magic)] == withRiders }
+
+// checkNumbers returns an error that wraps ErrCorrupt if a number in h can't be right. long
+// says that h was read with fields for riders.
+func (h Header) checkNumbers(long bool) error {
 	switch {
 	case h.Codec > Zstd:
-		return Header{}, fmt.Errorf("%w: unknown codec %d", ErrCorrupt, h.Codec)
-	case h.BodySize < 0 || h.PayloadSize < 0 || nanos < 0 || h.Cost < 0:
-		return Header{}, fmt.Errorf("%w: a negative size or time", ErrCorrupt)
+		return fmt.Errorf("%w: unknown codec %d", ErrCorrupt, h.Codec)
+	case h.BodySize < 0 || h.PayloadSize < 0 || h.Time.UnixNano() < 0 || h.Cost < 0:
+		return fmt.Errorf("%w: a negative size or time", ErrCorrupt)
 	case h.Cost > MaxCost:
-		return Header{}, fmt.Errorf("%w: a build cost of %v, over the limit of %v", ErrCorrupt, h.Cost, MaxCost)
+		return fmt.Errorf("%w: a build cost of %v, over the limit of %v", ErrCorrupt, h.Cost, MaxCost)
 	case h.Codec == Raw && h.PayloadSize != h.BodySize:
-		return Header{}, fmt.Errorf("%w: a raw payload of %d bytes for a body of %d", ErrCorrupt, h.PayloadSize, h.BodySize)
+		return fmt.Errorf("%w: a raw payload of %d bytes for a body of %d", ErrCorrupt, h.PayloadSize, h.BodySize)
+	case !long:
+		return nil
+	case h.RidersSize == 0 || h.RidersSize > MaxRiders:
+		return fmt.Errorf("%w: riders of %d bytes, want 1 to %d", ErrCorrupt, h.RidersSize, MaxRiders)
+	case h.RidersStored == 0 || h.RidersStored > h.RidersSize:
+		return fmt.Errorf("%w: %d bytes for riders of %d", ErrCorrupt, h.RidersStored, h.RidersSize)
 	}
-	return h, nil
+	return nil
 }

@@ -30,6 +30,7 @@ var decoders = sync.Pool{New: func() any {
 // be used by more than one goroutine at a time.
 type Reader struct {
 	Header Header
+	Riders []Rider // in the order of their names; checked as the header is
 
 	payload *payload
 	body    io.Reader
@@ -49,8 +50,14 @@ type Want struct {
 // intact and belongs to the wanted object. It returns errors of src unchanged; its
 // other errors wrap ErrCorrupt, ErrTooLarge or sign.ErrUntrusted.
 func ReadHeader(src io.Reader, want Want) (Header, error) {
-	var b [HeaderSize]byte
-	n, err := io.ReadFull(src, b[:])
+	b := make([]byte, HeaderSize, MaxHeaderSize)
+	n, err := io.ReadFull(src, b)
+	if err == nil && isLong(b) {
+		var more int
+		b = b[:MaxHeaderSize]
+		more, err = io.ReadFull(src, b[HeaderSize:])
+		n += more
+	}
 	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return Header{}, err
 	}
@@ -61,15 +68,27 @@ func ReadHeader(src io.Reader, want Want) (Header, error) {
 	return h, h.check(want)
 }
 
-// Open reads the header of the entry object in src, as ReadHeader does, and returns a
+// ReadFront reads the header and the riders of the entry object in src, and checks them as
+// Open does. src may end behind the riders. If it ends within them, ReadFront returns the
+// header with the error. The header's FrontSize says how much is needed.
+func ReadFront(src io.Reader, want Want) (Header, []Rider, error) {
+	h, err := ReadHeader(src, want)
+	if err != nil {
+		return Header{}, nil, err
+	}
+	riders, err := readRiders(src, h)
+	return h, riders, err
+}
+
+// Open reads the front of the entry object in src, as ReadFront does, and returns a
 // Reader of the object's body. src must end where the object ends. The caller must
 // close the Reader, and src too if src needs that.
 func Open(src io.Reader, want Want) (*Reader, error) {
-	h, err := ReadHeader(src, want)
+	h, riders, err := ReadFront(src, want)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{Header: h, left: h.BodySize}
+	r := &Reader{Header: h, Riders: riders, left: h.BodySize}
 	r.payload = &payload{src: src, left: h.PayloadSize, sum: md5.New(), want: h.MD5}
 	r.body = r.payload
 	if h.Codec == Zstd {

@@ -91,7 +91,10 @@ func TestSigned(t *testing.T) {
 // reader who trusts one key accepts only the header that this key has signed.
 func FuzzHeader(f *testing.F) {
 	k := key(f, "ed25519-secret")
-	signed := encodeSigned(f, []byte("raw"), entry.Signer{Key: k, Scope: "main"})[:entry.HeaderSize]
+	by := entry.Signer{Key: k, Scope: "main"}
+	signed := encodeSigned(f, []byte("raw"), by)[:entry.HeaderSize]
+	ridden := encodeWith(f, []byte("raw"), by, few...)[:entry.MaxHeaderSize]
+	f.Add(ridden)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := entry.ParseHeader(b)
 		if err != nil {
@@ -100,12 +103,13 @@ func FuzzHeader(f *testing.F) {
 			}
 			return
 		}
-		if again := h.Append(nil); !bytes.Equal(again, b[:entry.HeaderSize]) {
+		b = b[:h.Size()]
+		if again := h.Append(nil); !bytes.Equal(again, b) {
 			t.Errorf("the header encodes to %x", again)
 		}
 		w := want(k)
 		w.Action = h.Action
-		if _, err := entry.ReadHeader(bytes.NewReader(b), w); err == nil && !bytes.Equal(b[:entry.HeaderSize], signed) {
+		if _, err := entry.ReadHeader(bytes.NewReader(b), w); err == nil && !bytes.Equal(b, signed) && !bytes.Equal(b, ridden) {
 			t.Error("accepted without a signature")
 		}
 	})

@@ -22,8 +22,8 @@ func (m *machine) damage() (found []error) {
 }
 
 // wantWhole checks that m's local tier is whole, and that every object in s is
-// intact; it returns the number of entry objects.
-func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
+// intact; it returns the number of entries in entry objects.
+func (s store) wantWhole(t *testing.T, m *machine) (entries int) {
 	t.Helper()
 	for _, err := range m.damage() {
 		t.Errorf("local tier: %v", err)
@@ -31,14 +31,14 @@ func (s store) wantWhole(t *testing.T, m *machine) (objects int) {
 	return s.wantIntact(t)
 }
 
-// wantIntact checks every object in s, and returns the number of entry objects.
-func (s store) wantIntact(t *testing.T) (objects int) {
+// wantIntact checks every object in s, and returns the number of entries in entry objects.
+func (s store) wantIntact(t *testing.T) (entries int) {
 	t.Helper()
-	objects, damaged := harness.Objects(s.folder)
+	entries, damaged := harness.Objects(s.folder)
 	for _, err := range damaged {
 		t.Errorf("store: %v", err)
 	}
-	return objects
+	return entries
 }
 
 // pending returns how many uploads m has still to do.
@@ -113,8 +113,8 @@ func TestLinger(t *testing.T) {
 	link.Heal()
 	link.Latency(50 * time.Millisecond)
 	r = m.must(larder, "flush")
-	if objects := s.wantWhole(t, m); objects != left || m.pending() != 0 {
-		t.Errorf("flush left %d uploads, of %d; there are %d objects\n%s%s", m.pending(), left, objects, r.stdout, r.stderr)
+	if entries := s.wantWhole(t, m); entries != left || m.pending() != 0 {
+		t.Errorf("flush left %d uploads, of %d; there are %d entries\n%s%s", m.pending(), left, entries, r.stdout, r.stderr)
 	}
 	m.wantNoSessions()
 	s.wantFull(t, c)
@@ -130,9 +130,9 @@ func TestWait(t *testing.T) {
 	link.Latency(50 * time.Millisecond)
 	m := s.machine(t, c, link.Endpoint, "LARDER_CLOSE_TIMEOUT=5m", "LARDER_BUDGET=0")
 	r := c.build(m)
-	objects := s.wantWhole(t, m)
-	if r.stderr != "" || m.pending() != 0 || objects < 2*c.packages || int64(objects) != r.stats.Uploads {
-		t.Errorf("%d to do, %d objects, %+v\n%s", m.pending(), objects, r.stats, r.stderr)
+	entries := s.wantWhole(t, m)
+	if r.stderr != "" || m.pending() != 0 || entries < 2*c.packages || int64(entries) != r.stats.Uploads {
+		t.Errorf("%d to do, %d entries, %+v\n%s", m.pending(), entries, r.stats, r.stderr)
 	}
 	m.wantNoSessions()
 }
@@ -201,8 +201,8 @@ func TestEndOfInput(t *testing.T) {
 				}
 				// No go command waits for a helper that it did not close.
 				m.must(larder, "flush")
-				if objects := s.wantWhole(t, m); objects < test.uploads {
-					t.Errorf("%d objects, want %d or more", objects, test.uploads)
+				if entries := s.wantWhole(t, m); entries < test.uploads {
+					t.Errorf("%d objects, want %d or more", entries, test.uploads)
 				}
 				m.wantNoSessions()
 			})

@@ -121,14 +121,14 @@ func (a *attacker) header(body []byte) entry.Header {
 }
 
 // encode returns an entry object.
-func (a *attacker) encode(h entry.Header, body []byte, by entry.Signer) []byte {
+func (a *attacker) encode(h entry.Header, body []byte, by entry.Signer, riders ...entry.Rider) []byte {
 	a.t.Helper()
 	f, err := os.Create(filepath.Join(a.t.TempDir(), "object"))
 	if err != nil {
 		a.t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := entry.Encode(f, h, bytes.NewReader(body), by); err != nil {
+	if _, err := entry.Encode(f, h, bytes.NewReader(body), by, riders...); err != nil {
 		a.t.Fatal(err)
 	}
 	return readFile(a.t, f.Name())
@@ -139,15 +139,29 @@ func (a *attacker) evilObject(by entry.Signer) []byte {
 	return a.encode(a.header(a.evil.prey.body), a.evil.prey.body, by)
 }
 
-// relabel returns an entry object with a changed header and the old signature.
-func (a *attacker) relabel(object []byte, change func(*entry.Header)) []byte {
+// parsed returns the header of an entry object.
+func (a *attacker) parsed(object []byte) entry.Header {
 	a.t.Helper()
 	h, err := entry.ParseHeader(object)
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	return h
+}
+
+// payload returns the payload of an entry object.
+func (a *attacker) payload(object []byte) []byte {
+	a.t.Helper()
+	return object[a.parsed(object).FrontSize():]
+}
+
+// relabel returns an entry object with a changed header and the old signature.
+func (a *attacker) relabel(object []byte, change func(*entry.Header)) []byte {
+	a.t.Helper()
+	h := a.parsed(object)
+	behind := object[h.Size():]
 	change(&h)
-	return append(h.Append(nil), object[entry.HeaderSize:]...)
+	return append(h.Append(nil), behind...)
 }
 
 // strip removes the signature from a header.

@@ -21,10 +21,19 @@ type layout struct {
 
 var (
 	entryLayout    = layout{"larder entry v1", 130}
+	riddenLayout   = layout{"larder entry v2", 170} // of an entry object with riders
 	manifestLayout = layout{"larder manifest v4", 66}
 )
 
 const manifestHeader = 134 // bytes
+
+// layoutOf returns the layout of an entry object.
+func layoutOf(object []byte) layout {
+	if object[8] == 2 {
+		return riddenLayout
+	}
+	return entryLayout
+}
 
 // forgery is a signature that the attacker can give to the object at a place.
 type forgery struct {
@@ -90,6 +99,14 @@ func forge(forgeries ...forgery) (attacks []attack) {
 			ways: []way{byLookup},
 			do: func(a *attacker) {
 				a.write(a.preyKey(), f.sign(a, entryLayout, a.evilObject(entry.Signer{}), "main"))
+			},
+			unsigned: evil, signed: untrusted,
+		}, attack{
+			name: "riders: evil and " + f.name,
+			ways: []way{byLookup},
+			do: func(a *attacker) {
+				object := a.encode(a.header(a.evil.prey.body), a.evil.prey.body, entry.Signer{}, a.riders(a.read(a.preyKey()))...)
+				a.write(a.preyKey(), f.sign(a, riddenLayout, object, "main"))
 			},
 			unsigned: evil, signed: untrusted,
 		}, attack{

@@ -24,19 +24,18 @@ func objectAttacks() []attack {
 	// damage changes bytes, and corrects the checksum.
 	damage := func(change func(object []byte)) func(*attacker) {
 		return replace(func(_ *attacker, object []byte) []byte {
+			l := layoutOf(object)
 			change(object)
-			return entryLayout.seal(object)
+			return l.seal(object)
 		})
 	}
 	attacks := []attack{
 		{name: "another body", do: replace(func(a *attacker, object []byte) []byte {
-			return append(object[:entry.HeaderSize:entry.HeaderSize], a.evilObject(entry.Signer{})[entry.HeaderSize:]...)
+			front := a.parsed(object).FrontSize()
+			return append(object[:front:front], a.payload(a.evilObject(entry.Signer{}))...)
 		}), unsigned: corrupt, signed: corrupt},
 		{name: "another body and its header, with the old signature", do: replace(func(a *attacker, object []byte) []byte {
-			old, err := entry.ParseHeader(object)
-			if err != nil {
-				a.t.Fatal(err)
-			}
+			old := a.parsed(object)
 			return a.relabel(a.evilObject(entry.Signer{}), func(h *entry.Header) { h.KeyID, h.Signature = old.KeyID, old.Signature })
 		}), unsigned: evil, signed: untrusted},
 		{name: "another body under the old output ID", do: replace(func(a *attacker, _ []byte) []byte {
@@ -84,10 +83,10 @@ func objectAttacks() []attack {
 		// A writer of main has once put this object under this action. For a package all
 		// such objects have the same body. For what differs, such as the results of tests,
 		// the attacker can bring an older one back, with the time that it had.
-		{name: "an older one that was signed, in place of a newer", do: replace(func(a *attacker, _ []byte) []byte {
+		{name: "an older one that was signed, in place of a newer", do: replace(func(a *attacker, object []byte) []byte {
 			h := a.header(a.clean.prey.body)
 			h.Time = time.Unix(1700000000, 0)
-			return a.encode(h, a.clean.prey.body, entry.Signer{Key: a.trusted(), Scope: "main"})
+			return a.encode(h, a.clean.prey.body, entry.Signer{Key: a.trusted(), Scope: "main"}, a.riders(object)...)
 		}), unsigned: harmless, signed: harmless},
 		{name: "in a scope that is not read", do: func(a *attacker) {
 			a.write(strings.Replace(a.preyKey(), "/main/", "/pr-7/", 1), a.evilObject(entry.Signer{}))

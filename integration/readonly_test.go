@@ -214,8 +214,8 @@ func TestReadOnlyWithAJournal(t *testing.T) {
 	}
 	m.env = append(m.env, "LARDER_READONLY=false")
 	m.must(larder, "flush")
-	if objects := s.wantWhole(t, m); objects != left {
-		t.Errorf("%d objects of %d uploads", objects, left)
+	if entries := s.wantWhole(t, m); entries != left {
+		t.Errorf("%d entries of %d uploads", entries, left)
 	}
 }
 

@@ -176,8 +176,8 @@ func TestRoles(t *testing.T) {
 		t.Errorf("pr-7, changed: %d compiles, want %d; %+v", n, changed, r.stats)
 	}
 	own := both.pr.objects(t, "pr-7")
-	if int64(len(own)) != r.stats.Uploads {
-		t.Errorf("pr-7 has %d objects of %d uploads", len(own), r.stats.Uploads)
+	if int64(len(own)) != r.stats.Objects {
+		t.Errorf("pr-7 has %d objects, and %d were put", len(own), r.stats.Objects)
 	}
 	for name := range both.main.objects(t, "main") {
 		if own[name] {

@@ -115,12 +115,12 @@ func (v vault) searchStore(t *testing.T, folder string) shared {
 func seeEntries(t *testing.T, data []byte, actions map[protocol.ActionID]bool, see func([]byte)) {
 	t.Helper()
 	for len(data) > 0 {
-		h, err := entry.ParseHeader(data[:min(len(data), entry.HeaderSize)])
+		h, err := entry.ParseHeader(data)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		size := entry.HeaderSize + h.PayloadSize
+		size := h.ObjectSize()
 		r, err := entry.Open(bytes.NewReader(data[:size]), entry.Want{Action: h.Action, MaxSize: 1 << 30})
 		if err != nil {
 			t.Error(err)
@@ -133,6 +133,10 @@ func seeEntries(t *testing.T, data []byte, actions map[protocol.ActionID]bool, s
 		}
 		actions[h.Action] = true
 		see(body)
+		for _, rider := range r.Riders {
+			actions[rider.Action(h.Action)] = true
+			see(rider.Body)
+		}
 		data = data[size:]
 	}
 }

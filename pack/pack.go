@@ -34,7 +34,7 @@ func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, 
 	if err != nil {
 		return 0, 0, err
 	}
-	offset, length = w.grow(entry.HeaderSize + h.PayloadSize)
+	offset, length = w.grow(h.ObjectSize())
 	return offset, length, nil
 }
 

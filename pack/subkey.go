@@ -1,10 +1,6 @@
 package pack
 
-import (
-	"crypto/sha256"
-
-	"github.com/larderbuild/larder/protocol"
-)
+import "github.com/larderbuild/larder/protocol"
 
 // subkeyNames has the names with which the go command derives actions from others, for
 // what a package has besides its archive. Half of all actions are derived. Their IDs
@@ -18,13 +14,9 @@ type subkey struct {
 	parent int // index of the parent in Manifest.Entries
 }
 
-// action returns the action that s derives from the parent's action, as the function
-// Subkey of the go command's package cache does.
+// action returns the action that s derives from the parent's action.
 func (s subkey) action(parent protocol.ActionID) protocol.ActionID {
-	b := append(make([]byte, 0, 64), "subkey:"...)
-	b = append(b, parent[:]...)
-	b = append(b, subkeyNames[s.name-1]...)
-	return sha256.Sum256(b)
+	return parent.Subkey(subkeyNames[s.name-1])
 }
 
 // Subkeys returns the actions that the go command derives from action, for what a package
