@@ -42,7 +42,8 @@ func TestOneObjectForAPackage(t *testing.T) {
 				if left := r.compiles(); len(left) > 0 {
 					t.Errorf("go %s: compiled again: %q", command, left)
 				}
-				if st := r.stats; st.RemoteHits < int64(packages) || st.RemoteRequests > int64(packages)+st.Misses {
+				// At least what each package's compiler has printed comes without a request.
+				if st := r.stats; st.RemoteHits < int64(2*packages) || st.RemoteRequests > st.RemoteHits+st.Misses-int64(packages) {
 					t.Errorf("go %s: %+v", command, st)
 				}
 			}
