@@ -88,7 +88,7 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 	if err = errors.Join(err, os.Rename(p.folder, p.filled)); err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range []way{byLookup, eager, lazy} {
+	for _, w := range []way{byLookup, bySiblings, eager, lazy} {
 		p.reset(t)
 		r, program := p.attempt(t, p.machine(t, p.endpoint, "LARDER_READONLY=true", "LARDER_TRUST="+p.trust, w.setting()))
 		s := r.stats
@@ -96,7 +96,7 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 		if r.stderr != "" || s.Untrusted+s.Corrupt != 0 || r.fromRemote() < int64(2*p.packages) || !bytes.Equal(program, p.program) {
 			t.Fatalf("%s, without any attack: %+v\n%s", w, s, r.stderr)
 		}
-		if (w == byLookup) != (s.PrefetchHits == 0) || (w == lazy) != (s.Lazy > 0) {
+		if (w == byLookup) != (s.PrefetchHits == 0) || (w == lazy || w == bySiblings) != (s.Lazy > 0) {
 			t.Fatalf("that is not %s: %+v", w, s)
 		}
 	}

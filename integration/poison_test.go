@@ -32,14 +32,17 @@ type attack struct {
 type way string
 
 const (
-	byLookup way = "by lookup" // of each entry object, without a manifest
-	eager    way = "eager"     // by the manifest, out of packs
-	lazy     way = "lazy"      // by the manifest, heads first
+	byLookup   way = "by lookup"   // of each entry object, without a manifest
+	bySiblings way = "by siblings" // without entry objects, by the manifests of all profiles
+	eager      way = "eager"       // by the manifest, out of packs
+	lazy       way = "lazy"        // by the manifest, heads first
 )
 
 // setting returns the setting with which a victim reads by w.
 func (w way) setting() string {
-	return map[way]string{byLookup: "LARDER_BENCH_PREFETCH=false", eager: "LARDER_BYTES=eager", lazy: "LARDER_BYTES=auto"}[w]
+	return map[way]string{
+		byLookup: "LARDER_BENCH_PREFETCH=false", bySiblings: "LARDER_OBJECTS=none", eager: "LARDER_BYTES=eager", lazy: "LARDER_BYTES=auto",
+	}[w]
 }
 
 // effect is what an attack achieves.
@@ -60,7 +63,7 @@ func (e effect) reaches() bool { return e == evil || e == fails }
 // attacks returns all attacks. Signatures do not prevent those that are harmless or
 // missed with LARDER_TRUST, too.
 func attacks() []attack {
-	return slices.Concat(forgeries(), objectAttacks(), riderAttacks(), manifestAttacks(), rosterAttacks(), packAttacks())
+	return slices.Concat(forgeries(), objectAttacks(), riderAttacks(), manifestAttacks(), rosterAttacks(), siblingAttacks(), packAttacks())
 }
 
 func TestPoison(t *testing.T) {

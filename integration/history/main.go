@@ -1,11 +1,12 @@
 // Command history replays the commits of a module's git repository as CI would build them,
-// once with LARDER_OBJECTS=all and once with none, and prints what both cost:
+// with LARDER_OBJECTS=all and with none, and prints what both cost:
 //
 //	go run ./integration/history -repo DIR -commits 30
 //
 // For each commit it runs several jobs, each on a machine of its own, with a profile of its
 // own. One of them, in turn, is that of a pull request: it runs first, and writes a scope of
-// its own. The remote is a directory, which is empty at the beginning.
+// its own. The remotes are directories, which are empty at the beginning. An interrupt ends
+// the replay, and what was done by then is printed.
 package main
 
 import (
@@ -109,7 +110,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	r := replay{options: o, dir: dir, work: filepath.Join(dir, "work"), larder: o.larder}
+	r := replay{options: o, dir: dir, work: filepath.Join(dir, "work")}
 	if r.larder == "" {
 		r.larder = filepath.Join(dir, "larder"+harness.Exe)
 		if err := harness.BuildLarder(r.larder); err != nil {
@@ -119,18 +120,23 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if _, err := git(ctx, "clone", "--quiet", "--shared", "--no-checkout", o.repo, r.work); err != nil {
 		return err
 	}
-	if r.hashes, err = commits(ctx, o); err != nil {
+	hashes, err := commits(ctx, o)
+	if err != nil {
 		return err
 	}
-	var costs []cost
-	for _, objects := range []string{"all", "none"} {
-		first, others, err := r.play(ctx, objects)
-		if err != nil {
+	all, none := newHistory("all", dir), newHistory("none", dir)
+	for i, hash := range hashes {
+		err := r.play(ctx, i, hash, all, none)
+		switch {
+		case ctx.Err() != nil:
+			fmt.Fprintf(os.Stderr, "interrupted in commit %d of %d\n", i+1, len(hashes))
+			return print(out, all, none)
+		case err != nil:
 			return err
 		}
-		costs = append(costs, first, others)
+		fmt.Fprintf(os.Stderr, "%d of %d commits\n", i+1, len(hashes))
 	}
-	return print(out, costs)
+	return print(out, all, none)
 }
 
 // commits returns the commits to replay, the oldest first.

@@ -23,15 +23,19 @@ import (
 // replay is what both ways through the history have in common.
 type replay struct {
 	options
-	dir    string
-	work   string // where commits are checked out
-	larder string
-	hashes []string
+	dir  string
+	work string // where commits are checked out
+}
+
+// history is one way through the history, with a remote of its own.
+type history struct {
+	objects       string // value of LARDER_OBJECTS
+	remote        string // folder
+	first, others cost   // of the first commit, and of the others that were played
 }
 
 // cost is what a part of the history has cost.
 type cost struct {
-	what   string
 	jobs   int
 	failed int // jobs whose go command has failed
 	cache.Summary
@@ -39,39 +43,51 @@ type cost struct {
 	stored  int64 // bytes of these
 }
 
-// play replays the history. It returns what the first commit has cost, and what the others
-// have.
-func (r *replay) play(ctx context.Context, objects string) (first, others cost, err error) {
-	remote := filepath.Join(r.dir, objects)
-	defer os.RemoveAll(remote)
-	first.what, others.what = objects+", first commit", objects+", the others"
-	for i, hash := range r.hashes {
-		if _, err := git(ctx, "-C", r.work, "checkout", "--quiet", "--force", "--detach", hash); err != nil {
-			return first, others, err
-		}
-		sum := &others
-		if i == 0 {
-			sum = &first
-		}
-		pull := i % len(r.jobs)
+// newHistory returns a history whose remote is a folder in dir.
+func newHistory(objects, dir string) *history {
+	return &history{objects: objects, remote: filepath.Join(dir, objects)}
+}
+
+// play plays the commit with the given number and hash in each of histories. If ctx ends
+// before, none of them counts it.
+func (r *replay) play(ctx context.Context, number int, hash string, histories ...*history) error {
+	if _, err := git(ctx, "-C", r.work, "checkout", "--quiet", "--force", "--detach", hash); err != nil {
+		return err
+	}
+	sums := make([]cost, len(histories))
+	for i, h := range histories {
+		pull := number % len(r.jobs)
 		for n := range r.jobs {
 			j, scope := r.jobs[(pull+n)%len(r.jobs)], "main"
-			if n == 0 && i > 0 {
-				scope = fmt.Sprintf("pr-%d", i)
+			if n == 0 && number > 0 {
+				scope = fmt.Sprintf("pr-%d", number)
 			}
-			if err := r.run(ctx, j, sum, "LARDER_OBJECTS="+objects, "LARDER_SCOPE="+scope, "LARDER_REMOTE="+directoryURL(remote)); err != nil {
-				return first, others, err
+			err := r.run(ctx, j, &sums[i], "LARDER_OBJECTS="+h.objects, "LARDER_SCOPE="+scope, "LARDER_REMOTE="+directoryURL(h.remote))
+			if err != nil {
+				return err
 			}
 		}
-		fmt.Fprintf(os.Stderr, "%s: %d of %d commits\n", objects, i+1, len(r.hashes))
-		if i == 0 {
-			first.objects, first.stored, err = size(remote)
+		var err error
+		if sums[i].objects, sums[i].stored, err = size(h.remote); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		others.objects, others.stored, err = size(remote)
+	for i, h := range histories {
+		if number == 0 {
+			h.first = sums[i]
+		} else {
+			h.others.add(sums[i])
+		}
 	}
-	return first, others, err
+	return nil
+}
+
+// add adds what a later commit has cost.
+func (c *cost) add(later cost) {
+	c.jobs += later.jobs
+	c.failed += later.failed
+	c.Summary = c.Plus(later.Summary)
+	c.objects, c.stored = later.objects, later.stored
 }
 
 // run runs j on a fresh machine, with settings, and adds to sum what it costs.
@@ -136,14 +152,21 @@ func size(dir string) (files int, bytes int64, err error) {
 	return files, bytes, err
 }
 
-// print prints a row for each of costs.
-func print(out io.Writer, costs []cost) error {
+// print prints what histories have cost, their first commit apart.
+func print(out io.Writer, histories ...*history) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "LARDER_OBJECTS\tjobs\tfailed\tgets\thits\tmisses\trequests\tin\tout\tobjects stored\tbytes stored\t")
-	for _, c := range costs {
+	fmt.Fprintln(w, "commit\tLARDER_OBJECTS\tjobs\tfailed\tgets\thits\tmisses\tindexes\trequests\tin\tout\tobjects stored\tbytes stored\t")
+	row := func(commit string, h *history, c cost) {
 		hits := c.LocalHits + c.PrefetchHits + c.RemoteHits
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%d\t%s\t\n", c.what, c.jobs, c.failed, c.Gets, hits, c.Misses, c.RemoteRequests,
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%d\t%s\t\n", commit, h.objects, c.jobs, c.failed,
+			c.Gets, hits, c.Misses, c.Indexes, c.RemoteRequests,
 			humanize.IBytes(uint64(c.RemoteBytesIn)), humanize.IBytes(uint64(c.RemoteBytesOut)), c.objects, humanize.IBytes(uint64(c.stored)))
+	}
+	for _, h := range histories {
+		row("first", h, h.first)
+	}
+	for _, h := range histories {
+		row("others", h, h.others)
 	}
 	return w.Flush()
 }
