@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/cache"
 )
 
 // random returns a body of n bytes that do not compress.
@@ -44,19 +44,16 @@ func (n narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	return n.Store.Put(ctx, key, body, opts)
 }
 
-// inBubble runs f in a bubble of package synctest. What f leaves in the pools of package entry
-// belongs to the bubble, so that the next test must not meet it.
-func inBubble(t *testing.T, f func(*testing.T)) {
-	t.Helper()
-	synctest.Test(t, f)
-	runtime.GC() // what lies in a pool is let go by the second one
-	runtime.GC()
-}
-
 // Where the time does not suffice, each run comes further than the one before, on a
 // machine that keeps nothing, until nothing is missing. And a line says what is left.
 func TestSlowLinkMakesProgress(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	t.Run("with entry objects", func(t *testing.T) { testSlowLink(t, under(profile)) })
+	t.Run("without", func(t *testing.T) { testSlowLink(t, job(profile.Name)) })
+}
+
+func testSlowLink(t *testing.T, change func(*cache.SessionConfig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		slow := narrow{store, 100 << 10, make(chan struct{}, 1)}
 		missing := 24 // bodies of 128 KiB: half a minute
@@ -64,7 +61,7 @@ func TestSlowLinkMakesProgress(t *testing.T) {
 			if run > 10 {
 				t.Fatalf("%d bodies are still missing", missing)
 			}
-			m := newMachine(t, t.TempDir(), slow, under(profile))
+			m := newMachine(t, t.TempDir(), slow, change)
 			misses := 0
 			for i := range 24 {
 				name := fmt.Sprint(i)
@@ -92,7 +89,7 @@ func TestSlowLinkMakesProgress(t *testing.T) {
 // A body that takes longer than all the time keeps nothing else from being published, run
 // after run.
 func TestBodyThatNeverFits(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		first := newMachine(t, t.TempDir(), store) // without a profile, so it publishes nothing
 		var names []string
@@ -122,7 +119,7 @@ func TestBodyThatNeverFits(t *testing.T) {
 
 // Nor does it keep smaller ones from being uploaded.
 func TestSmallBodiesPassALargeOne(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		slow := narrow{store, 100 << 10, make(chan struct{}, 1)}
 		m := newMachine(t, t.TempDir(), slow, under(profile))
@@ -149,7 +146,7 @@ func TestSmallBodiesPassALargeOne(t *testing.T) {
 
 // What compresses well, and so seems too much for the link, is published while there is time.
 func TestPublishedWhileThereIsTime(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		m := newMachine(t, t.TempDir(), narrow{store, 1000, make(chan struct{}, 1)}, under(profile))
 		const n = 10
@@ -168,7 +165,7 @@ func TestPublishedWhileThereIsTime(t *testing.T) {
 
 // A publication is done before packs are rewritten.
 func TestPublicationComesBeforeCompaction(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		var names []string
 		add := func(store backend.Store, i int) bool {
