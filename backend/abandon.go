@@ -136,9 +136,9 @@ func (s *abandonable) Put(ctx context.Context, key string, body io.ReadSeeker, o
 	}, nothing)
 }
 
-func (s *abandonable) Delete(ctx context.Context, key string) error {
+func (s *abandonable) Delete(ctx context.Context, key, version string) error {
 	_, err := call(ctx, s, "delete", key, func() (none struct{}, err error) {
-		return none, s.Store.Delete(ctx, key)
+		return none, s.Store.Delete(ctx, key, version)
 	}, nothing)
 	return err
 }

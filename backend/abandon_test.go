@@ -55,9 +55,9 @@ func (s stuck) Put(ctx context.Context, key string, body io.ReadSeeker, opts bac
 	return s.Store.Put(ctx, key, body, opts)
 }
 
-func (s stuck) Delete(ctx context.Context, key string) error {
+func (s stuck) Delete(ctx context.Context, key, version string) error {
 	<-s.until
-	return s.Store.Delete(ctx, key)
+	return s.Store.Delete(ctx, key, version)
 }
 
 func (s stuck) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
@@ -90,7 +90,7 @@ func TestAbandonable(t *testing.T) {
 			_, err := s.Put(ctx, "key", bytes.NewReader(data), backendtest.Options(data))
 			return err
 		},
-		"delete": func(ctx context.Context, s backend.Store) error { return s.Delete(ctx, "key") },
+		"delete": func(ctx context.Context, s backend.Store) error { return s.Delete(ctx, "key", "") },
 		"list": func(ctx context.Context, s backend.Store) (last error) {
 			for _, err := range s.List(ctx, "") {
 				last = err

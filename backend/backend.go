@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"time"
 )
 
 // By these errors callers decide what to do next. Drivers wrap them with the
@@ -32,6 +33,10 @@ var (
 	// no such bucket. Trying again does not help.
 	ErrDenied = errors.New("access denied")
 
+	// ErrUnsupported says that the store has no such operation: it can't list its
+	// objects, or can't delete any.
+	ErrUnsupported = errors.New("not possible with this store")
+
 	// ErrReadOnly says that the store was opened for reading only.
 	ErrReadOnly = errors.New("store is read-only")
 )
@@ -54,10 +59,13 @@ type Store interface {
 	Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error)
 
 	// Delete removes the object under key. If there is none, that is no error.
-	Delete(ctx context.Context, key string) error
+	// If version is not empty, Delete removes only an object of that version. It
+	// fails with ErrConflict if another one is there by now, and may do so if none
+	// is. A server that knows no conditions removes whichever is there.
+	Delete(ctx context.Context, key, version string) error
 
-	// List yields every object whose key begins with prefix, in any order. It
-	// requests a further page when the caller has had all objects of the one
+	// List yields every object whose key begins with prefix, in any order, and
+	// tells when each was written last. It requests a further page when the caller has had all objects of the one
 	// before. It yields at most one error, as the last element.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 
@@ -77,6 +85,18 @@ type Object struct {
 	Key     string
 	Size    int64  // of the whole object in bytes, also in the answer to a range
 	Version string // opaque; changes whenever the object does; for Condition.Version
+
+	// Written is when the object was written last, and Listed is when the store said
+	// so. Both are by the store's own clock, if it has one. Only List sets them.
+	Written, Listed time.Time
+}
+
+// Age returns how old an object was when it was listed, and 0 if it was not.
+func (o Object) Age() time.Duration {
+	if o.Written.IsZero() {
+		return 0
+	}
+	return o.Listed.Sub(o.Written)
 }
 
 // PutOptions describe the bytes of a Put, and say in which state of the key it

@@ -43,7 +43,7 @@ func (b *observedBody) Close() error {
 // request, and not a fault of the store or of the network.
 func isAnswer(err error) bool {
 	return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) ||
-		errors.Is(err, ErrDigest) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrNoConditions)
+		errors.Is(err, ErrDigest) || errors.Is(err, ErrReadOnly) || errors.Is(err, ErrNoConditions) || errors.Is(err, ErrUnsupported)
 }
 
 // isFault reports whether err, from a request with ctx, is a fault of the store

@@ -174,12 +174,12 @@ func (s *guarded) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 	return obj, report(ctx, err)
 }
 
-func (s *guarded) Delete(ctx context.Context, key string) error {
+func (s *guarded) Delete(ctx context.Context, key, version string) error {
 	report, err := s.writes.allow("delete", key)
 	if err != nil {
 		return err
 	}
-	return report(ctx, s.Store.Delete(ctx, key))
+	return report(ctx, s.Store.Delete(ctx, key, version))
 }
 
 func (s *guarded) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

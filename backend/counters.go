@@ -68,9 +68,9 @@ func (s *counted) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 	return obj, err
 }
 
-func (s *counted) Delete(ctx context.Context, key string) error {
+func (s *counted) Delete(ctx context.Context, key, version string) error {
 	s.requests.Add(1)
-	err := s.Store.Delete(ctx, key)
+	err := s.Store.Delete(ctx, key, version)
 	s.ended(ctx, err)
 	return err
 }

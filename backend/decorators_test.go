@@ -269,7 +269,7 @@ func TestPrefix(t *testing.T) {
 	if !slices.Equal(keys, []string{"1", "3"}) {
 		t.Errorf("listed %q", keys)
 	}
-	if err := s.Delete(t.Context(), "1"); err != nil {
+	if err := s.Delete(t.Context(), "1", ""); err != nil {
 		t.Error(err)
 	}
 	if _, err := get(t.Context(), inner, "a/prefix/1"); !errors.Is(err, backend.ErrNotFound) {
@@ -293,7 +293,7 @@ func TestCounters(t *testing.T) {
 	get(t.Context(), s, "key")           // fails
 	put(t.Context(), s, "new", "123456") // 6 out
 	list(t.Context(), s)
-	s.Delete(t.Context(), "new")
+	s.Delete(t.Context(), "new", "")
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	get(gone, s, "key")
@@ -335,7 +335,7 @@ func TestLog(t *testing.T) {
 	cancel()
 	get(gone, s, key)
 	list(t.Context(), s)
-	s.Delete(t.Context(), key)
+	s.Delete(t.Context(), key, "")
 
 	const want = `get key: failed
 put key: denied

@@ -64,12 +64,12 @@ func (d *deferred) Put(ctx context.Context, key string, body io.ReadSeeker, opts
 	return s.Put(ctx, key, body, opts)
 }
 
-func (d *deferred) Delete(ctx context.Context, key string) error {
+func (d *deferred) Delete(ctx context.Context, key, version string) error {
 	s, err := d.get(ctx)
 	if err != nil {
 		return err
 	}
-	return s.Delete(ctx, key)
+	return s.Delete(ctx, key, version)
 }
 
 func (d *deferred) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

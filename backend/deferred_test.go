@@ -16,8 +16,8 @@ type closeCounter struct {
 	closed int
 }
 
-func (c *closeCounter) Delete(context.Context, string) error { return nil }
-func (c *closeCounter) Close() error                         { c.closed++; return nil }
+func (c *closeCounter) Delete(context.Context, string, string) error { return nil }
+func (c *closeCounter) Close() error                                 { c.closed++; return nil }
 
 func TestDeferredOpensOnceAndOnlyWhenUsed(t *testing.T) {
 	opens, inner := 0, &closeCounter{}
@@ -32,7 +32,7 @@ func TestDeferredOpensOnceAndOnlyWhenUsed(t *testing.T) {
 	var users sync.WaitGroup
 	for range 20 {
 		users.Go(func() {
-			if err := used.Delete(t.Context(), "key"); err != nil {
+			if err := used.Delete(t.Context(), "key", ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -63,7 +63,7 @@ func TestDeferredWaitsNoLongerThanItsCaller(t *testing.T) {
 	gone := errors.New("gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(gone)
-	if err := s.Delete(ctx, "key"); !errors.Is(err, gone) {
+	if err := s.Delete(ctx, "key", ""); !errors.Is(err, gone) {
 		t.Errorf("error %v", err)
 	}
 	if err := s.Close(); err != nil { // does not wait either

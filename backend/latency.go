@@ -38,11 +38,11 @@ func (s *delayed) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 	return s.Store.Put(ctx, key, body, opts)
 }
 
-func (s *delayed) Delete(ctx context.Context, key string) error {
+func (s *delayed) Delete(ctx context.Context, key, version string) error {
 	if err := s.wait(ctx, "delete", key); err != nil {
 		return err
 	}
-	return s.Store.Delete(ctx, key)
+	return s.Store.Delete(ctx, key, version)
 }
 
 func (s *delayed) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

@@ -123,13 +123,13 @@ func (s *limited) Put(ctx context.Context, key string, body io.ReadSeeker, opts 
 	return s.Store.Put(ctx, key, body, opts)
 }
 
-func (s *limited) Delete(ctx context.Context, key string) (err error) {
+func (s *limited) Delete(ctx context.Context, key, version string) (err error) {
 	release, err := s.acquire(ctx, "delete", key)
 	if err != nil {
 		return err
 	}
 	defer func() { release(err) }()
-	return s.Store.Delete(ctx, key)
+	return s.Store.Delete(ctx, key, version)
 }
 
 func (s *limited) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

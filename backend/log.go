@@ -76,6 +76,7 @@ func outcome(err error) string {
 		{ErrDigest, "wrong digest"},
 		{ErrNoConditions, "no conditions"},
 		{ErrDenied, "denied"},
+		{ErrUnsupported, "unsupported"},
 		{ErrReadOnly, "read-only"},
 		{ErrUnavailable, "unavailable"},
 		{ErrTimeout, "timeout"},
@@ -122,10 +123,10 @@ func (s *logged) Put(ctx context.Context, key string, body io.ReadSeeker, opts P
 	return obj, err
 }
 
-func (s *logged) Delete(ctx context.Context, key string) error {
+func (s *logged) Delete(ctx context.Context, key, version string) error {
 	start := time.Now()
-	err := s.Store.Delete(ctx, key)
-	s.log(Record{Op: "delete", Key: key, Err: err, Duration: time.Since(start)})
+	err := s.Store.Delete(ctx, key, version)
+	s.log(Record{Op: "delete", Key: key, If: Condition{Version: version}, Err: err, Duration: time.Since(start)})
 	return err
 }
 

@@ -33,8 +33,8 @@ func (p *prefixed) Put(ctx context.Context, key string, body io.ReadSeeker, opts
 	return p.strip(obj), err
 }
 
-func (p *prefixed) Delete(ctx context.Context, key string) error {
-	return p.Store.Delete(ctx, p.prefix+key)
+func (p *prefixed) Delete(ctx context.Context, key, version string) error {
+	return p.Store.Delete(ctx, p.prefix+key, version)
 }
 
 func (p *prefixed) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

@@ -16,6 +16,6 @@ func (readOnly) Put(_ context.Context, key string, _ io.ReadSeeker, _ PutOptions
 	return Object{}, fmt.Errorf("put %s: %w", key, ErrReadOnly)
 }
 
-func (readOnly) Delete(_ context.Context, key string) error {
+func (readOnly) Delete(_ context.Context, key, _ string) error {
 	return fmt.Errorf("delete %s: %w", key, ErrReadOnly)
 }

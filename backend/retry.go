@@ -172,8 +172,8 @@ func (s *retried) settle(ctx context.Context, key string, opts PutOptions, fault
 	return nil
 }
 
-func (s *retried) Delete(ctx context.Context, key string) error {
-	return s.do(ctx, func() error { return s.Store.Delete(ctx, key) })
+func (s *retried) Delete(ctx context.Context, key, version string) error {
+	return s.do(ctx, func() error { return s.Store.Delete(ctx, key, version) })
 }
 
 func (s *retried) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

@@ -95,10 +95,10 @@ func (u *timedUpload) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (s *timed) Delete(ctx context.Context, key string) error {
+func (s *timed) Delete(ctx context.Context, key, version string) error {
 	ctx, w := s.start(ctx)
 	defer w.end()
-	return s.Store.Delete(ctx, key)
+	return s.Store.Delete(ctx, key, version)
 }
 
 func (s *timed) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {

@@ -50,7 +50,7 @@ func put(ctx context.Context, s backend.Store, key, data string) error {
 var requests = map[string]func(context.Context, backend.Store) error{
 	"get":    func(ctx context.Context, s backend.Store) error { _, err := get(ctx, s, "key"); return err },
 	"put":    func(ctx context.Context, s backend.Store) error { return put(ctx, s, "new", "data") },
-	"delete": func(ctx context.Context, s backend.Store) error { return s.Delete(ctx, "key") },
+	"delete": func(ctx context.Context, s backend.Store) error { return s.Delete(ctx, "key", "") },
 	"list":   func(ctx context.Context, s backend.Store) error { _, err := list(ctx, s); return err },
 }
 

@@ -183,7 +183,7 @@ func (b *bench) clear(url string) error {
 			errList = err
 			break
 		}
-		group.Go(func() error { return store.Delete(ctx, obj.Key) })
+		group.Go(func() error { return store.Delete(ctx, obj.Key, "") })
 	}
 	if err := errors.Join(group.Wait(), errList); err != nil {
 		return fmt.Errorf("remove what was measured from the remote: %w", err)

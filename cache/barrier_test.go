@@ -123,7 +123,7 @@ func TestBarrierWithoutPacks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := store.Delete(t.Context(), object.Key); err != nil {
+			if err := store.Delete(t.Context(), object.Key, ""); err != nil {
 				t.Fatal(err)
 			}
 		}

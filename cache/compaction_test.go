@@ -140,7 +140,7 @@ func TestCompactionMeetsOthers(t *testing.T) {
 		"a compaction": func(w *workshop, _ *publisher, all []made) ([]made, int64) {
 			p := w.publish("build", all)
 			p.saved.Published = true
-			if err := w.store.Delete(w.t.Context(), key("main", leaseName(p.manifests.profile))); err != nil {
+			if err := w.store.Delete(w.t.Context(), key("main", leaseName(p.manifests.profile)), ""); err != nil {
 				w.t.Fatal(err)
 			}
 			before := w.packed.Load()

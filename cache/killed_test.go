@@ -55,7 +55,7 @@ func TestCompactorKilled(t *testing.T) {
 		if until, _, err := p.manifests.leaseTaken(t.Context()); err != nil || until.Unix() > 0 {
 			inTheMiddle++
 		}
-		if err := store.Delete(t.Context(), key("main", leaseName(p.manifests.profile))); err != nil {
+		if err := store.Delete(t.Context(), key("main", leaseName(p.manifests.profile)), ""); err != nil {
 			t.Fatal(err)
 		}
 		p, _ = w.open("build", "main")

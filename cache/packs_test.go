@@ -260,7 +260,7 @@ func TestFollow(t *testing.T) {
 	w.wantAll("vet", common)
 
 	p, _ := w.open("build", "main")
-	if err := w.store.Delete(t.Context(), p.manifests.key()); err != nil {
+	if err := w.store.Delete(t.Context(), p.manifests.key(), ""); err != nil {
 		t.Fatal(err)
 	}
 	w.now = w.now.Add(24 * time.Hour)

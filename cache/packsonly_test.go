@@ -369,7 +369,7 @@ func TestLostSibling(t *testing.T) {
 	})
 	for _, lost := range []bool{false, true} {
 		if lost {
-			if err := store.Delete(context.Background(), other); err != nil {
+			if err := store.Delete(context.Background(), other, ""); err != nil {
 				t.Fatal(err)
 			}
 			faulty = store

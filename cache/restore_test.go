@@ -162,7 +162,7 @@ func TestSaveRepairs(t *testing.T) {
 	a.natively(t, func(m *machine) { build(t, m, packages...) })
 	a.wantSaved(t, cache.Saved{Used: 8, New: 8, Published: true})
 	for obj := range store.List(t.Context(), "v1/main/p/") {
-		if err := store.Delete(t.Context(), obj.Key); err != nil {
+		if err := store.Delete(t.Context(), obj.Key, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

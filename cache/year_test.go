@@ -162,7 +162,7 @@ func (y *year) collect() (stored, inUse int64, packs int) {
 		case !strings.Contains(obj.Key, "/p/"):
 			continue
 		case !named[obj.Key] && y.unnamed[obj.Key]:
-			if err := y.store.Delete(y.t.Context(), obj.Key); err != nil {
+			if err := y.store.Delete(y.t.Context(), obj.Key, ""); err != nil {
 				y.t.Fatal(err)
 			}
 			continue

@@ -98,7 +98,7 @@ func TestRolePolicies(t *testing.T) {
 				case put:
 					_, err = s.Put(t.Context(), test.key, strings.NewReader("x"), backend.PutOptions{Size: 1, MD5: md5.Sum([]byte("x"))})
 				case drop:
-					err = s.Delete(t.Context(), test.key)
+					err = s.Delete(t.Context(), test.key, "")
 				case list:
 					for _, err = range s.List(t.Context(), test.key) {
 					}

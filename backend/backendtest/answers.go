@@ -51,7 +51,7 @@ func requests(t *testing.T, s backend.Store) map[string]func() error {
 			_, err := s.Put(t.Context(), "key", bytes.NewReader([]byte("data")), Options([]byte("data")))
 			return err
 		},
-		"delete": func() error { return s.Delete(t.Context(), "key") },
+		"delete": func() error { return s.Delete(t.Context(), "key", "") },
 		"list": func() (err error) {
 			for _, err = range s.List(t.Context(), "") {
 			}

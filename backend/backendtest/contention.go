@@ -96,7 +96,7 @@ func testCancelledBefore(t *testing.T, s store) {
 	if _, err := s.putIf(ctx, "new", []byte("x"), backend.Condition{}); !errors.Is(err, errGivenUp) {
 		t.Errorf("put: %v", err)
 	}
-	if err := s.Delete(ctx, "key"); !errors.Is(err, errGivenUp) {
+	if err := s.Delete(ctx, "key", ""); !errors.Is(err, errGivenUp) {
 		t.Errorf("delete: %v", err)
 	}
 	err = nil
@@ -189,7 +189,7 @@ func testManyUsers(t *testing.T, s store) {
 					t.Errorf("get shared: %d bytes, %v", len(got), err)
 				}
 			}
-			if err := s.Delete(t.Context(), key); err != nil {
+			if err := s.Delete(t.Context(), key, ""); err != nil {
 				t.Errorf("delete: %v", err)
 			}
 		})

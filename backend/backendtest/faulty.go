@@ -118,12 +118,12 @@ func (s *faulty) Put(ctx context.Context, key string, body io.ReadSeeker, opts b
 	return obj, err
 }
 
-func (s *faulty) Delete(ctx context.Context, key string) error {
+func (s *faulty) Delete(ctx context.Context, key, version string) error {
 	fault := s.plan("delete", key)
 	if err := fault.before(ctx, "delete", key); err != nil {
 		return err
 	}
-	if err := s.Store.Delete(ctx, key); err != nil {
+	if err := s.Store.Delete(ctx, key, version); err != nil {
 		return err
 	}
 	return backend.Wrap(ctx, "delete", key, fault.Lost)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/larderbuild/larder/backend"
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,22 @@ func testList(t *testing.T, s store) {
 		if err != nil || obj.Size != 4 || obj.Version == "" {
 			t.Errorf("listed %+v, %v", obj, err)
 		}
+	}
+}
+
+// testListTimes takes the clocks of the store and of this machine to be within a minute of
+// each other.
+func testListTimes(t *testing.T, s store) {
+	s.put(t, "key", []byte("first"))
+	s.put(t, "key", []byte("second"))
+	n := 0
+	for obj, err := range s.List(t.Context(), "") {
+		if n++; err != nil || obj.Age().Abs() > time.Minute || time.Since(obj.Listed).Abs() > time.Minute {
+			t.Errorf("written %v, listed %v, %v", obj.Written, obj.Listed, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d objects, want 1", n)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/larderbuild/larder/backend"
 )
@@ -19,11 +20,15 @@ import (
 // Memory returns an empty store in memory. It passes [Run]. The texts of its errors
 // differ from those of all drivers, so a test fails if its code depends on the text
 // of a driver's error, and not on the errors of package backend.
-func Memory() backend.Store {
-	return &memory{objects: make(map[string]memoryObject)}
+func Memory() backend.Store { return MemoryAt(time.Now) }
+
+// MemoryAt is Memory with now as the store's clock.
+func MemoryAt(now func() time.Time) backend.Store {
+	return &memory{now: now, objects: make(map[string]memoryObject)}
 }
 
 type memory struct {
+	now     func() time.Time
 	mu      sync.Mutex
 	puts    int // numbers the versions
 	objects map[string]memoryObject
@@ -31,7 +36,8 @@ type memory struct {
 
 type memoryObject struct {
 	backend.Object
-	data []byte
+	written time.Time
+	data    []byte
 }
 
 func (m *memory) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
@@ -72,16 +78,19 @@ func (m *memory) Put(ctx context.Context, key string, body io.ReadSeeker, opts b
 	}
 	m.puts++
 	obj := backend.Object{Key: key, Size: opts.Size, Version: strconv.Itoa(m.puts)}
-	m.objects[key] = memoryObject{obj, data}
+	m.objects[key] = memoryObject{obj, m.now(), data}
 	return obj, nil
 }
 
-func (m *memory) Delete(ctx context.Context, key string) error {
+func (m *memory) Delete(ctx context.Context, key, version string) error {
 	if ctx.Err() != nil {
 		return backend.Wrap(ctx, "delete", key, ctx.Err())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if old, exists := m.objects[key]; exists && version != "" && old.Version != version {
+		return fmt.Errorf("memory: %w: %s", backend.ErrConflict, key)
+	}
 	delete(m.objects, key)
 	return nil
 }
@@ -91,12 +100,14 @@ func (m *memory) List(ctx context.Context, prefix string) iter.Seq2[backend.Obje
 		m.mu.Lock()
 		objects := slices.Collect(maps.Values(m.objects))
 		m.mu.Unlock()
-		for _, obj := range objects {
+		for _, stored := range objects {
+			obj := stored.Object
+			obj.Written, obj.Listed = stored.written, m.now()
 			if ctx.Err() != nil {
 				yield(backend.Object{}, backend.Wrap(ctx, "list", prefix, ctx.Err()))
 				return
 			}
-			if strings.HasPrefix(obj.Key, prefix) && !yield(obj.Object, nil) {
+			if strings.HasPrefix(obj.Key, prefix) && !yield(obj, nil) {
 				return
 			}
 		}

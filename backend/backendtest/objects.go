@@ -92,7 +92,7 @@ func testKeys(t *testing.T, s store) {
 		t.Errorf("listed %q\nwant   %q", got, keys)
 	}
 	for _, key := range keys {
-		if err := s.Delete(t.Context(), key); err != nil {
+		if err := s.Delete(t.Context(), key, ""); err != nil {
 			t.Errorf("delete: %v", err)
 		}
 		s.expectMissing(t, key)
@@ -157,15 +157,33 @@ func testDelete(t *testing.T, s store) {
 	s.put(t, "a/key", []byte("x"))
 	s.put(t, "a/keys", []byte("x"))
 	for range 2 {
-		if err := s.Delete(t.Context(), "a/key"); err != nil {
+		if err := s.Delete(t.Context(), "a/key", ""); err != nil {
 			t.Errorf("delete: %v", err)
 		}
 		s.expectMissing(t, "a/key")
 	}
-	if err := s.Delete(t.Context(), "never/was"); err != nil {
+	if err := s.Delete(t.Context(), "never/was", ""); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 	if got := s.list(t, ""); !slices.Equal(got, []string{"a/keys"}) {
 		t.Errorf("listed %q", got)
+	}
+}
+
+func testDeleteVersion(t *testing.T, s store) {
+	old := s.put(t, "a/key", []byte("old"))
+	s.put(t, "a/key", []byte("new"))
+	if err := s.Delete(t.Context(), "a/key", old.Version); !only(err, backend.ErrConflict) {
+		t.Errorf("delete of an old version: %v, want ErrConflict", err)
+	}
+	s.expect(t, "a/key", []byte("new"))
+	for obj := range s.List(t.Context(), "a/") {
+		if err := s.Delete(t.Context(), "a/key", obj.Version); err != nil {
+			t.Errorf("delete of the version that is listed: %v", err)
+		}
+	}
+	s.expectMissing(t, "a/key")
+	if err := s.Delete(t.Context(), "a/key", old.Version); err != nil && !only(err, backend.ErrConflict) {
+		t.Errorf("delete of what is gone: %v", err)
 	}
 }

@@ -41,7 +41,7 @@ func TestFIFOs(t *testing.T) {
 	if _, err := s.Put(t.Context(), "a/key", strings.NewReader("y"), opts); err != nil {
 		t.Errorf("put: %v", err)
 	}
-	if err := s.Delete(t.Context(), "a/key"); err != nil {
+	if err := s.Delete(t.Context(), "a/key", ""); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 }

@@ -5,16 +5,18 @@
 // a URL's query, so every key is a legal file name on every system. An escaped
 // name never begins with @. The driver's own files do: a process holds the lock of
 // @lock while it replaces or removes an object, and @new-… is an object while it
-// is being written. Where the file system has no locks, the last writer wins. A Put
-// removes what killed writers left in its folder a day ago. A key can't be an object
-// if it is also the beginning of another one (a and a/b). Two keys that differ only in
-// case may be the same object.
+// is being written. Where the file system has no locks, the last writer wins. A Put or a
+// Delete removes what killed writers left in its folder a day ago, and a Delete the folders
+// that are empty after it. A key can't be an object if it is also the beginning of another
+// one (a and a/b). Two keys that differ only in case may be the same object.
 //
 // The root says who may use the store: directories and files that the driver makes get its
 // permissions, whatever the umask is. So users share a root that all of them may write.
 //
 // An object's version is the size and the modification time of its file. A Put
-// makes sure that the time differs from that of the object that it replaces.
+// makes sure that the time differs from that of the object that it replaces. A directory
+// has no clock of its own: an object was written when the clock of its writer's machine
+// said so, and is as old as that of the machine that lists it says.
 //
 // A file system may block for ever, such as a network mount whose server is gone. So the
 // store waits for no call into it when the context of the call is done; see
@@ -215,11 +217,8 @@ func (s *store) sweep(dir string) {
 
 // write writes body to a new file in dir and returns its name.
 func (s *store) write(dir string, body io.Reader, opts backend.PutOptions) (name string, err error) {
-	if err := s.makeDir(dir); err != nil {
-		return "", err
-	}
 	name = filepath.Join(dir, tempPrefix+rand.Text())
-	file, err := s.create(name)
+	file, err := s.createIn(dir, name)
 	if err != nil {
 		return "", err
 	}
@@ -287,15 +286,16 @@ func rename(temp, path string) error {
 	return err
 }
 
-func (s *store) Delete(ctx context.Context, key string) error {
-	err := s.remove(ctx, key)
+func (s *store) Delete(ctx context.Context, key, version string) error {
+	err := s.remove(ctx, key, version)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil
 	}
 	return wrap(ctx, "delete", key, err)
 }
 
-func (s *store) remove(ctx context.Context, key string) error {
+// remove removes the object under key, and the directories that are empty without it.
+func (s *store) remove(ctx context.Context, key, version string) error {
 	path, err := s.path(key)
 	if err != nil {
 		return err
@@ -312,7 +312,23 @@ func (s *store) remove(ctx context.Context, key string) error {
 		return err
 	}
 	defer unlock()
-	return os.Remove(path)
+	if version != "" {
+		if info, err = os.Lstat(path); err != nil {
+			return err
+		}
+		if object(key, info).Version != version {
+			return backend.ErrConflict
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	s.sweep(dir)
+	for dir != s.root && os.Remove(dir) == nil {
+		dir = filepath.Dir(dir)
+	}
+	return nil
 }
 
 func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
@@ -362,7 +378,9 @@ func (s *store) visit(path string, entry fs.DirEntry, prefix string, yield func(
 	if err != nil {
 		return err
 	}
-	if !yield(object(key, info), nil) {
+	obj := object(key, info)
+	obj.Written, obj.Listed = info.ModTime(), time.Now()
+	if !yield(obj, nil) {
 		return fs.SkipAll
 	}
 	return nil

@@ -94,7 +94,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 			expectRefused(t, "get", test.key, err)
 			_, err = s.Put(t.Context(), test.key, strings.NewReader(""), backendtest.Options(nil))
 			expectRefused(t, "put", test.key, err)
-			expectRefused(t, "delete", test.key, s.Delete(t.Context(), test.key))
+			expectRefused(t, "delete", test.key, s.Delete(t.Context(), test.key, ""))
 		})
 	}
 	for _, prefix := range []string{"..", "../", outside, "/", `..\`, "a/../", "\x00"} {
@@ -128,7 +128,7 @@ func TestOpenAndReadTouchNothing(t *testing.T) {
 	if _, _, err := s.Get(t.Context(), "key", backend.Range{}); !errors.Is(err, backend.ErrNotFound) {
 		t.Errorf("get: %v", err)
 	}
-	if err := s.Delete(t.Context(), "key"); err != nil {
+	if err := s.Delete(t.Context(), "key", ""); err != nil {
 		t.Errorf("delete: %v", err)
 	}
 	for _, err := range s.List(t.Context(), "") {

@@ -38,6 +38,20 @@ func (s *store) create(name string) (*os.File, error) {
 	return file, err
 }
 
+// createIn makes the file called name in dir, and what is missing of dir. A Delete may remove
+// an empty directory at any moment, so it tries again.
+func (s *store) createIn(dir, name string) (file *os.File, err error) {
+	for range 10 {
+		if err = s.makeDir(dir); err == nil {
+			file, err = s.create(name)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+	}
+	return nil, err
+}
+
 // share gives what this process has just made the permissions of the root, as far as may
 // says. Where the file system has none, everything stays as it is.
 func (s *store) share(path string, may fs.FileMode) {

@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"cloud.google.com/go/auth"
 	"google.golang.org/api/googleapi"
@@ -253,10 +254,21 @@ func object(obj *storage.Object) backend.Object {
 	}
 }
 
-func (s *store) Delete(ctx context.Context, key string) error {
-	err := s.objects.Delete(s.bucket, key).Context(ctx).Do()
+func (s *store) Delete(ctx context.Context, key, version string) error {
+	call := s.objects.Delete(s.bucket, key).Context(ctx)
+	if version != "" {
+		generation, err := strconv.ParseInt(version, 10, 64)
+		if err != nil {
+			return backend.Wrap(ctx, "delete", key, backend.ErrConflict)
+		}
+		call.Generation(generation) // which leaves no archived object behind, either
+	}
+	err := call.Do()
 	if status(err) == http.StatusNotFound {
-		if err = s.missing(ctx); err == backend.ErrNotFound {
+		switch err = s.missing(ctx); {
+		case err == backend.ErrNotFound && version != "":
+			return backend.Wrap(ctx, "delete", key, backend.ErrConflict)
+		case err == backend.ErrNotFound:
 			return nil
 		}
 	}
@@ -266,7 +278,7 @@ func (s *store) Delete(ctx context.Context, key string) error {
 func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
 	return func(yield func(backend.Object, error) bool) {
 		call := s.objects.List(s.bucket).Prefix(prefix).MaxResults(pageSize).
-			Fields("nextPageToken", "items(name,size,generation)").Context(ctx)
+			Fields("nextPageToken", "items(name,size,generation,timeCreated)").Context(ctx)
 		for {
 			page, err := call.Do()
 			if err != nil {
@@ -274,8 +286,14 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 				return
 			}
 			s.exists.Store(true)
-			for _, obj := range page.Items {
-				if !yield(object(obj), nil) {
+			now, err := http.ParseTime(page.Header.Get("Date"))
+			if err != nil {
+				now = time.Now()
+			}
+			for _, item := range page.Items {
+				obj := object(item)
+				obj.Written, obj.Listed = written(item, now), now
+				if !yield(obj, nil) {
 					return
 				}
 			}
@@ -285,6 +303,15 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 			call.PageToken(page.NextPageToken)
 		}
 	}
+}
+
+// written returns when the generation of obj was made, or now if the server does not say it.
+func written(obj *storage.Object, now time.Time) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, obj.TimeCreated)
+	if err != nil {
+		return now
+	}
+	return t
 }
 
 func (s *store) Close() error {

@@ -26,6 +26,9 @@ type driver struct {
 	form   string // what its URLs look like, for error messages
 	scarce bool   // few requests are allowed, or each costs much
 
+	// ownerless stores have only users, and nobody else who removes what is old.
+	ownerless bool
+
 	// prepare checks a URL and returns a function that opens its store.
 	prepare func(rawURL string) (opener, error)
 }
@@ -34,9 +37,9 @@ type opener func(context.Context) (backend.Store, error)
 
 func drivers() []driver {
 	return []driver{
-		{"file", "file:///abs/dir", false, preparer(dir.ParseConfig, dir.Open)},
-		{"gs", "gs://bucket/prefix", false, preparer(gcs.ParseConfig, gcs.Open)},
-		{"s3", "s3://bucket/prefix", false, preparer(s3.ParseConfig, s3.Open)},
+		{"file", "file:///abs/dir", false, true, preparer(dir.ParseConfig, dir.Open)},
+		{"gs", "gs://bucket/prefix", false, false, preparer(gcs.ParseConfig, gcs.Open)},
+		{"s3", "s3://bucket/prefix", false, false, preparer(s3.ParseConfig, s3.Open)},
 	}
 }
 
@@ -84,6 +87,13 @@ func prepare(rawURL string) (opener, error) {
 func IsScarce(rawURL string) bool {
 	d, ok := find(rawURL)
 	return ok && d.scarce
+}
+
+// IsOwnerless reports whether the store at rawURL has only users, and nobody else who removes
+// what is old.
+func IsOwnerless(rawURL string) bool {
+	d, ok := find(rawURL)
+	return ok && d.ownerless
 }
 
 // Check returns nil if rawURL is the URL of a store. Otherwise the error says what

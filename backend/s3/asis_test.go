@@ -60,7 +60,7 @@ func TestHeaders(t *testing.T) {
 			for range s.List(t.Context(), "") {
 			}
 		}, false},
-		{"delete", func() { s.Delete(t.Context(), "key") }, false},
+		{"delete", func() { s.Delete(t.Context(), "key", "") }, false},
 	} {
 		header = nil
 		request.send()

@@ -32,8 +32,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -284,8 +286,16 @@ func checkMD5(body io.ReadSeeker, want [md5.Size]byte) error {
 	return err
 }
 
-func (s *store) Delete(ctx context.Context, key string) error {
-	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer})
+func (s *store) Delete(ctx context.Context, key, version string) error {
+	in := &s3.DeleteObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer}
+	if version != "" {
+		in.IfMatch = &version
+	}
+	_, err := s.client.DeleteObject(ctx, in)
+	if version != "" && refusesConditions(err) {
+		in.IfMatch = nil
+		_, err = s.client.DeleteObject(ctx, in)
+	}
 	if err = s.wrap(ctx, "delete", key, err); errors.Is(err, backend.ErrNotFound) {
 		return nil
 	}
@@ -305,11 +315,20 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 				yield(backend.Object{}, s.wrap(ctx, "list", prefix, err))
 				return
 			}
+			now, ok := awsmiddleware.GetServerTime(page.ResultMetadata)
+			if !ok {
+				now = time.Now()
+			}
 			for _, found := range page.Contents {
 				obj := backend.Object{
 					Key:     aws.ToString(found.Key),
 					Size:    aws.ToInt64(found.Size),
 					Version: version(found.ETag),
+					Written: now,
+					Listed:  now,
+				}
+				if found.LastModified != nil {
+					obj.Written = *found.LastModified
 				}
 				if !yield(obj, nil) {
 					return
