@@ -34,6 +34,7 @@
 //	v1/<scope>/m/v4/<module>/<profile>   manifest, both names escaped as in a URL's query
 //	v1/<scope>/m/v4/<module>/@profiles   roster: the profiles, the one published last first
 //	v1/<scope>/l/<module>/<profile>      lease: who rewrites the profile's packs
+//	v1/@gc                               when package collect was last at work, in a directory
 //
 // The first version in a key is that of the keys, the second that of manifests. So one
 // version of larder neither reads nor replaces manifests of another one. The version of an

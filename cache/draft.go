@@ -43,6 +43,12 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 	d.next.Entries = make([]pack.Entry, 0, max(len(r.Uses), len(old.Entries)))
 	d.needed = d.isNewEager(r.Eager)
 	d.keepEager(r.Eager)
+	for i := range old.Entries {
+		if e := &old.Entries[i]; d.isLost(e) {
+			delete(d.named, e.Action)
+			d.needed = true
+		}
+	}
 	var indexes []pack.Entry
 	for _, u := range r.Uses {
 		v, e := d.judge(u)
@@ -119,13 +125,14 @@ func (d *draft) add(e pack.Entry) {
 	d.next.Entries = append(d.next.Entries, e)
 }
 
-// place has e lie where places says, and reports whether that has its output.
+// place has e lie where places says, and reports whether that has its output. A pack that is
+// gone has nothing.
 func (d *draft) place(e *pack.Entry, places map[protocol.ActionID]placement) bool {
 	at, ok := places[e.Action]
-	if !ok || at.output != e.Output {
+	if !ok || at.output != e.Output || d.lost[at.pack.ID] {
 		return false
 	}
-	e.Pack, e.Offset, e.Length = d.packIndex(at.pack), at.offset, at.length
+	e.Pack, e.Offset, e.Length, e.Time = d.packIndex(at.pack), at.offset, at.length, at.time
 	return true
 }
 

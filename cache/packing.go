@@ -245,7 +245,7 @@ func (p *packer) put(ctx context.Context) error {
 		e := &p.next.Entries[i]
 		p.packedSize += e.Size
 		e.Pack = p.packIndex(made)
-		p.places[e.Action] = placement{e.Output, made, e.Offset, e.Length}
+		p.places[e.Action] = placement{e.Output, made, e.Offset, e.Length, e.Time}
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ type publisher struct {
 	limits    limits // of packs
 	newDay    bool   // what was published is the profile's first manifest of a day
 
+	lost       map[pack.ID]bool                // packs that it has looked after; true: it is gone
 	places     map[protocol.ActionID]placement // of what this publisher has packed
 	packedSize int64                           // of the bodies packed in this publication, in bytes
 	saved      Saved
@@ -55,6 +56,7 @@ type placement struct {
 	pack   pack.Pack
 	offset int64
 	length int64
+	time   time.Time // that the pack has for the entry
 }
 
 // newPublisher returns a publisher into l, whose manifests hold found.
@@ -69,6 +71,7 @@ func newPublisher(l *library, found *holdings, w *withheld, s *session.Session, 
 		session:   s,
 		now:       pack.DayOf(now),
 		pace:      new(pace),
+		lost:      make(map[pack.ID]bool),
 		places:    make(map[protocol.ActionID]placement),
 		limits:    usualLimits,
 	}
@@ -128,6 +131,9 @@ func isContention(err error) bool {
 // try publishes r, unless others have published since old was read.
 func (p *publisher) try(ctx context.Context, old published, r session.Record) (rest session.Record, err error) {
 	d := p.draft(old, r)
+	if d.needed && p.lookAfter(ctx, d, r) {
+		d = p.draft(old, r)
+	}
 	p.saved = Saved{Used: d.used, New: d.added, Published: p.saved.Published}
 	if !d.needed {
 		return rest, nil
