@@ -107,7 +107,7 @@ func (p *program) lingerCommand() *urfave.Command {
 				_, _, errTrim := trim(with)
 				err = errors.Join(err, errTrim)
 			}
-			return err
+			return errors.Join(err, collectDaily(ctx, with))
 		}),
 	}
 }

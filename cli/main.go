@@ -107,6 +107,7 @@ func (p *program) command() *urfave.Command {
 			p.flushCommand(),
 			p.pruneCommand(),
 			p.cleanCommand(),
+			p.gcCommand(),
 			p.benchCommand(),
 			p.keygenCommand(),
 			p.versionCommand(),

@@ -181,6 +181,16 @@ func options() []option {
 		usage: "size to which the local tier is trimmed once a day; what was not used for the longest time goes first; 0: no limit",
 		set:   func(g *givenSettings, v string) error { return parseSize(&g.maxSize, v) },
 	}, {
+		flag:  "remote-max-age",
+		value: "720h",
+		usage: "what larder gc removes: manifests and entry objects that nobody has written for this long, in the scopes pr-…, branch-… and event-… for a week at most; 0: none by their age",
+		set:   func(g *givenSettings, v string) error { return parseDuration(&g.remoteMaxAge, v) },
+	}, {
+		flag:  "remote-max-size",
+		value: "20GiB",
+		usage: "size to which a file:// remote is trimmed once a day; what was not used for the longest time goes first; 0: no limit",
+		set:   func(g *givenSettings, v string) error { return parseSize(&g.remoteMaxSize, v) },
+	}, {
 		flag:  "stats",
 		value: statsOff,
 		usage: "1: print a line of counts at the end of each session; json: print them as a JSON object",

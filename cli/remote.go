@@ -23,6 +23,26 @@ var (
 // openRemote returns the store at url, in the decorators that every store gets. It
 // opens nothing: the first use does. The caller has checked the URL.
 func openRemote(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
+	store := retrying(backend.WithBreaker(openDriver(url, s, counters, log), breaker))
+	if !s.writes() {
+		store = backend.ReadOnly(store)
+	}
+	return store
+}
+
+// openUnguarded is openRemote for larder gc: that one scope denies access says nothing of the
+// others. Nor does it matter who may sign what: nothing is written.
+func openUnguarded(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
+	return retrying(openDriver(url, s, counters, log))
+}
+
+// retrying returns store with what comes between it and its callers.
+func retrying(store backend.Store) backend.Store {
+	return backend.WithRetry(backend.WithLimit(store, connections), retry)
+}
+
+// openDriver returns the store at url, whose requests are counted and limited in time.
+func openDriver(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
 	store := backend.Deferred(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
 	if s.latency > 0 {
 		store = backend.WithLatency(store, s.latency)
@@ -36,12 +56,5 @@ func openRemote(url string, s settings, counters *backend.Counters, log *slog.Lo
 		})
 	}
 	store = backend.WithCounters(store, counters)
-	store = backend.WithTimeout(store, s.timeout)
-	store = backend.WithBreaker(store, breaker)
-	store = backend.WithLimit(store, connections)
-	store = backend.WithRetry(store, retry)
-	if !s.writes() {
-		store = backend.ReadOnly(store)
-	}
-	return store
+	return backend.WithTimeout(store, s.timeout)
 }

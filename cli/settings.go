@@ -37,6 +37,9 @@ type plainSettings struct {
 	logLevel     slog.Level
 	record       string
 
+	remoteMaxAge  time.Duration
+	remoteMaxSize int64 // in bytes; of a remote that is a directory
+
 	// larder bench sets these two for the helpers that it measures.
 	latency   time.Duration // of each request
 	bandwidth int64         // in bytes a second, each way; 0: no limit
@@ -75,7 +78,7 @@ type surroundings struct {
 func configure(cmd *urfave.Command, environ environment) givenSettings {
 	var g givenSettings
 	for _, o := range options() {
-		value := cmd.String(o.flag)
+		value := cmd.Root().String(o.flag) // a command may have a flag of the same name
 		o.setDefault(&g, environ)
 		if value == "" {
 			continue

@@ -59,8 +59,9 @@ func defaults(t *testing.T) givenSettings {
 			timeout:      10 * time.Second,
 			maxObject:    512 << 20,
 			maxAge:       5 * 24 * time.Hour,
-			statsFormat:  "0",
-			logLevel:     slog.LevelWarn,
+			remoteMaxAge: 30 * 24 * time.Hour, remoteMaxSize: 20 << 30,
+			statsFormat: "0",
+			logLevel:    slog.LevelWarn,
 		},
 		profile:  runtime.GOOS + "-" + runtime.GOARCH,
 		prefetch: true,
@@ -91,14 +92,14 @@ func TestConfigure(t *testing.T) {
 				"LARDER_REMOTE": "s3://bucket/prefix", "LARDER_SCOPE": "pr-1", "LARDER_READ_SCOPES": " pr-1, main\nother,", "LARDER_PROFILE": "nightly",
 				"LARDER_SIGN_KEY": "/k", "LARDER_TRUST": "/t,/u", "LARDER_DIR": t.TempDir(), "LARDER_READONLY": "true", "LARDER_BYTES": "lazy", "LARDER_OBJECTS": "none",
 				"LARDER_CLOSE": "wait", "LARDER_CLOSE_TIMEOUT": "1s", "LARDER_LINGER": "2s", "LARDER_BUDGET": "3s", "LARDER_TIMEOUT": "4s",
-				"LARDER_MAX_OBJECT": "1KiB", "LARDER_MAX_AGE": "1h30m", "LARDER_MAX_SIZE": "2GiB", "LARDER_STATS": "json", "LARDER_LOG": "debug",
+				"LARDER_MAX_OBJECT": "1KiB", "LARDER_MAX_AGE": "1h30m", "LARDER_MAX_SIZE": "2GiB", "LARDER_REMOTE_MAX_AGE": "48h", "LARDER_REMOTE_MAX_SIZE": "3GiB", "LARDER_STATS": "json", "LARDER_LOG": "debug",
 				"LARDER_RECORD": "session", "LARDER_BENCH_PREFETCH": "false", "LARDER_BENCH_LATENCY": "20ms", "LARDER_BENCH_BANDWIDTH": "1MiB",
 			},
 			change: func(g *givenSettings) {
 				*g = givenSettings{
 					plainSettings: plainSettings{
 						dir: os.Getenv("LARDER_DIR"), readOnly: true, bytes: "lazy", objects: "none", close: "wait", closeTimeout: time.Second, linger: 2 * time.Second,
-						budget: 3 * time.Second, timeout: 4 * time.Second, maxObject: 1 << 10, maxAge: 90 * time.Minute, maxSize: 2 << 30,
+						budget: 3 * time.Second, timeout: 4 * time.Second, maxObject: 1 << 10, maxAge: 90 * time.Minute, maxSize: 2 << 30, remoteMaxAge: 48 * time.Hour, remoteMaxSize: 3 << 30,
 						statsFormat: "json", logLevel: slog.LevelDebug, record: "session", latency: 20 * time.Millisecond, bandwidth: 1 << 20,
 					},
 					remote: "s3://bucket/prefix", scope: "pr-1", readScopes: []string{"pr-1", "main", "other"}, profile: "nightly", signKey: "/k", trust: "/t,/u",

@@ -2,11 +2,14 @@ package integration
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -24,7 +27,7 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "age": age},
 		Setup: func(e *testscript.Env) error {
 			path := filepath.Dir(larder) + string(filepath.ListSeparator) + e.Getenv("PATH")
 			at := func(name string) string { return filepath.Join(e.WorkDir, name) }
@@ -36,6 +39,32 @@ func TestScript(t *testing.T) {
 				"S3="+s3.URL("bucket", "/"+filepath.Base(e.WorkDir)), "S3_KEY="+s3.AccessKey, "S3_SECRET="+s3.SecretKey)
 			return nil
 		},
+	})
+}
+
+// age makes all files of a folder older:
+//
+//	age 48h folder
+func age(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: age duration folder")
+	}
+	d, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	ts.Check(makeOlder(ts.MkAbs(args[1]), d))
+}
+
+// makeOlder makes all files below folder older by d.
+func makeOlder(folder string, d time.Duration) error {
+	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		return os.Chtimes(path, time.Time{}, info.ModTime().Add(-d))
 	})
 }
 
