@@ -1,10 +1,9 @@
 package integration
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -71,7 +70,7 @@ func TestGCKilledAtRandom(t *testing.T) {
 	slices.Sort(took)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d, a collection takes %v", seed, took)
-	random := mathrand.New(mathrand.NewPCG(seed, 0))
+	random := rand.New(rand.NewPCG(seed, 0))
 	hits := 0
 	for i := range kills {
 		after := time.Duration((float64(i) + random.Float64()) / float64(kills) * float64(took[1]))
@@ -147,15 +146,4 @@ func TestDailyGC(t *testing.T) {
 	if !collected() {
 		t.Error("nobody collected a day later")
 	}
-}
-
-// loose returns how many of the packs that putLoosePacks has put are in s.
-func (s store) loose(t *testing.T) (loose int) {
-	t.Helper()
-	walkFiles(t, filepath.Join(s.folder, "v1", "main", "p"), func(path string) {
-		if info, err := os.Stat(path); err == nil && info.Size() == int64(len(rand.Text())) {
-			loose++
-		}
-	})
-	return loose
 }
