@@ -156,6 +156,9 @@ func TestGCBesideBuilds(t *testing.T) {
 	c, s := usualChain(t), s3Store(t)
 	s.fill(t, c)
 	s.putLoosePacks(t, 20) // beside those that compactions leave
+	if err := makeOlder(s.folder, 2*day); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var besides sync.WaitGroup
 	besides.Go(func() { s.hurry(ctx) })
