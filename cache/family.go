@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"slices"
 	"time"
 
 	"github.com/larderbuild/larder/protocol"
@@ -17,7 +16,7 @@ func (c *Cache) holdFor(missed bool) time.Duration {
 	case missed:
 		return forAMoment
 	case c.publishing.costs.unanswered():
-		return untilOver
+		return forItsParent
 	}
 	return 0
 }
@@ -33,7 +32,7 @@ func (c *Cache) queueUpload(up queued, hold time.Duration) {
 func (c *Cache) queueFamily(members []queued) {
 	last := len(members) - 1
 	for _, m := range members[:last] {
-		c.queueUpload(m, untilOver)
+		c.queueUpload(m, forItsParent)
 	}
 	c.queueUpload(members[last], 0)
 }
@@ -55,8 +54,8 @@ func (c *Cache) family(put protocol.Put) []queued {
 		return nil
 	}
 	var members []queued
-	for _, name := range slices.Concat(subkeyNames[:], generatedOf(c.Local, parent)) {
-		if action := parent.Subkey(name); action != put.ActionID {
+	for _, action := range subkeysOf(c.Local, parent) {
+		if action != put.ActionID {
 			members = c.appendFound(members, action)
 		}
 	}

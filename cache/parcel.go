@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/larderbuild/larder/entry"
@@ -47,6 +48,16 @@ func generatedOf(local *localdisk.Dir, pkg protocol.ActionID) []string {
 	return generated(list)
 }
 
+// subkeysOf returns the subkeys that the go command may have put of the package with an
+// action. Those of generated sources are among them if the local tier has their list.
+func subkeysOf(local *localdisk.Dir, pkg protocol.ActionID) []protocol.ActionID {
+	var actions []protocol.ActionID
+	for _, name := range slices.Concat(subkeyNames[:], generatedOf(local, pkg)) {
+		actions = append(actions, pkg.Subkey(name))
+	}
+	return actions
+}
+
 // queued is an upload with the size of its body in bytes.
 type queued struct {
 	session.Upload
@@ -57,7 +68,7 @@ type queued struct {
 type parcel struct {
 	queued
 	riders  []*rider
-	held    bool // not in the queue yet
+	held    bool // waits, but not in the queue yet
 	boarded bool // rides in another parcel
 }
 

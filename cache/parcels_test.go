@@ -109,6 +109,28 @@ func withSecrets(c *cache.FlushConfig) {
 	c.Policy = s.Policy
 }
 
+// What was put twice before its parent rides as it was put last.
+func TestRiderPutTwice(t *testing.T) {
+	store := backendtest.Memory()
+	m := newMachine(t, t.TempDir(), store)
+	m.wantMiss(t, "fmt")
+	m.put(t, "fmt@stdout", "one")
+	m.put(t, "fmt@stdout", "two")
+	m.put(t, "fmt", big("fmt"))
+	for m.stats.Summary().Objects == 0 {
+		time.Sleep(time.Millisecond) // until the object is out, beside the build
+	}
+	m.Close(time.Minute)
+	wantObjects(t, store, "fmt")
+	if s := m.stats.Summary(); s.Objects != 1 || s.Uploads != 2 {
+		t.Errorf("stats: %+v", s)
+	}
+	b := newMachine(t, t.TempDir(), store)
+	defer b.Close(0)
+	b.wantHit(t, "fmt", big("fmt"))
+	b.wantHit(t, "fmt@stdout", "two")
+}
+
 // A damaged body in the local tier does not ride: its hash would make it another output.
 func TestDamagedRiderStays(t *testing.T) {
 	local, store := t.TempDir(), backendtest.Memory()

@@ -3,7 +3,7 @@ package cache
 import (
 	"cmp"
 	"context"
-	"math"
+	"maps"
 	"slices"
 	"time"
 
@@ -78,21 +78,26 @@ func (u *uploader) limit() int64 {
 	return min(max(u.pace.in(inFlight), leastInFlight), mostInFlight)
 }
 
-// How long an upload is held while the build runs: a moment, in which what belongs to it may
-// be put, or until its parent takes it along, or until the build is over.
+// How long an upload is held at most while the build runs: for what belongs to it, which may
+// be put in a moment, or for its parent, which may have to be compiled first. A job may be
+// cancelled before its build is over, so nothing is held until then.
 const (
-	forAMoment = 300 * time.Millisecond
-	untilOver  = time.Duration(math.MaxInt64)
+	forAMoment   = 300 * time.Millisecond
+	forItsParent = time.Minute
 )
 
-// enqueue queues p. The caller holds u.mu.
+// enqueue queues p, or holds it, in place of what waits for the same action. The caller
+// holds u.mu.
 func (u *uploader) enqueue(p *parcel) {
+	if before := u.latest[p.Action]; before != nil {
+		p.riders = before.riders
+		u.withdraw(before)
+	}
 	for _, m := range p.members() {
 		u.waiting[m.Action]++
 	}
 	u.latest[p.Action] = p
 	if p.held = p.held && !u.hurried; p.held {
-		u.held = append(u.held, p)
 		return
 	}
 	i, _ := slices.BinarySearchFunc(u.queue, p.size+1, func(q *parcel, size int64) int { return cmp.Compare(q.size, size) })
@@ -100,34 +105,48 @@ func (u *uploader) enqueue(p *parcel) {
 	u.change.Broadcast()
 }
 
-// dequeue takes the first parcel out of the queue, which is not empty. The caller holds
-// u.mu.
-func (u *uploader) dequeue() *parcel {
-	p := u.queue[0]
-	u.queue = u.queue[1:]
-	if u.collect(p) {
-		u.queue = slices.DeleteFunc(u.queue, func(q *parcel) bool { return q.boarded })
+// withdraw has p wait no longer, in the queue or held. The caller holds u.mu.
+func (u *uploader) withdraw(p *parcel) {
+	if !p.held {
+		i := slices.Index(u.queue, p)
+		u.queue = slices.Delete(u.queue, i, i+1)
 	}
 	for _, m := range p.members() {
 		if u.waiting[m.Action]--; u.waiting[m.Action] == 0 {
 			delete(u.waiting, m.Action)
 		}
 	}
-	if u.latest[p.Action] == p {
-		delete(u.latest, p.Action)
-	}
+	delete(u.latest, p.Action)
+}
+
+// dequeue takes the first parcel out of the queue, which is not empty. The caller holds
+// u.mu.
+func (u *uploader) dequeue() *parcel {
+	p := u.queue[0]
+	u.collect(p)
+	u.sift()
+	u.withdraw(p)
 	return p
+}
+
+// requeue queues what is in p once more, but for what was put again. Riders wait for their
+// parent. The caller holds u.mu.
+func (u *uploader) requeue(p *parcel) {
+	for _, m := range p.members() {
+		if u.waiting[m.Action] == 0 {
+			u.enqueue(&parcel{queued: m, held: m.Action != p.Action})
+		}
+	}
+	if parent := u.latest[p.Action]; parent != nil && u.hurried {
+		u.collect(parent)
+		u.sift()
+	}
 }
 
 // release queues p, if it is held. The caller holds u.mu.
 func (u *uploader) release(p *parcel) {
-	i := slices.Index(u.held, p)
-	if i < 0 {
-		return
-	}
-	u.held = slices.Delete(u.held, i, i+1)
-	if !p.boarded {
-		u.waiting[p.Action]-- // enqueue counts it again
+	if u.latest[p.Action] == p && p.held {
+		u.withdraw(p)
 		p.held = false
 		u.enqueue(p)
 	}
@@ -135,7 +154,7 @@ func (u *uploader) release(p *parcel) {
 
 // releaseAll queues everything that is held. The caller holds u.mu.
 func (u *uploader) releaseAll() {
-	for _, p := range slices.Clone(u.held) {
+	for _, p := range slices.Collect(maps.Values(u.latest)) {
 		u.release(p)
 	}
 }
@@ -148,13 +167,20 @@ func (u *uploader) group() {
 			u.collect(p)
 		}
 	}
-	u.queue = slices.DeleteFunc(u.queue, func(p *parcel) bool { return p.boarded })
+	u.sift()
+}
+
+// sift removes from the queue what rides in other parcels by now. The caller holds u.mu.
+func (u *uploader) sift() {
+	if u.boarding {
+		u.queue = slices.DeleteFunc(u.queue, func(p *parcel) bool { return p.boarded })
+		u.boarding = false
+	}
 }
 
 // collect has those that wait ride with p whose actions are subkeys of p's, as far as there
-// is room. It reports whether any are in the queue, from where the caller removes them. The
-// caller holds u.mu.
-func (u *uploader) collect(p *parcel) (fromQueue bool) {
+// is room. They are in the queue until sift is called. The caller holds u.mu.
+func (u *uploader) collect(p *parcel) {
 	names := slices.Clone(subkeyNames[:])
 	for i := 0; i < len(names); i++ {
 		name := names[i]
@@ -166,14 +192,13 @@ func (u *uploader) collect(p *parcel) (fromQueue bool) {
 			continue
 		}
 		child.boarded = true
-		fromQueue = fromQueue || !child.held
+		u.boarding = u.boarding || !child.held
 		delete(u.latest, child.Action)
 		u.seat(p, &rider{queued: child.queued, name: name})
 		if name == listName {
 			names = append(names, generatedOf(u.Local, p.Action)...)
 		}
 	}
-	return fromQueue
 }
 
 // seat has r ride with p, in place of what was put before for the same action. The caller

@@ -49,22 +49,22 @@ type uploader struct {
 	pace     *pace // of uploads
 	begun    time.Time
 
-	mu      sync.Mutex                    // guards what follows
-	change  *sync.Cond                    // signals each change of what follows
-	queue   []*parcel                     // the smallest first
-	held    []*parcel                     // not in queue yet
-	latest  map[protocol.ActionID]*parcel // in queue or held: the last of an action
-	waiting map[protocol.ActionID]int     // how often an action is in queue or held, or rides there
-	active  map[protocol.ActionID]*flight // by each action in it
-	flights int                           // how many are in active
-	flying  int64                         // bytes of the bodies under way
-	large   *flight                       // under way with a body over the limit; nil: none is
-	hurried bool                          // the build is over
-	paused  bool                          // no upload begins
-	proven  bool                          // an upload has got through
-	denied  error                         // why the remote takes no uploads; none begins any more
-	failed  remainder                     // could not be uploaded; they stay in the journal
-	lost    int                           // the local tier has them no longer
+	mu       sync.Mutex                    // guards what follows
+	change   *sync.Cond                    // signals each change of what follows
+	queue    []*parcel                     // the smallest first
+	boarding bool                          // some of queue ride in others by now
+	latest   map[protocol.ActionID]*parcel // in queue or held, by its action
+	waiting  map[protocol.ActionID]int     // how often an action is in queue or held, or rides there
+	active   map[protocol.ActionID]*flight // by each action in it
+	flights  int                           // how many are in active
+	flying   int64                         // bytes of the bodies under way
+	large    *flight                       // under way with a body over the limit; nil: none is
+	hurried  bool                          // the build is over
+	paused   bool                          // no upload begins
+	proven   bool                          // an upload has got through
+	denied   error                         // why the remote takes no uploads; none begins any more
+	failed   remainder                     // could not be uploaded; they stay in the journal
+	lost     int                           // the local tier has them no longer
 }
 
 // flight is a parcel under way.
@@ -143,8 +143,8 @@ func (u *uploader) begin(p *parcel, cut context.CancelCauseFunc) {
 }
 
 // add notes an upload, of a body of size bytes, in the journal, and queues it. If it is
-// small, it is held first: for no longer than hold, or until the build is over. After an
-// error of the journal the upload is queued all the same, and lost with this process.
+// small, it is held first, for no longer than hold. After an error of the journal the upload
+// is queued all the same, and lost with this process.
 func (u *uploader) add(up session.Upload, size int64, hold time.Duration) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -153,7 +153,7 @@ func (u *uploader) add(up session.Upload, size int64, hold time.Duration) error 
 	err := u.journal.Add(up)
 	p := &parcel{queued: queued{up, size}, held: hold > 0 && size <= entry.MaxRider}
 	u.enqueue(p)
-	if p.held && hold < untilOver {
+	if p.held {
 		time.AfterFunc(hold, func() {
 			u.mu.Lock()
 			defer u.mu.Unlock()
@@ -221,15 +221,12 @@ func (u *uploader) finish(p *parcel, err error) {
 		u.denied = err
 		u.noteDenial(u.begun)
 	}
-	for _, again := range ended.again {
-		u.enqueue(again)
+	for _, again := range slices.Backward(ended.again) { // the last put counts
+		u.requeue(again)
 	}
-	switch {
-	case errors.Is(err, errPaused) && ended.again == nil:
-		u.enqueue(p)
-	case ended.again != nil || u.outdated(p):
-		u.repeat(p)
-	default:
+	if errors.Is(err, errPaused) || ended.again != nil || u.outdated(p) {
+		u.requeue(p)
+	} else {
 		u.settleAll(p, err)
 	}
 }
@@ -238,16 +235,6 @@ func (u *uploader) finish(p *parcel, err error) {
 // be replaced. The caller holds u.mu.
 func (u *uploader) outdated(p *parcel) bool {
 	return slices.ContainsFunc(p.riders, func(r *rider) bool { return u.waiting[r.Action] > 0 })
-}
-
-// repeat queues what is in p once more, but for what was put again. The caller holds u.mu.
-func (u *uploader) repeat(p *parcel) {
-	for _, m := range p.members() {
-		if u.waiting[m.Action] == 0 {
-			u.enqueue(&parcel{queued: m})
-		}
-	}
-	u.group()
 }
 
 // settleAll settles all uploads of p, whose object was uploaded with err. The caller holds
@@ -322,10 +309,7 @@ func (u *uploader) left() (remainder, error) {
 	left := u.failed
 	left.entries += len(u.active)
 	left.bytes += u.flying
-	for _, p := range slices.Concat(u.queue, u.held) {
-		if p.boarded {
-			continue
-		}
+	for _, p := range u.latest {
 		for _, m := range p.members() {
 			left.add(m.size)
 		}

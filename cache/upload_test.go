@@ -54,13 +54,11 @@ func TestJournalKeepsWhatIsPutAgain(t *testing.T) {
 	u.add(once, 1, 0) // the last put, and the smaller body
 	u.finish(up, nil)
 	want(1)
-	for _, next := range []session.Upload{once, again} {
-		up, _ = u.next(t.Context())
-		if up.Upload != next {
-			t.Errorf("%+v is uploaded next, want %+v", up, next)
-		}
-		u.finish(up, nil)
+	up, _ = u.next(t.Context())
+	if up.Upload != once || u.mayBegin() {
+		t.Errorf("%+v is uploaded next, want only %+v", up.Upload, once)
 	}
+	u.finish(up, nil)
 	want(0)
 }
 
@@ -132,6 +130,41 @@ func TestPausedBeforeItIsCompressed(t *testing.T) {
 	u.pause(false)
 	if !u.mayBegin() {
 		t.Error("it does not begin again")
+	}
+}
+
+// What waits for its parent in vain, such as the result of a test, goes out beside the build.
+func TestHeldInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, _ := newTestUploader(t)
+		waits := func() bool {
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			return !u.mayBegin()
+		}
+		u.add(session.Upload{Action: protocol.ActionID{1}}, 1, forItsParent)
+		if !waits() {
+			t.Error("it does not wait")
+		}
+		time.Sleep(forItsParent)
+		synctest.Wait()
+		if waits() {
+			t.Error("it still waits")
+		}
+	})
+}
+
+// What a pause cuts off does not begin anew if it was put again meanwhile: only that does.
+func TestPausedAndPutAgain(t *testing.T) {
+	u, _ := newTestUploader(t)
+	one := session.Upload{Action: protocol.ActionID{1}, Output: protocol.OutputID{1}}
+	again := session.Upload{Action: one.Action, Output: protocol.OutputID{2}}
+	u.add(one, 1, 0)
+	up, _ := u.next(t.Context())
+	u.add(again, 1, 0)
+	u.finish(up, errPaused)
+	if up, _ := u.next(t.Context()); up.Upload != again || len(u.queue) > 0 {
+		t.Errorf("%+v is uploaded next, and then %d others; want only %+v", up.Upload, len(u.queue), again)
 	}
 }
 
