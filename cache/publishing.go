@@ -27,7 +27,7 @@ func (c *Cache) newPublishing(r *remote, t *Transient) *publishing {
 		c.Log.Warn(fmt.Sprintf("%v; nothing is uploaded", err))
 		return nil
 	}
-	return &publishing{journal: journal, uploads: newUploader(r, c.session, journal, c.withheld), sieve: newSieve(t)}
+	return &publishing{journal: journal, uploads: newUploader(r, c.session, journal, c.withheld), sieve: newSieve(t, c.Local)}
 }
 
 // createJournal makes the session's journal.

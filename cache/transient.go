@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 )
@@ -30,17 +31,18 @@ type Transient struct {
 // may be called at the same time.
 type sieve struct {
 	Transient
+	local *localdisk.Dir
 
 	mu      sync.Mutex
 	lasting map[protocol.ActionID]bool   // actions of lasting packages, and their subkeys
 	held    map[protocol.ActionID]queued // the last puts of other actions
 }
 
-func newSieve(t *Transient) *sieve {
+func newSieve(t *Transient, local *localdisk.Dir) *sieve {
 	if t == nil {
 		return nil
 	}
-	return &sieve{Transient: *t, lasting: make(map[protocol.ActionID]bool), held: make(map[protocol.ActionID]queued)}
+	return &sieve{Transient: *t, local: local, lasting: make(map[protocol.ActionID]bool), held: make(map[protocol.ActionID]queued)}
 }
 
 // pass takes in an upload, of the body at path, and returns what is to be uploaded now. The
@@ -59,7 +61,7 @@ func (s *sieve) pass(up queued, path string) []queued {
 	}
 	s.lasting[up.Action] = true
 	through := []queued{up}
-	for _, action := range pack.Subkeys(up.Action) {
+	for _, action := range subkeysOf(s.local, up.Action) {
 		s.lasting[action] = true
 		if before, ok := s.held[action]; ok {
 			through = append(through, before)

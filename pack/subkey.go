@@ -19,16 +19,6 @@ func (s subkey) action(parent protocol.ActionID) protocol.ActionID {
 	return parent.Subkey(subkeyNames[s.name-1])
 }
 
-// Subkeys returns the actions that the go command derives from action, for what a package
-// has besides its archive.
-func Subkeys(action protocol.ActionID) []protocol.ActionID {
-	var actions []protocol.ActionID
-	for name := range subkeyNames {
-		actions = append(actions, subkey{name: 1 + name}.action(action))
-	}
-	return actions
-}
-
 // subkeys returns how the action of each entry is derived. A parent's action is never
 // derived itself.
 func (m *Manifest) subkeys() []subkey {
