@@ -12,7 +12,7 @@ import (
 
 // transient returns what a transient session needs to know, or nil if a session in the
 // surroundings from, nested in outer, is none. A session is transient if its module lies in
-// a temporary folder, unless that is a part of the module that outer builds.
+// a temporary folder, unless it is of the same checkout as what outer builds.
 func transient(from surroundings, outer gocmd.Outer) *cache.Transient {
 	if from.folder == "" {
 		return nil
@@ -38,14 +38,14 @@ func transient(from surroundings, outer gocmd.Outer) *cache.Transient {
 	return t
 }
 
-// isShared reports whether module, which lies in temp, is a part of the module that is
-// built in outer, which lies in temp as a whole.
+// isShared reports whether module, which lies in temp, is of the same checkout as the module
+// that is built in outer: that lies in temp, too, and one of both holds the other.
 func isShared(module, outer, temp string) bool {
 	if outer == "" {
 		return false
 	}
 	outer = realPath(moduleFolder(outer))
-	return isInside(outer, temp) && isInside(module, outer)
+	return isInside(outer, temp) && (isInside(module, outer) || isInside(outer, module))
 }
 
 // moduleFolder returns the folder of the module or workspace to which folder belongs, or

@@ -43,6 +43,7 @@ func TestTransient(t *testing.T) {
 		{"the temporary folder is in the checkout", "repo/.tmp", "repo/.tmp", "repo/.tmp/made", "repo", true},
 		{"the checkout is in the temporary folder", "temp", "temp", "temp/repo/cmd", "temp/repo/cmd", false},
 		{"another module of that checkout", "temp", "temp", "temp/repo/tools", "temp/repo", false},
+		{"the module around the outer one", "temp", "temp", "temp/repo/cmd", "temp/repo/tools", false},
 		{"a module beside that checkout", "temp", "temp", "temp/made", "temp/repo", true},
 		{"the outer folder is not known", "temp", "temp", "temp/made", "", true},
 	} {

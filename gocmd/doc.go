@@ -48,6 +48,6 @@
 //
 // A go command may also start another one: go test runs a test that runs go build. The
 // program between them often compares what the inner command prints. Nested tells a
-// helper so, and where the outer one runs: what a test builds in a temporary folder is for
+// helper so, and where the outermost one runs: what a test builds in a temporary folder is for
 // nobody else.
 package gocmd

@@ -32,6 +32,7 @@ const (
 type report struct {
 	gocmd.Command
 	Nested                 bool
+	Outer                  string // folder of the go command from which it descends
 	NoParent, NotHeadsOnly string // errors
 	NotRebuilt             string // the error of running Rebuild's go list
 	Heads                  int    // archives given out as heads
@@ -66,8 +67,8 @@ func helper(file string) error {
 		return err
 	}
 	c, err := gocmd.Parent()
-	_, nested := gocmd.Nested()
-	r := report{Command: c, Nested: nested, NoParent: errorText(err), NotHeadsOnly: errorText(c.HeadsOnly())}
+	outer, nested := gocmd.Nested()
+	r := report{Command: c, Nested: nested, Outer: outer.Dir, NoParent: errorText(err), NotHeadsOnly: errorText(c.HeadsOnly())}
 	h := &handler{local: localdisk.New(os.Getenv("GOCACHE"))}
 	if os.Getenv(helperHeads) == "" {
 		if r.NotHeadsOnly == "" {

@@ -20,11 +20,11 @@ type Outer struct {
 }
 
 // Nested reports whether the go command that started this process as its helper descends
-// from another go command that has the same program as its helper, and returns the nearest
-// such one: a test, a generator or a program under go run has started it, and may read all
-// that it prints. Nested returns false where the system does not tell. It reads a few files
-// of /proc for each ancestor, or asks the kernel. Call it after the handshake, while the go
-// command is there.
+// from another go command that has the same program as its helper: a test, a generator or a
+// program under go run has started it, and may read all that it prints. Nested returns the
+// outermost of them, which is the one that a person has started. It returns false where the
+// system does not tell. It reads a few files of /proc for each ancestor, or asks the kernel.
+// Call it after the handshake, while the go command is there.
 func Nested() (outer Outer, ok bool) {
 	self, err := executable(os.Executable())
 	if err != nil {
@@ -35,16 +35,16 @@ func Nested() (outer Outer, ok bool) {
 	for range maxAncestors {
 		child := process.Process{Pid: pid}
 		if pid, err = child.PpidWithContext(ctx); err != nil || pid <= 0 {
-			return Outer{}, false
+			break
 		}
 		ancestor := process.Process{Pid: pid}
 		if exe, err := ancestor.ExeWithContext(ctx); err == nil && isGo(exe) && hasChild(ctx, &ancestor, self) {
 			outer.Dir, _ = ancestor.CwdWithContext(ctx)         // "" where it can't be read
 			outer.Environ, _ = ancestor.EnvironWithContext(ctx) // nil where it can't be read
-			return outer, true
+			ok = true
 		}
 	}
-	return Outer{}, false
+	return outer, ok
 }
 
 // isGo reports whether exe is the path of a go command.

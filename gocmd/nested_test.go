@@ -49,22 +49,45 @@ func Test(t *testing.T) {
 	}
 }
 `)
+	around := writeModule(t, `
+-- go.mod --
+module example.com/around
+
+go 1.24
+-- around_test.go --
+package around
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+func Test(t *testing.T) {
+	cmd := exec.Command("go", "test", "-count=1", ".")
+	cmd.Dir = os.Getenv("PLAIN")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+`)
 	for _, tt := range []struct {
 		name, shell string
-		want        bool
+		outer       string // folder of the outermost go command; "": there is none
 	}{
-		{"plain", `go build .`, false},
-		{"shell", `sh -c "go build . && true"`, false},
-		{"test", `go test -count=1 .`, true},
-		{"test without a helper", `GOCACHEPROG= go test -count=1 .`, false},
-		{"test with another helper", `GOCACHEPROG=$OTHER go test -count=1 .`, false},
+		{"plain", `go build .`, ""},
+		{"shell", `sh -c "go build . && true"`, ""},
+		{"test", `go test -count=1 .`, module},
+		{"test in a test", `cd "$AROUND" && go test -count=1 .`, around},
+		{"test without a helper", `GOCACHEPROG= go test -count=1 .`, ""},
+		{"test with another helper", `GOCACHEPROG=$OTHER go test -count=1 .`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			reports := filepath.Join(t.TempDir(), "reports")
-			env := slices.Concat(environ(helped(t, reports)...), []string{"GOCACHEPROG=" + helper, "HELPER=" + helper, "OTHER=" + other})
+			env := slices.Concat(environ(helped(t, reports)...), []string{"GOCACHEPROG=" + helper, "HELPER=" + helper, "OTHER=" + other, "PLAIN=" + module, "AROUND=" + around})
 			run(t, module, env, "sh", "-c", tt.shell)
-			if got := lastReport(t, reports); got.Nested != tt.want {
-				t.Errorf("nested: %v, want %v", got.Nested, tt.want)
+			if got := lastReport(t, reports); got.Nested != (tt.outer != "") || got.Outer != tt.outer {
+				t.Errorf("nested: %v, in %q; want %q", got.Nested, got.Outer, tt.outer)
 			}
 		})
 	}
