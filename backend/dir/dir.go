@@ -14,9 +14,9 @@
 // permissions, whatever the umask is. So users share a root that all of them may write.
 //
 // An object's version is the size and the modification time of its file. A Put
-// makes sure that the time differs from that of the object that it replaces. A directory
-// has no clock of its own: an object was written when the clock of its writer's machine
-// said so, and is as old as that of the machine that lists it says.
+// makes sure that the time differs from that of the object that it replaces. It is the time
+// of the file system, so on a network that of the server. How old an object is says the clock
+// of the machine that lists it.
 //
 // A file system may block for ever, such as a network mount whose server is gone. So the
 // store waits for no call into it when the context of the call is done; see
@@ -25,8 +25,6 @@ package dir
 
 import (
 	"context"
-	"crypto/md5"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -39,8 +37,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/rogpeppe/go-internal/robustio"
 
 	"github.com/larderbuild/larder/backend"
 )
@@ -192,98 +188,6 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	}
 	s.sweep(filepath.Dir(path))
 	return info, err
-}
-
-// abandoned is the age at which a temporary file belongs to a writer that is gone. One
-// that still writes renews the time of its file.
-const abandoned = 24 * time.Hour
-
-// sweep removes from dir the temporary files of writers that are gone. It looks once into
-// each folder.
-func (s *store) sweep(dir string) {
-	if _, again := s.swept.LoadOrStore(dir, true); again {
-		return
-	}
-	entries, _ := os.ReadDir(dir) // a later process may find more
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) {
-			continue
-		}
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > abandoned {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-}
-
-// write writes body to a new file in dir and returns its name.
-func (s *store) write(dir string, body io.Reader, opts backend.PutOptions) (name string, err error) {
-	name = filepath.Join(dir, tempPrefix+rand.Text())
-	file, err := s.createIn(dir, name)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(name)
-		}
-	}()
-	hash := md5.New()
-	n, err := io.Copy(io.MultiWriter(file, hash), body)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil && (n != opts.Size || [md5.Size]byte(hash.Sum(nil)) != opts.MD5) {
-		err = backend.ErrDigest
-	}
-	return name, err
-}
-
-// publish gives the file temp the name path, if cond allows it.
-func (s *store) publish(ctx context.Context, temp, path string, cond backend.Condition) (fs.FileInfo, error) {
-	unlock, err := s.lock(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-
-	old, err := os.Stat(path)
-	exists := err == nil && old.Mode().IsRegular()
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	if cond.Absent && exists ||
-		cond.Version != "" && (!exists || object("", old).Version != cond.Version) {
-		return nil, backend.ErrConflict
-	}
-
-	// The modification time that the system sets has steps of a few
-	// milliseconds. The time that we set has finer steps. If the file system
-	// still gives the file the time of the old object, we set a later one.
-	var info fs.FileInfo
-	stamp := time.Now()
-	for step := time.Nanosecond; step < time.Minute; step *= 10 {
-		if err := os.Chtimes(temp, stamp, stamp); err != nil {
-			return nil, err
-		}
-		if info, err = os.Lstat(temp); err != nil {
-			return nil, err
-		}
-		if !exists || !info.ModTime().Equal(old.ModTime()) {
-			break
-		}
-		stamp = old.ModTime().Add(step)
-	}
-	return info, rename(temp, path)
-}
-
-// rename gives the file temp the name path. Windows does not replace a file that somebody
-// reads. That passes, so it is a fault, and no denial.
-func rename(temp, path string) error {
-	err := robustio.Rename(temp, path)
-	if robustio.IsEphemeralError(err) {
-		return errors.New(err.Error())
-	}
-	return err
 }
 
 func (s *store) Delete(ctx context.Context, key, version string) error {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -208,4 +209,25 @@ func TestOneWinnerOfMany(t *testing.T) {
 		}
 		cond = backend.Condition{Version: (<-winners).Version}
 	}
+}
+
+// The clock of a machine does not say when an object was written: in a bubble it is wrong by
+// years.
+func TestWrongClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := dir.Open(t.Context(), dir.Config{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := backendtest.PutBytes(t, s, "key", []byte("data"))
+		second := backendtest.PutBytes(t, s, "key", []byte("data"))
+		if first.Version == second.Version {
+			t.Errorf("both have version %s", first.Version)
+		}
+		for obj, err := range s.List(t.Context(), "") {
+			if err != nil || obj.Written.Year() == time.Now().Year() {
+				t.Errorf("written %v, %v", obj.Written, err)
+			}
+		}
+	})
 }
