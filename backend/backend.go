@@ -65,8 +65,9 @@ type Store interface {
 	Delete(ctx context.Context, key, version string) error
 
 	// List yields every object whose key begins with prefix, in any order, and
-	// tells when each was written last. It requests a further page when the caller has had all objects of the one
-	// before. It yields at most one error, as the last element.
+	// tells when each was written last. It requests a further page when the
+	// caller has had all objects of the one before. It yields at most one error,
+	// as the last element.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
 
 	// Close releases connections. The caller calls it when no other method

@@ -176,23 +176,54 @@ func (s *retried) Delete(ctx context.Context, key, version string) error {
 	return s.do(ctx, func() error { return s.Store.Delete(ctx, key, version) })
 }
 
+// List lists again from the beginning after a fault, and passes over what it has yielded
+// before. It can tell that only if the store yields keys in their order, as buckets do:
+// otherwise a fault behind the first object ends the list.
 func (s *retried) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		handedOut := false
-		err := s.do(ctx, func() error {
-			for obj, err := range s.Store.List(ctx, prefix) {
-				if err != nil && !handedOut {
-					return err
-				}
-				handedOut = true
-				if !yield(obj, err) || err != nil {
-					return nil
-				}
+		l := listing{sorted: true}
+		for a := s.begin(); ; {
+			before := l.last
+			stopped, err := l.pass(s.Store.List(ctx, prefix), yield)
+			if stopped || err == nil {
+				return
 			}
-			return nil
-		})
-		if err != nil {
-			yield(Object{}, err)
+			if l.last != before { // the store is not down
+				a = s.begin()
+			}
+			if l.sorted {
+				err = a.await(ctx, err)
+			}
+			if err != nil {
+				yield(Object{}, err)
+				return
+			}
 		}
 	}
+}
+
+// listing is how far a list has come.
+type listing struct {
+	last   string // the key that was yielded last; "": none was
+	sorted bool   // so far each key was behind the one before it
+}
+
+// pass yields the objects that list has behind l.last. It reports whether yield wants no
+// more, and returns the error with which list ends.
+func (l *listing) pass(list iter.Seq2[Object, error], yield func(Object, error) bool) (stopped bool, err error) {
+	before := l.last
+	for obj, err := range list {
+		switch {
+		case err != nil:
+			return false, err
+		case before != "" && obj.Key <= before:
+			continue
+		}
+		l.sorted = l.sorted && obj.Key > l.last
+		l.last = obj.Key
+		if !yield(obj, nil) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
