@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +101,42 @@ func TestDigestHeaders(t *testing.T) {
 		_, err = s.Put(t.Context(), "key", strings.NewReader("atad"), backendtest.Options(data))
 		if express && !errors.Is(err, backend.ErrDigest) {
 			t.Errorf("%s: wrong MD5: %v", bucket, err)
+		}
+	}
+}
+
+// TestListOfADirectoryBucket: such a bucket refuses a prefix that does not end in a slash.
+func TestListOfADirectoryBucket(t *testing.T) {
+	testserver.S3Server{AccessKey: "id", SecretKey: "secret"}.Setenv(t)
+	t.Setenv("AWS_S3_DISABLE_EXPRESS_SESSION_AUTH", "true")
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if prefix := r.FormValue("prefix"); prefix != "" && !strings.HasSuffix(prefix, "/") {
+			http.Error(w, prefix, http.StatusBadRequest)
+			return
+		}
+		fmt.Fprint(w, "<ListBucketResult>")
+		for _, key := range []string{"folder/other", "folder/key", "folder/keys"} {
+			if strings.HasPrefix(key, r.FormValue("prefix")) {
+				fmt.Fprintf(w, "<Contents><Key>%s</Key><ETag>1</ETag><Size>1</Size></Contents>", key)
+			}
+		}
+		fmt.Fprint(w, "</ListBucketResult>")
+	}))
+	defer server.Close()
+	s, err := s3.Open(t.Context(), s3.Config{Bucket: "bucket--use1-az4--x-s3", Endpoint: server.URL, PathStyle: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for prefix, want := range map[string]int{"": 3, "fol": 3, "folder/": 3, "folder/key": 2, "folder/keys": 1, "other": 0} {
+		n := 0
+		for obj, err := range s.List(t.Context(), prefix) {
+			if n++; err != nil || !strings.HasPrefix(obj.Key, prefix) {
+				t.Errorf("prefix %q: %+v, %v", prefix, obj, err)
+			}
+		}
+		if n != want {
+			t.Errorf("prefix %q: %d objects, want %d", prefix, n, want)
 		}
 	}
 }

@@ -303,10 +303,14 @@ func (s *store) Delete(ctx context.Context, key, version string) error {
 }
 
 func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
+	listed := prefix
+	if s.express { // which lists only whole folders
+		listed = prefix[:strings.LastIndexByte(prefix, '/')+1]
+	}
 	return func(yield func(backend.Object, error) bool) {
 		pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{
 			Bucket:       &s.Bucket,
-			Prefix:       &prefix,
+			Prefix:       &listed,
 			RequestPayer: s.Payer,
 		})
 		for pages.HasMorePages() {
@@ -330,7 +334,7 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 				if found.LastModified != nil {
 					obj.Written = *found.LastModified
 				}
-				if !yield(obj, nil) {
+				if strings.HasPrefix(obj.Key, prefix) && !yield(obj, nil) {
 					return
 				}
 			}
