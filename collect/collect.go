@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -114,7 +115,7 @@ type collector struct {
 
 // scope is what Run knows of a scope.
 type scope struct {
-	packs     []listedPack
+	packs     map[pack.ID]*listedPack
 	manifests map[string]*manifest // by key
 	notes     map[string]note      // by key
 }
@@ -157,7 +158,7 @@ func (c *collector) run(ctx context.Context) error {
 func (c *collector) scope(name string) *scope {
 	s := c.scopes[name]
 	if s == nil {
-		s = &scope{manifests: make(map[string]*manifest), notes: make(map[string]note)}
+		s = &scope{packs: make(map[pack.ID]*listedPack), manifests: make(map[string]*manifest), notes: make(map[string]note)}
 		c.scopes[name] = s
 	}
 	return s
@@ -176,8 +177,7 @@ func (c *collector) survey(ctx context.Context) error {
 		c.now = obj.Listed
 		switch k := cache.ParseKey(obj.Key); k.Kind {
 		case cache.Pack:
-			s := c.scope(k.Scope)
-			s.packs = append(s.packs, listedPack{packRef: packRef{k.Scope, k.Pack}, obj: obj})
+			c.scope(k.Scope).packs[k.Pack] = &listedPack{packRef: packRef{k.Scope, k.Pack}, obj: obj}
 		case cache.EntryObject, cache.Lease: // a lease is over after some minutes
 			switch {
 			case obj.Age() > Grace && c.expired(k.Scope, obj):
@@ -190,7 +190,7 @@ func (c *collector) survey(ctx context.Context) error {
 			c.scope(k.Scope) // its manifests are listed when they are read
 		}
 	}
-	return errors.Join(b.wait(), err)
+	return cmp.Or(b.wait(), err) // a fault in the batch ends the list, too
 }
 
 // minuteOf returns the minute in which obj was written.

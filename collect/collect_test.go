@@ -137,6 +137,24 @@ func TestForged(t *testing.T) {
 	r.want("limited", false, forged, packKey(junk))
 }
 
+// A manifest that names packs without number costs the time to read it.
+func TestHostile(t *testing.T) {
+	t.Parallel()
+	r := newRemote(t)
+	kept, loose := packOf("main", "kept", 10), packOf("main", "loose", 10)
+	r.putPack(kept)
+	r.putPack(loose)
+	r.after(2 * day)
+	names := make([]pack.Pack, 1<<20)
+	for i := range names {
+		names[i] = pack.Pack{Scope: "main", ID: pack.ID{byte(i), byte(i >> 8), byte(i >> 16)}}
+	}
+	r.publish("main", "linux", nil, append(names, kept)...)
+	r.collect()
+	r.want("hostile", true, packKey(kept))
+	r.want("hostile", false, packKey(loose))
+}
+
 // TestSize: the oldest use goes first. A pack goes with the last manifest that names it.
 func TestSize(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -21,16 +22,16 @@ const (
 
 	day = 24 * time.Hour
 
-	// maxGap is how long ago the last call may be for this machine's clock to be believed.
+	// maxGap is by how much a call takes everything to have aged since the last one, at most.
 	maxGap = 3 * day
 )
 
 // Daily calls Run, unless that was done within the last day, by this machine or another one.
 // It reports whether it did.
 //
-// A clock that differs much from that of the last call is not believed: Daily notes it, and
-// does nothing. If the next call's clock agrees with it, it was right. So one machine with a
-// wrong clock takes nothing away from the others.
+// One machine with a wrong clock takes nothing away from the others. So the first call, and
+// one whose clock is behind that of the last one, only notes its time. If a clock is ahead of
+// the last one by more than maxGap, objects count as younger by what is more.
 func Daily(ctx context.Context, cfg Config, store backend.Store) (r Result, ran bool, err error) {
 	last, version, err := lastCall(ctx, store)
 	if err != nil {
@@ -40,7 +41,7 @@ func Daily(ctx context.Context, cfg Config, store backend.Store) (r Result, ran 
 		return Result{}, false, nil
 	}
 	now := time.Now()
-	gap := now.Sub(last)
+	gap := now.Sub(last) // as much as a Duration holds if there was no call
 	if gap.Abs() < day {
 		return Result{}, false, nil
 	}
@@ -51,12 +52,28 @@ func Daily(ctx context.Context, cfg Config, store backend.Store) (r Result, ran 
 	if errors.Is(err, backend.ErrConflict) { // another machine was faster
 		return Result{}, false, nil
 	}
-	believed := version == "" || gap > 0 && gap < maxGap
-	if err != nil || !believed {
+	if err != nil || last.IsZero() || gap < 0 {
 		return Result{}, false, err
 	}
-	r, err = Run(ctx, cfg, store)
+	r, err = Run(ctx, cfg, behind{store, max(0, gap-maxGap)})
 	return r, true, err
+}
+
+// behind is a store whose clock is behind by some time.
+type behind struct {
+	backend.Store
+	by time.Duration
+}
+
+func (b behind) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
+	return func(yield func(backend.Object, error) bool) {
+		for obj, err := range b.Store.List(ctx, prefix) {
+			obj.Listed = obj.Listed.Add(-b.by)
+			if !yield(obj, err) {
+				return
+			}
+		}
+	}
 }
 
 // isEmpty reports whether nothing of larder's can be listed in store.
@@ -67,8 +84,8 @@ func isEmpty(ctx context.Context, store backend.Store) bool {
 	return true
 }
 
-// lastCall returns when Daily was last called, and the version of the object that says so:
-// empty if there is none.
+// lastCall returns when Daily was last called, or a zero time if that is not known, and the
+// version of the object that says so: empty if there is none.
 func lastCall(ctx context.Context, store backend.Store) (last time.Time, version string, err error) {
 	body, obj, err := store.Get(ctx, dailyKey, backend.Range{})
 	if errors.Is(err, backend.ErrNotFound) {
@@ -82,6 +99,8 @@ func lastCall(ctx context.Context, store backend.Store) (last time.Time, version
 	if err != nil {
 		return last, "", err
 	}
-	seconds, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // what is no number was long ago
-	return time.Unix(seconds, 0), obj.Version, nil
+	if seconds, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil {
+		last = time.Unix(seconds, 0)
+	}
+	return last, obj.Version, nil
 }

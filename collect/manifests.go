@@ -1,10 +1,13 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
+	"maps"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,8 +23,8 @@ type manifest struct {
 	obj  backend.Object
 	gone bool // removed, or about to be
 
-	packs  []packRef // that it has named in this run
-	unread error     // why it can't be read; then it counts as one that names all packs of its scope
+	packs  map[packRef]bool // that it has named in this run, and that were listed
+	unread error            // why it can't be read; then it counts as one that names all packs of its scope
 }
 
 // readAtOnce is how many manifests are read at the same time. Each may need the memory of
@@ -42,7 +45,8 @@ func (c *collector) readManifests(ctx context.Context) error {
 	for m := range found { // also after a fault: who lists them waits for it
 		reads.Go(func() error { return c.read(ctxReads, m) })
 	}
-	return errors.Join(<-listed, reads.Wait())
+	errReads := reads.Wait()
+	return cmp.Or(<-listed, errReads)
 }
 
 // listAll lists the manifests of all scopes, and sends those that are to be read to found.
@@ -71,10 +75,10 @@ func (c *collector) listManifests(ctx context.Context, name string, s *scope, fo
 		case k.Kind == cache.Note:
 			s.notes[obj.Key] = note{k, obj}
 			continue
-		case old != nil && old.obj.Version == obj.Version:
+		case old != nil && isSame(old.obj, obj):
 			continue
 		}
-		m := &manifest{key: k, obj: obj}
+		m := &manifest{key: k, obj: obj, packs: make(map[packRef]bool)}
 		if old != nil {
 			m.packs = old.packs // others may still publish what they have read there
 		}
@@ -126,7 +130,7 @@ func (c *collector) read(ctx context.Context, m *manifest) error {
 	body, _, err := c.store.Get(ctx, m.obj.Key, backend.Range{})
 	switch {
 	case errors.Is(err, backend.ErrNotFound):
-		m.gone = true
+		m.gone, m.obj.Written = true, time.Time{} // if it is listed again, it is read again
 		return nil
 	case errors.Is(err, backend.ErrDenied):
 		c.deny(m.key.Scope, err)
@@ -145,8 +149,8 @@ func (c *collector) read(ctx context.Context, m *manifest) error {
 		return err
 	}
 	for _, p := range decoded.Packs {
-		if ref := (packRef{p.Scope, p.ID}); !slices.Contains(m.packs, ref) {
-			m.packs = append(m.packs, ref)
+		if s := c.scopes[p.Scope]; s != nil && s.packs[p.ID] != nil { // a hostile one may name any number of others
+			m.packs[packRef{p.Scope, p.ID}] = true
 		}
 	}
 	return nil
@@ -156,7 +160,7 @@ func (c *collector) read(ctx context.Context, m *manifest) error {
 func (c *collector) named() map[packRef]int {
 	named := make(map[packRef]int)
 	for _, m := range c.manifestsThat(func(*manifest) bool { return true }) {
-		for _, ref := range c.packsOf(m) {
+		for ref := range c.packsOf(m) {
 			named[ref]++
 		}
 	}
@@ -164,15 +168,17 @@ func (c *collector) named() map[packRef]int {
 }
 
 // packsOf returns the packs that m keeps from being removed.
-func (c *collector) packsOf(m *manifest) []packRef {
+func (c *collector) packsOf(m *manifest) iter.Seq[packRef] {
 	if m.unread == nil {
-		return m.packs
+		return maps.Keys(m.packs)
 	}
-	var all []packRef
-	for _, p := range c.scopes[m.key.Scope].packs {
-		all = append(all, p.packRef)
+	return func(yield func(packRef) bool) {
+		for _, p := range c.scopes[m.key.Scope].packs {
+			if !yield(p.packRef) {
+				return
+			}
+		}
 	}
-	return all
 }
 
 // tellUnread says which manifests can't be read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"testing"
@@ -122,6 +123,63 @@ func (p putAgain) Delete(ctx context.Context, key, _ string) error {
 	return p.remote.Delete(ctx, key, "")
 }
 
+// A manifest that somebody publishes after it was read stays, although the server minds no
+// versions.
+func TestManifestPutAgain(t *testing.T) {
+	t.Parallel()
+	r := newRemote(t)
+	r.publish("main", "linux", nil)
+	r.after(31 * day)
+	result, err := collect.Run(t.Context(), r.config(), &republished{remote: r})
+	if err != nil || result.Manifests != 0 {
+		t.Errorf("%+v, %v", result, err)
+	}
+	r.want("put again", true, "v1/main"+module+"linux")
+}
+
+// republished is a store that minds no versions, in which a manifest is published once it was
+// read.
+type republished struct {
+	*remote
+	read bool
+}
+
+func (p *republished) Get(ctx context.Context, key string, part backend.Range) (io.ReadCloser, backend.Object, error) {
+	body, obj, err := p.remote.Get(ctx, key, part)
+	if !p.read {
+		p.read = true
+		p.publish("main", "linux", nil)
+	}
+	return body, obj, err
+}
+
+func (p *republished) Delete(ctx context.Context, key, _ string) error {
+	return p.remote.Delete(ctx, key, "")
+}
+
+// A manifest that is listed, but is not there when it is first read, keeps its packs: a store
+// may answer by what it knew a moment ago.
+func TestManifestNotThereYet(t *testing.T) {
+	t.Parallel()
+	r := newRemote(t)
+	p := packOf("main", "p", 10)
+	r.putPack(p)
+	r.after(2 * day)
+	r.publish("main", "linux", nil, p)
+	asked := false
+	store := backendtest.Faulty(r.Store, func(op, _ string) backendtest.Fault {
+		if op != "get" || asked {
+			return backendtest.Fault{}
+		}
+		asked = true
+		return backendtest.Fault{Err: backend.ErrNotFound}
+	})
+	if _, err := collect.Run(t.Context(), r.config(), store); err != nil || !asked {
+		t.Error(err)
+	}
+	r.want("not there yet", true, packKey(p))
+}
+
 // TestDenied: what one scope denies says nothing of the others.
 func TestDenied(t *testing.T) {
 	t.Parallel()
@@ -158,8 +216,9 @@ func TestFaults(t *testing.T) {
 			r := newRemote(t)
 			for i := range 100 {
 				r.putPack(packOf("main", fmt.Sprint(i), 10))
+				r.putEntry("main", fmt.Sprint(i))
 			}
-			r.after(2 * day)
+			r.after(40 * day)
 			r.publish("main", "linux", nil)
 			store := backendtest.Faulty(r.Store, func(o, key string) backendtest.Fault {
 				if o == op {
@@ -186,20 +245,22 @@ func TestDaily(t *testing.T) {
 		name string
 		last string // what the note of the last call holds
 		ran  bool
+		gone bool // a pack that was loose for ten days
 	}{
-		{"never", "", true},
-		{"yesterday", fmt.Sprint(time.Now().Add(-25 * time.Hour).Unix()), true},
-		{"today", fmt.Sprint(time.Now().Add(-23 * time.Hour).Unix()), false},
-		{"by a clock that is a little ahead", fmt.Sprint(time.Now().Add(time.Hour).Unix()), false},
-		{"by a clock that is far behind, or this one is ahead", fmt.Sprint(time.Now().Add(-8 * day).Unix()), false},
-		{"by a clock that is far ahead", fmt.Sprint(time.Now().Add(8 * day).Unix()), false},
-		{"by what is no clock", "yesterday", false},
+		{"never", "", false, false},
+		{"yesterday", fmt.Sprint(time.Now().Add(-25 * time.Hour).Unix()), true, true},
+		{"today", fmt.Sprint(time.Now().Add(-23 * time.Hour).Unix()), false, false},
+		{"by a clock that is a little ahead", fmt.Sprint(time.Now().Add(time.Hour).Unix()), false, false},
+		{"a week ago", fmt.Sprint(time.Now().Add(-7 * day).Unix()), true, true},
+		{"by a clock that is far behind, or this one is ahead", fmt.Sprint(time.Now().Add(-300 * day).Unix()), true, false},
+		{"by a clock that is far ahead", fmt.Sprint(time.Now().Add(8 * day).Unix()), false, false},
+		{"by what is no clock", "yesterday", false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRemote(t)
 			p := packOf("main", "p", 10)
 			r.putPack(p)
-			r.after(2 * day)
+			r.after(10 * day)
 			if test.last != "" {
 				r.put("v1/@gc", []byte(test.last))
 			}
@@ -207,7 +268,7 @@ func TestDaily(t *testing.T) {
 			if err != nil || ran != test.ran {
 				t.Errorf("ran: %v, %v", ran, err)
 			}
-			r.want(test.name, !test.ran, packKey(p))
+			r.want(test.name, !test.gone, packKey(p))
 			if _, again, err := collect.Daily(t.Context(), r.config(), r.Store); again || err != nil {
 				t.Errorf("again: %v, %v", again, err)
 			}

@@ -52,8 +52,9 @@ func (c *collector) delete(ctx context.Context, k cache.Key, obj backend.Object)
 	if c.DryRun {
 		return true, nil
 	}
-	if k.Kind == cache.Pack {
-		// Who puts the same pack again does not change its version on S3.
+	if k.Kind != cache.EntryObject { // these are many, and nothing relies on one
+		// A pack that is put again keeps its version on S3, and not every server minds
+		// the version.
 		if still, err := c.isUnchanged(ctx, obj); err != nil || !still {
 			return false, err
 		}
@@ -76,10 +77,15 @@ func (c *collector) isUnchanged(ctx context.Context, obj backend.Object) (bool, 
 			return false, err
 		}
 		if now.Key == obj.Key {
-			return now.Version == obj.Version && now.Written.Equal(obj.Written), nil
+			return isSame(now, obj), nil
 		}
 	}
 	return false, nil
+}
+
+// isSame reports whether nobody has written an object between two lists.
+func isSame(before, now backend.Object) bool {
+	return before.Version == now.Version && before.Written.Equal(now.Written)
 }
 
 // count counts an object that is gone.
@@ -177,8 +183,8 @@ func (c *collector) loosePacks() []*listedPack {
 	named := c.named()
 	var loose []*listedPack
 	for _, s := range c.scopes {
-		for i := range s.packs {
-			if p := &s.packs[i]; !p.gone && p.obj.Age() > Grace && named[p.packRef] == 0 {
+		for _, p := range s.packs {
+			if !p.gone && p.obj.Age() > Grace && named[p.packRef] == 0 {
 				loose = append(loose, p)
 			}
 		}

@@ -3,7 +3,6 @@ package collect
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -61,7 +60,7 @@ func (c *collector) plan(excess int64) (old []*manifest, before int64) {
 		queue = queue[1:]
 		old = append(old, m)
 		excess -= m.obj.Size
-		for _, ref := range c.packsOf(m) {
+		for ref := range c.packsOf(m) {
 			if named[ref]--; named[ref] == 0 {
 				excess -= sizes[ref]
 			}
@@ -112,5 +111,5 @@ func (c *collector) removeEntries(ctx context.Context, before int64) error {
 			b.remove(k, obj)
 		}
 	}
-	return errors.Join(b.wait(), err)
+	return cmp.Or(b.wait(), err)
 }
