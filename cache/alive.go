@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -48,10 +49,11 @@ func (p *publisher) lookAfter(ctx context.Context, d *draft, r session.Record) (
 
 // isDue reports whether this publication looks after a pack. Each pack has one day of seven,
 // which the first publication on or after it sees to. So nobody has to note when a pack was
-// read last. A profile that begins with another one's manifest looks after all of its packs:
-// the other one may have dropped them.
+// read last. What the profile names from now on because a sibling does is looked after at
+// once: the sibling may not have noticed yet that it is gone.
 func (d *draft) isDue(p pack.Pack) bool {
-	if d.old.packsAreLent() {
+	isNamed := func(before pack.Pack) bool { return before.ID == p.ID }
+	if d.old.packsAreLent() || !p.Own && !slices.ContainsFunc(d.old.Packs, isNamed) {
 		return true
 	}
 	since := d.old.Today
@@ -86,7 +88,8 @@ func (p *publisher) isGone(ctx context.Context, one pack.Pack) bool {
 	return errors.Is(err, backend.ErrNotFound)
 }
 
-// isLost reports whether e, which the old manifest names, lies in a pack that is gone.
-func (d *draft) isLost(e *pack.Entry) bool {
-	return e.InPack() && d.lost[d.old.Packs[e.Pack].ID]
+// isLost reports whether e, which the manifest with these packs names, lies in a pack that is
+// gone.
+func (d *draft) isLost(e *pack.Entry, packs []pack.Pack) bool {
+	return e.InPack() && d.lost[packs[e.Pack].ID]
 }

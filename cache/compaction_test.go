@@ -68,7 +68,7 @@ func scattered(w *workshop, profile string) (p *publisher, all []made) {
 		all = append(all, w.make(fmt.Sprint("package ", i), 4<<10))
 		p = w.publish(profile, all)
 	}
-	if n := len(w.manifest(profile).Packs); n != tierPacks {
+	if n := len(inUse(w.manifest(profile))); n != tierPacks {
 		w.t.Fatalf("%d packs", n)
 	}
 	return p, all
@@ -93,7 +93,7 @@ func TestLease(t *testing.T) {
 			p, all := scattered(w, "build")
 			backendtest.PutBytes(t, w.store, key("main", leaseName(p.manifests.profile)), test.lease)
 			p.compact(t.Context())
-			if n := len(w.manifest("build").Packs); n != test.want {
+			if n := len(inUse(w.manifest("build"))); n != test.want {
 				t.Errorf("%d packs, want %d\n%s", n, test.want, &w.log)
 			}
 			w.wantAll("build", all)
@@ -169,7 +169,7 @@ func TestCompactionMeetsOthers(t *testing.T) {
 			}
 			all = append(all, news...)
 			w.wantAll("build", all)
-			if n := len(w.manifest("build").Packs); n != 1+len(news) {
+			if n := len(inUse(w.manifest("build"))); n != 1+len(news) {
 				t.Errorf("%d packs", n)
 			}
 		})
@@ -184,7 +184,7 @@ func TestCompactionElsewhere(t *testing.T) {
 	p, _ := w.open("build", "main")
 	p.saved.Published = true
 	p.compact(t.Context())
-	if n := len(w.manifest("build").Packs); n != 1 {
+	if n := len(inUse(w.manifest("build"))); n != 1 {
 		t.Errorf("%d packs\n%s", n, &w.log)
 	}
 	w.wantAll("build", all)

@@ -44,7 +44,7 @@ func (p *publisher) draft(old published, r session.Record) *draft {
 	d.needed = d.isNewEager(r.Eager)
 	d.keepEager(r.Eager)
 	for i := range old.Entries {
-		if e := &old.Entries[i]; d.isLost(e) {
+		if e := &old.Entries[i]; d.isLost(e, old.Packs) {
 			delete(d.named, e.Action)
 			d.needed = true
 		}
@@ -201,7 +201,8 @@ func (d *draft) postpone() map[protocol.ActionID]bool {
 	return postponed
 }
 
-// tidy removes the entries that gone names, and packs that nothing lies in.
+// tidy removes the entries that gone names, and packs in which nothing lies, unless they are
+// about to retire.
 func (d *draft) tidy(gone map[int]bool) {
 	drafted := d.next
 	d.next = drafted
@@ -215,5 +216,26 @@ func (d *draft) tidy(gone map[int]bool) {
 			e.Pack = d.packIndex(drafted.Packs[e.Pack])
 		}
 		d.next.Entries = append(d.next.Entries, e)
+	}
+	d.retire()
+}
+
+// retire goes on naming packs of the old manifest in which nothing lies any more, until a
+// publication on a later day. Builds that have read the old manifest may still fetch from
+// them, and siblings may be about to name them. A collection removes what no manifest names.
+func (d *draft) retire() {
+	if d.old.packsAreLent() {
+		return
+	}
+	used := make(map[int]bool)
+	for i := range d.old.Entries {
+		if e := &d.old.Entries[i]; e.InPack() {
+			used[e.Pack] = true
+		}
+	}
+	for i, p := range d.old.Packs {
+		if !d.lost[p.ID] && (used[i] || d.today == d.old.Today) {
+			d.packIndex(p)
+		}
 	}
 }

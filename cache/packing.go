@@ -187,9 +187,10 @@ func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 // move copies the entry objects of c from their old pack to a new one. It does not check
 // them: their readers do.
 func (p *packer) move(ctx context.Context, c pack.Chunk) error {
-	from := packKey(p.next.Packs[c.Pack])
-	chunk, _, err := p.manifests.remote.store.Get(ctx, from, backend.Range{Offset: c.Offset, Length: c.Length})
+	from := p.next.Packs[c.Pack]
+	chunk, _, err := p.manifests.remote.store.Get(ctx, packKey(from), backend.Range{Offset: c.Offset, Length: c.Length})
 	if errors.Is(err, backend.ErrNotFound) {
+		p.lost[from.ID] = true
 		for _, i := range c.Entries {
 			p.gone[i] = true
 			p.done(i)

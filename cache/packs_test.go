@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -144,6 +145,16 @@ func (w *workshop) manifest(profile string, scopes ...string) *pack.Manifest {
 	return found.Manifest
 }
 
+// inUse returns the packs in which entries of m lie.
+func inUse(m *pack.Manifest) (packs []pack.Pack) {
+	for i, p := range m.Packs {
+		if slices.ContainsFunc(m.Entries, func(e pack.Entry) bool { return e.InPack() && e.Pack == i }) {
+			packs = append(packs, p)
+		}
+	}
+	return packs
+}
+
 // wantAll fails the test unless the profile's manifest names all of uses, and each is good
 // where it says.
 func (w *workshop) wantAll(profile string, uses []made) {
@@ -253,8 +264,8 @@ func TestFollow(t *testing.T) {
 	if got := w.packed.Load() - before; got != 0 {
 		t.Errorf("%d bytes were packed, want none", got)
 	}
-	owned := w.manifest("build").Packs
-	if lent := w.manifest("vet").Packs; len(owned) != 1 || len(lent) != 1 || lent[0].ID != owned[0].ID || lent[0].Own {
+	owned := inUse(w.manifest("build"))
+	if lent := inUse(w.manifest("vet")); len(owned) != 1 || len(lent) != 1 || lent[0].ID != owned[0].ID || lent[0].Own {
 		t.Errorf("the owner has packs %+v, and the borrower %+v", owned, lent)
 	}
 	w.wantAll("vet", common)
@@ -267,11 +278,90 @@ func TestFollow(t *testing.T) {
 	for _, profile := range []string{"vet", "test"} {
 		w.publish(profile, common).compact(t.Context())
 	}
-	if test, vet := w.manifest("test").Packs, w.manifest("vet").Packs; len(test) != 1 || len(vet) != 1 || test[0].ID != vet[0].ID || test[0].Own == vet[0].Own {
+	if test, vet := inUse(w.manifest("test")), inUse(w.manifest("vet")); len(test) != 1 || len(vet) != 1 || test[0].ID != vet[0].ID || test[0].Own == vet[0].Own {
 		t.Errorf("test has packs %+v, and vet %+v", test, vet)
 	}
 	w.wantAll("test", common)
 	w.wantAll("vet", common)
+}
+
+// A pack in which nothing lies any more is named for the rest of the day: builds that began
+// before may still fetch from it, and a collection removes what no manifest names.
+func TestRetiredPacks(t *testing.T) {
+	w := newWorkshop(t, backendtest.Memory())
+	p, all := scattered(w, "build")
+	before := w.manifest("build").Packs
+	p.compact(t.Context())
+	for range 2 { // also after a further publication
+		m := w.manifest("build")
+		for _, old := range before {
+			if !slices.Contains(m.Packs, old) {
+				t.Errorf("pack %x is not named any more: a build that has just begun may lose it", old.ID)
+			}
+		}
+		all = append(all, w.make(fmt.Sprint("more ", len(all)), 4<<10))
+		w.publish("build", all)
+	}
+	w.now = w.now.Add(24 * time.Hour)
+	w.publish("build", all)
+	if m := w.manifest("build"); len(m.Packs) != len(inUse(m)) {
+		t.Errorf("a day later there are packs %+v, of which %d are in use", m.Packs, len(inUse(m)))
+	}
+	w.wantAll("build", all)
+}
+
+// What a sibling names in a pack that is gone is packed again.
+func TestLostIsNotBorrowed(t *testing.T) {
+	for name, lend := range map[string]func(p *publisher, sibling *pack.Manifest){
+		"borrowed": func(*publisher, *pack.Manifest) {},
+		"lent":     func(p *publisher, m *pack.Manifest) { p.lendable = lendable{byAction(m), m.Packs} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkshop(t, backendtest.Memory())
+			first, second := w.makeMany("first", 1, 4<<10), w.makeMany("second", 2, 4<<10)
+			w.publish("build", first)
+			w.publish("vet", second)
+			vet := w.manifest("vet")
+			for _, lost := range vet.Packs {
+				if lost.Own {
+					if err := w.store.Delete(t.Context(), packKey(lost), ""); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			p, old := w.open("build", "main")
+			lend(p, vet)
+			w.publishBy(p, old, append(second, first...))
+			w.wantAll("build", append(second, first...))
+		})
+	}
+}
+
+// The first publication of a day may have more than one part.
+func TestNewDayInParts(t *testing.T) {
+	w := newWorkshop(t, backendtest.Memory())
+	first := w.makeMany("first", 1, 4<<10)
+	w.publish("build", first)
+	w.now = w.now.Add(24 * time.Hour)
+	p, old := w.open("build", "main")
+	var r session.Record
+	for _, u := range w.makeMany("news", 3, 4<<10) {
+		r.Uses = append(r.Uses, u.Use)
+	}
+	p.room = 4 << 10
+	for parts := 0; len(r.Uses) > 0; parts++ {
+		if parts == 3 {
+			t.Fatal("a part publishes nothing")
+		}
+		var err error
+		if r, err = p.publish(t.Context(), old, r); err != nil {
+			t.Fatal(err)
+		}
+		_, old = w.open("build", "main")
+	}
+	if !p.newDay {
+		t.Error("the publisher takes the last part for all of its publications")
+	}
 }
 
 // A misplaced entry is packed again, although another profile's manifest says that it has it.

@@ -42,7 +42,7 @@ type publisher struct {
 	room      int64                      // bytes that the bodies in one publication's pack may have; 0: any number
 	pace      *pace
 	limits    limits // of packs
-	newDay    bool   // what was published is the profile's first manifest of a day
+	newDay    bool   // this publisher has published the profile's first manifest of a day
 
 	lost       map[pack.ID]bool                // packs that it has looked after; true: it is gone
 	places     map[protocol.ActionID]placement // of what this publisher has packed
@@ -131,17 +131,19 @@ func isContention(err error) bool {
 // try publishes r, unless others have published since old was read.
 func (p *publisher) try(ctx context.Context, old published, r session.Record) (rest session.Record, err error) {
 	d := p.draft(old, r)
-	if d.needed && p.lookAfter(ctx, d, r) {
+	for d.needed {
+		if len(d.fresh) > 0 && !old.packsAreLent() { // otherwise it has just read their manifest
+			d.borrow(p.latestLender(ctx))
+		}
+		if !p.lookAfter(ctx, d, r) {
+			break
+		}
 		d = p.draft(old, r)
 	}
 	p.saved = Saved{Used: d.used, New: d.added, Published: p.saved.Published}
 	if !d.needed {
 		return rest, nil
 	}
-	if len(d.fresh) > 0 && !old.packsAreLent() { // otherwise it has just read their manifest
-		d.borrow(p.latestLender(ctx))
-	}
-	p.newDay = d.today > old.Today
 	postponed := d.postpone()
 	for _, u := range r.Uses {
 		if postponed[u.Action] {
@@ -160,6 +162,7 @@ func (p *publisher) write(ctx context.Context, d *draft) error {
 		return err
 	}
 	p.saved.Published = true
+	p.newDay = p.newDay || d.today > d.old.Today
 	p.Stats.count(func(s *Summary) { s.Published += int64(d.added) })
 	return nil
 }

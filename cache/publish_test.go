@@ -107,9 +107,9 @@ func TestCompaction(t *testing.T) {
 		if m.Close(time.Minute) {
 			t.Fatal("something is left")
 		}
-		most = max(most, len(manifest(t, store, profile).Packs))
+		most = max(most, packsInUse(manifest(t, store, profile)))
 	}
-	if n := len(manifest(t, store, profile).Packs); most != 3 || n > most {
+	if n := packsInUse(manifest(t, store, profile)); most != 3 || n > most {
 		t.Errorf("%d packs, at most %d", n, most)
 	}
 	m := newMachine(t, t.TempDir(), store, under(profile))

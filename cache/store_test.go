@@ -70,6 +70,17 @@ func traced(store backend.Store) (backend.Store, func() []string) {
 	}
 }
 
+// packsInUse returns in how many packs entries of m lie.
+func packsInUse(m *pack.Manifest) int {
+	used := make(map[int]bool)
+	for _, e := range m.Entries {
+		if e.InPack() {
+			used[e.Pack] = true
+		}
+	}
+	return len(used)
+}
+
 func manifest(t *testing.T, store backend.Store, p session.Profile) *pack.Manifest {
 	t.Helper()
 	return manifestIn(t, store, "main", p)

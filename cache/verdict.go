@@ -55,7 +55,7 @@ func (d *draft) judge(u session.Use) (verdict, pack.Entry) {
 	case named == nil && d.namedElsewhere(u):
 		return elsewhere, pack.Entry{}
 	default:
-		if e := d.lendable.entries[u.Action]; e != nil && e.Output == u.Output {
+		if e := d.lendable.entries[u.Action]; e != nil && e.Output == u.Output && !d.isLost(e, d.lendable.packs) {
 			return lent, *e
 		}
 	}

@@ -31,7 +31,6 @@ type year struct {
 	packages []made                      // as they are now
 	own      map[string][]made           // by profile
 	pulls    map[string]pull             // by scope
-	unnamed  map[string]bool             // keys of packs that no manifest named a day ago
 	versions int                         // of packages
 	object   map[protocol.ActionID]int64 // sizes of entry objects, by action
 
@@ -49,8 +48,9 @@ type pull struct {
 var yearProfiles = []string{"build", "test", "vet"}
 
 func newYear(t *testing.T) *year {
-	y := &year{workshop: newWorkshop(t, backendtest.Memory()), random: rand.New(rand.NewPCG(1, 2)), own: make(map[string][]made),
+	y := &year{random: rand.New(rand.NewPCG(1, 2)), own: make(map[string][]made),
 		pulls: make(map[string]pull), object: make(map[protocol.ActionID]int64)}
+	y.workshop = newWorkshop(t, backendtest.MemoryAt(func() time.Time { return y.now }))
 	y.limits = limits{pack: usualLimits.pack / 100, lowest: usualLimits.lowest / 100, compaction: usualLimits.compaction / 100}
 	for range yearPackages {
 		y.packages = append(y.packages, y.change())
@@ -137,9 +137,9 @@ func (y *year) day(day int) {
 	y.now = y.now.Add(24 * time.Hour)
 }
 
-// collect removes the packs that no manifest has named for a day, as larder gc does. It
-// returns the bytes of those that are left, those of the ones that manifests name, and how
-// many these are.
+// collect removes the packs that no manifest names, unless they were written within the last
+// day, as larder gc does. It returns the bytes of those that are left, those of the ones that
+// manifests name, and how many these are.
 func (y *year) collect() (stored, inUse int64, packs int) {
 	named := make(map[string]bool)
 	add := func(profile, scope string) {
@@ -153,7 +153,6 @@ func (y *year) collect() (stored, inUse int64, packs int) {
 	for scope, p := range y.pulls {
 		add(p.profile, scope)
 	}
-	unnamed := make(map[string]bool)
 	for obj, err := range y.store.List(y.t.Context(), "v1/") {
 		if err != nil {
 			y.t.Fatal(err)
@@ -161,20 +160,17 @@ func (y *year) collect() (stored, inUse int64, packs int) {
 		switch {
 		case !strings.Contains(obj.Key, "/p/"):
 			continue
-		case !named[obj.Key] && y.unnamed[obj.Key]:
+		case !named[obj.Key] && obj.Age() > 24*time.Hour:
 			if err := y.store.Delete(y.t.Context(), obj.Key, ""); err != nil {
 				y.t.Fatal(err)
 			}
 			continue
-		case !named[obj.Key]:
-			unnamed[obj.Key] = true
-		default:
+		case named[obj.Key]:
 			inUse += obj.Size
 			packs++
 		}
 		stored += obj.Size
 	}
-	y.unnamed = unnamed
 	return stored, inUse, packs
 }
 
