@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -44,6 +45,15 @@ func (n narrow) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	return n.Store.Put(ctx, key, body, opts)
 }
 
+// inBubble runs f in a bubble of package synctest. What f leaves in the pools of package entry
+// belongs to the bubble, so that the next test must not meet it.
+func inBubble(t *testing.T, f func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, f)
+	runtime.GC() // what lies in a pool is let go by the second one
+	runtime.GC()
+}
+
 // Where the time does not suffice, each run comes further than the one before, on a
 // machine that keeps nothing, until nothing is missing. And a line says what is left.
 func TestSlowLinkMakesProgress(t *testing.T) {
@@ -53,7 +63,7 @@ func TestSlowLinkMakesProgress(t *testing.T) {
 
 func testSlowLink(t *testing.T, change func(*cache.SessionConfig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		slow := narrow{store, 100 << 10, make(chan struct{}, 1)}
 		missing := 24 // bodies of 128 KiB: half a minute
@@ -89,7 +99,7 @@ func testSlowLink(t *testing.T, change func(*cache.SessionConfig)) {
 // A body that takes longer than all the time keeps nothing else from being published, run
 // after run.
 func TestBodyThatNeverFits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		first := newMachine(t, t.TempDir(), store) // without a profile, so it publishes nothing
 		var names []string
@@ -119,7 +129,7 @@ func TestBodyThatNeverFits(t *testing.T) {
 
 // Nor does it keep smaller ones from being uploaded.
 func TestSmallBodiesPassALargeOne(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		slow := narrow{store, 100 << 10, make(chan struct{}, 1)}
 		m := newMachine(t, t.TempDir(), slow, under(profile))
@@ -146,7 +156,7 @@ func TestSmallBodiesPassALargeOne(t *testing.T) {
 
 // What compresses well, and so seems too much for the link, is published while there is time.
 func TestPublishedWhileThereIsTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		m := newMachine(t, t.TempDir(), narrow{store, 1000, make(chan struct{}, 1)}, under(profile))
 		const n = 10
@@ -165,7 +175,7 @@ func TestPublishedWhileThereIsTime(t *testing.T) {
 
 // A publication is done before packs are rewritten.
 func TestPublicationComesBeforeCompaction(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
 		store := backendtest.Memory()
 		var names []string
 		add := func(store backend.Store, i int) bool {
