@@ -47,7 +47,7 @@ func (j *jobs) String() string { return "" }
 func (j *jobs) Set(value string) error {
 	name, args, ok := strings.Cut(value, "=")
 	if !ok || name == "" || len(strings.Fields(args)) == 0 {
-		return errors.New("want NAME=ARGUMENTS of the go command, such as vet=vet ./...")
+		return errors.New(`want NAME=ARGUMENTS, as in "vet=vet ./..." for go vet`)
 	}
 	*j = append(*j, job{name, strings.Fields(args)})
 	return nil
