@@ -71,6 +71,7 @@ func (p *publisher) tryCompact(ctx context.Context) error {
 	p.places = make(map[protocol.ActionID]placement) // what lies in stale packs is not placed yet
 	return p.contend(ctx, old, func(old published) error {
 		d := p.draft(old, session.Record{})
+		d.compacts = true
 		moved := d.follow(from)
 		if packed := d.repack(stale); old.newer || !packed && !moved {
 			return nil // somebody else has done it

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
 )
 
 // TestStale shows which packs a compaction rewrites.
@@ -186,6 +188,29 @@ func TestCompactionElsewhere(t *testing.T) {
 	p.compact(t.Context())
 	if n := len(inUse(w.manifest("build"))); n != 1 {
 		t.Errorf("%d packs\n%s", n, &w.log)
+	}
+	w.wantAll("build", all)
+}
+
+// A compaction makes small what a publication has packed in a hurry.
+func TestCompactionIsThorough(t *testing.T) {
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorkshop(t, backendtest.Memory())
+	const part = 256 << 10
+	var all []made
+	var p *publisher
+	for i := range tierPacks {
+		all = append(all, made{Use: w.put(protocol.ActionID{byte(i)}, program[i*part:][:part])})
+		p = w.publish("build", all)
+	}
+	published := w.packed.Load()
+	p.compact(t.Context())
+	compacted := w.packed.Load() - published
+	if compacted == 0 || compacted > published*98/100 {
+		t.Errorf("%d bytes are compacted to %d\n%s", published, compacted, &w.log)
 	}
 	w.wantAll("build", all)
 }

@@ -20,6 +20,7 @@ type draft struct {
 	packs     map[pack.ID]int            // index in next.Packs
 	fresh     []int                      // entries of next that are still to be packed
 	misplaced map[protocol.ActionID]bool // of these, the ones that lie elsewhere in vain
+	compacts  bool                       // it rewrites packs, and nobody waits for it
 	needed    bool                       // next differs from old in a way worth writing, and old may be replaced
 
 	inlined int64 // bytes of bodies that stand in next

@@ -69,6 +69,7 @@ func (p *packer) reserve(ctx context.Context, size int64) error {
 		return err
 	}
 	p.file, p.w = file, pack.NewWriter(file, p.manifests.remote.signer())
+	p.w.Thorough = p.compacts
 	return nil
 }
 

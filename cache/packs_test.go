@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -80,11 +81,17 @@ func (w *workshop) make(name string, size int) made {
 	n := copy(body, "!<arch>\n__.PKGDEF       0           0     0     644     7955      `\ngo object linux amd64 go1.26.8 X:none\nbuild id \"x/x\"\n")
 	seed := sha256.Sum256([]byte(name))
 	_, _ = rand.NewChaCha8(seed).Read(body[n:])
-	e := localdisk.Entry{Action: seed, Output: sha256.Sum256(body), Size: int64(size), Time: w.now}
-	if _, err := w.local.Put(e, strings.NewReader(string(body))); err != nil {
+	return made{w.put(seed, body), entry.HeaderSize + int64(size)}
+}
+
+// put puts body into the local tier.
+func (w *workshop) put(action protocol.ActionID, body []byte) session.Use {
+	w.t.Helper()
+	e := localdisk.Entry{Action: action, Output: sha256.Sum256(body), Size: int64(len(body)), Time: w.now}
+	if _, err := w.local.Put(e, bytes.NewReader(body)); err != nil {
 		w.t.Fatal(err)
 	}
-	return made{session.Use{Action: seed, Output: e.Output, Kind: session.Made}, entry.HeaderSize + int64(size)}
+	return session.Use{Action: action, Output: e.Output, Kind: session.Made}
 }
 
 // makeMany makes n archives of size bytes.

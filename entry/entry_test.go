@@ -125,6 +125,29 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// What is encoded thoroughly is smaller, and comes back as it was.
+func TestEncodeThoroughly(t *testing.T) {
+	program, err := os.ReadFile(os.Args[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := program[:2<<20]
+	f := create(t)
+	if _, err := entry.EncodeThoroughly(f, header(want), bytes.NewReader(want), entry.Signer{}); err != nil {
+		t.Fatal(err)
+	}
+	object, err := os.ReadFile(f.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fast := encode(t, want); len(object) > len(fast)*98/100 {
+		t.Errorf("%d bytes, and %d in a hurry", len(object), len(fast))
+	}
+	if _, body, err := decode(bytes.NewReader(object), noLimit); err != nil || !bytes.Equal(body, want) {
+		t.Errorf("%d bytes came back, %v", len(body), err)
+	}
+}
+
 // TestEncodeInARow writes several objects to one file, as a pack holds them: each must
 // have the same bytes as alone.
 func TestEncodeInARow(t *testing.T) {

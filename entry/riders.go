@@ -61,8 +61,8 @@ func encodeRiders(h *Header, riders []Rider) ([]byte, error) {
 		return nil, fmt.Errorf("the riders of %s: %w", h.Action, err)
 	}
 	stored := plain
-	enc := encoders.Get().(*zstd.Encoder)
-	defer encoders.Put(enc)
+	enc := fast.Get().(*zstd.Encoder)
+	defer fast.Put(enc)
 	if small := enc.EncodeAll(plain, nil); len(small) < len(plain) {
 		stored = small
 	}

@@ -12,6 +12,9 @@ import (
 // Writer writes a pack to a file. It must not be used by more than one goroutine at a
 // time.
 type Writer struct {
+	// Thorough has Add take its time for smaller objects; see [entry.EncodeThoroughly].
+	Thorough bool
+
 	file   *os.File
 	signer entry.Signer
 	size   int64 // of the pack so far, in bytes
@@ -30,7 +33,11 @@ func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, 
 	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
 		return 0, 0, err
 	}
-	h, err = entry.Encode(w.file, h, body, w.signer)
+	encode := entry.Encode
+	if w.Thorough {
+		encode = entry.EncodeThoroughly
+	}
+	h, err = encode(w.file, h, body, w.signer)
 	if err != nil {
 		return 0, 0, err
 	}
