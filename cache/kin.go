@@ -15,25 +15,32 @@ import (
 type kin struct {
 	local *localdisk.Dir
 
-	mu      sync.Mutex
-	met     []protocol.ActionID                 // their subkeys are not in parents yet
-	parents map[protocol.ActionID]descent       // by subkey
-	asked   map[protocol.ActionID]bool          // their entry objects were asked for
-	came    map[protocol.ActionID]time.Duration // riders that no get has asked for yet, with their costs
+	mu       sync.Mutex
+	met      []protocol.ActionID                 // their subkeys are not in descents yet
+	parents  []protocol.ActionID                 // those that were met before and are no subkeys
+	descents map[prefix]descent                  // by subkey
+	asked    map[protocol.ActionID]bool          // their entry objects were asked for
+	came     map[protocol.ActionID]time.Duration // riders that no get has asked for yet, with their costs
 }
+
+// prefix is the beginning of an action, which is enough to tell actions apart: there are
+// several subkeys for each parent, and one that is mistaken costs a request.
+type prefix [8]byte
+
+func prefixOf(action protocol.ActionID) prefix { return prefix(action[:8]) }
 
 // descent says of which action another one is a subkey.
 type descent struct {
-	parent protocol.ActionID
-	isList bool // of the parent's sources
+	parent int32 // index in parents
+	isList bool  // of the parent's sources
 }
 
 func newKin(local *localdisk.Dir) *kin {
 	return &kin{
-		local:   local,
-		parents: make(map[protocol.ActionID]descent),
-		asked:   make(map[protocol.ActionID]bool),
-		came:    make(map[protocol.ActionID]time.Duration),
+		local:    local,
+		descents: make(map[prefix]descent),
+		asked:    make(map[protocol.ActionID]bool),
+		came:     make(map[protocol.ActionID]time.Duration),
 	}
 }
 
@@ -55,30 +62,38 @@ func (k *kin) parent(action protocol.ActionID) (parent protocol.ActionID, ok, as
 		k.derive(a)
 	}
 	k.met = nil
-	d, ok := k.parents[action]
-	return d.parent, ok, k.asked[d.parent]
+	d, ok := k.descents[prefixOf(action)]
+	if !ok {
+		return protocol.ActionID{}, false, false
+	}
+	parent = k.parents[d.parent]
+	return parent, true, k.asked[parent]
 }
 
 // derive notes the subkeys of action. A subkey is taken to have none, but a list of sources
 // tells of more subkeys of its parent. The caller holds k.mu.
 func (k *kin) derive(action protocol.ActionID) {
-	if d, ok := k.parents[action]; ok {
+	if d, ok := k.descents[prefixOf(action)]; ok {
 		if d.isList {
-			for _, name := range generatedOf(k.local, d.parent) {
-				k.parents[d.parent.Subkey(name)] = descent{parent: d.parent}
+			parent := k.parents[d.parent]
+			for _, name := range generatedOf(k.local, parent) {
+				k.note(parent.Subkey(name), descent{parent: d.parent})
 			}
 		}
 		return
 	}
-	list := action.Subkey(listName)
-	if _, known := k.parents[list]; known {
+	if _, known := k.descents[prefixOf(action.Subkey(listName))]; known {
 		return
 	}
+	index := int32(len(k.parents))
+	k.parents = append(k.parents, action)
 	for _, name := range subkeyNames {
-		k.parents[action.Subkey(name)] = descent{parent: action}
+		k.note(action.Subkey(name), descent{parent: index, isList: name == listName})
 	}
-	k.parents[list] = descent{action, true}
 }
+
+// note notes the descent of subkey. The caller holds k.mu.
+func (k *kin) note(subkey protocol.ActionID, d descent) { k.descents[prefixOf(subkey)] = d }
 
 // answered notes that the session has asked for the entry object of action, what came with
 // it, and whether that is all.
