@@ -123,7 +123,7 @@ func TestKilled(t *testing.T) {
 	c, server := usualChain(t), s3Store(t)
 	for i, mode := range []string{"build", "wait", "linger"} {
 		for j, when := range []string{"before", "within", "after"} {
-			for k, at := range []int{1, 8, 19} {
+			for k, at := range []int{1, 5, 11} {
 				if !whole && k != (i+j)%3 {
 					continue
 				}
