@@ -154,6 +154,9 @@ func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, 
 		}
 		defer object.Close()
 		body, err := openPromised(object, e, c.lookups.want(scope, e.Action))
+		if err == errReferral {
+			err = backend.ErrNotFound // what it refers to is what can't be had
+		}
 		if err != nil {
 			return 0, err
 		}

@@ -51,10 +51,13 @@ func New(cfg SessionConfig) *Cache {
 	if remote.without() {
 		cfg.Budget, cfg.Lazy = 0, nil
 	}
-	c.lookups = newLookups(c.background, remote, cfg.Budget)
+	c.lookups = newLookups(c.background, remote, cfg.Target, cfg.Budget)
 	hasProfile := cfg.Target.Profile != (session.Profile{})
 	if cfg.Upload && c.session != nil && (hasProfile || !cfg.PacksOnly) {
 		c.publishing = c.newPublishing(remote, cfg.Transient)
+	}
+	if c.publishing != nil && hasProfile && cfg.Transient == nil {
+		c.publishing.uploads.expectPacks()
 	}
 	if hasProfile {
 		c.promised = newPromised(cfg, remote, c.session)
@@ -139,6 +142,8 @@ func (c *Cache) findLocal(action protocol.ActionID) (hit, error) {
 	if c.lookups != nil {
 		if cost, came := c.lookups.kin.take(action); came {
 			found.source, found.cost = fromLookup, cost
+		} else if e := c.lookups.referred.brought(action); e != nil && e.Output == found.OutputID {
+			found.source, found.cost = fromLookup, e.Cost
 		}
 	}
 	if c.promised == nil {
@@ -176,6 +181,9 @@ func (c *Cache) findRemote(ctx context.Context, action protocol.ActionID) (hit, 
 	if c.PacksOnly {
 		return c.findAlone(ctx, action)
 	}
+	if found, err := c.findReferred(ctx, action); err == nil || c.lookups.budget.spent() {
+		return found, err
+	}
 	if c.lookups.cold.skips(action, known) {
 		return hit{}, errCold
 	}
@@ -210,6 +218,24 @@ func (c *Cache) findPromised(ctx context.Context, action protocol.ActionID) (fou
 		return e.Cost, err
 	})
 	return found, err
+}
+
+// findReferred returns what a manifest names for action that another action's referral has
+// named.
+func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit, error) {
+	p, e := c.lookups.referred.find(action)
+	if e == nil {
+		return hit{}, errNotPromised
+	}
+	err := c.lookups.ask(ctx, entryKey(c.lookups.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
+		return e.Cost, p.wait(ctx, e)
+	})
+	if err != nil {
+		return hit{}, err
+	}
+	c.lookups.cold.note(true)
+	local, path, err := c.Local.Get(action)
+	return hit{located(local, path), fromLookup, e.Cost}, err
 }
 
 // findAlone finds, where there are no entry objects to look up, what is promised for action

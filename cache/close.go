@@ -33,6 +33,7 @@ func (c *Cache) Close(wait time.Duration) (left bool) {
 		c.promised.demands.running.Wait() // the gets, which begin fetches, have ended
 	}
 	if c.lookups != nil {
+		c.lookups.referred.wait()
 		c.concludeReach()
 	}
 	if c.session != nil {

@@ -52,13 +52,7 @@ func (u *uploader) encode(ctx context.Context, p *parcel) (*os.File, backend.Put
 		return nil, backend.PutOptions{}, err
 	}
 	scan := u.withheld.secrets.NewScan()
-	opts, err := encodeObject(object, entry.Header{
-		Action:   e.Action,
-		Output:   e.Output,
-		BodySize: e.Size,
-		Time:     e.Time,
-		Cost:     min(p.Cost, entry.MaxCost),
-	}, &cancellable{seen{body, scan}, ctx}, u.signer(), u.board(p))
+	opts, err := encodeObject(object, p.header(e), &cancellable{seen{body, scan}, ctx}, u.signer(), u.board(p))
 	if err == nil {
 		err = u.withheld.check(scan, e.Action, e.Output)
 	}

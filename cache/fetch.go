@@ -104,7 +104,10 @@ func (p *prefetch) unpack(e *pack.Entry, object io.Reader) (isNew bool, err erro
 	return p.install(localEntry(e), body)
 }
 
-var errNotTheEntry = fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
+var (
+	errNotTheEntry = fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
+	errReferral    = fmt.Errorf("%w: it is a referral", errNotTheEntry)
+)
 
 // openPromised returns the body of an entry object. The object has to be the one that
 // the manifest promises as e, and as w wants it. The caller closes the body.
@@ -117,10 +120,15 @@ func openPromised(object io.Reader, e *pack.Entry, w entry.Want) (*entry.Reader,
 		}
 		return nil, err
 	}
-	h := body.Header
-	if h.Output != e.Output || h.BodySize != e.Size || !h.Time.Equal(e.Time) {
+	switch h := body.Header; {
+	case body.Reference != "":
+		err = errReferral
+	case h.Output != e.Output || h.BodySize != e.Size || !h.Time.Equal(e.Time):
+		err = errNotTheEntry
+	}
+	if err != nil {
 		body.Close()
-		return nil, errNotTheEntry
+		return nil, err
 	}
 	return body, nil
 }

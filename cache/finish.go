@@ -2,9 +2,11 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/session"
 )
 
@@ -23,14 +25,15 @@ const (
 	leastTime = 10 * time.Second
 )
 
-// do uploads and publishes until ctx is done, and leaves in w what is not done then. Where
-// ctx has a deadline, a third of the time is kept for publishing. So what this machine
-// has made counts for the next one, even if uploads are left. The error is that of
-// publishing.
+// do uploads and publishes until ctx is done, and leaves in w what is not done then. Large
+// bodies come last: what the publication has packed is not uploaded again. Where ctx has a
+// deadline, a third of the time is kept for publishing. So what this machine has made counts
+// for the next one, even if uploads are left. The error is that of publishing.
 func (w *work) do(ctx context.Context) error {
 	var p *publisher
 	var err error
-	if len(w.record.Uses) > 0 {
+	hasNews := len(w.record.Uses) > 0
+	if hasNews || w.uploads.expectsPacks() {
 		w.uploadFirst(ctx)
 		if _, denied := w.uploads.left(); denied == nil {
 			w.uploads.pause(true)
@@ -38,8 +41,12 @@ func (w *work) do(ctx context.Context) error {
 			w.uploads.pause(false)
 		}
 	}
+	if errors.Is(err, backend.ErrDenied) {
+		w.uploads.giveUp(err)
+	}
+	w.uploads.refer(p.packed())
 	_ = w.uploads.wait(ctx) // what is not done in time is left
-	if p != nil && len(w.record.Uses) == 0 {
+	if p != nil && hasNews && len(w.record.Uses) == 0 {
 		p.room = p.pace.room(ctx)
 		p.compact(ctx)
 	}

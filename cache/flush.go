@@ -186,6 +186,9 @@ func (f *flusher) write(ctx context.Context, r *remote, l *library, j *session.J
 	held := newWithheld(r.Config)
 	u := newUploader(r, f.session, j, held)
 	u.hurry()
+	if todo.Target.Profile != (session.Profile{}) {
+		u.expectPacks()
+	}
 	u.Progress.planned(len(todo.Uploads), 0)
 	u.resume(todo.Uploads)
 	before := u.Stats.Remote.Snapshot().Answers

@@ -151,7 +151,7 @@ func (l *library) merge(found []published, siblings []*manifests, lent []publish
 	h := holdings{merged: new(pack.Manifest)}
 	seen := make(map[protocol.ActionID]bool)
 	for i, one := range found {
-		taken := l.take(&h, one, seen)
+		taken := h.take(l.written.remote, one, seen)
 		h.merged.Eager = append(h.merged.Eager, one.Eager...)
 		if l.read[i] == l.written {
 			h.ofWritten = taken
@@ -159,7 +159,7 @@ func (l *library) merge(found []published, siblings []*manifests, lent []publish
 	}
 	h.own = len(h.merged.Entries)
 	for i, one := range lent { // those of one scope stand together
-		taken := l.take(&h, one, seen)
+		taken := h.take(l.written.remote, one, seen)
 		if siblings[i].scope != l.written.scope {
 			continue
 		}
@@ -172,12 +172,12 @@ func (l *library) merge(found []published, siblings []*manifests, lent []publish
 }
 
 // take takes into h what one names for actions that are not among seen, and returns where it
-// stands. Who may write a manifest has no say in which scopes are read.
-func (l *library) take(h *holdings, one published, seen map[protocol.ActionID]bool) span {
+// stands. Who may write a manifest has no say in which scopes of r are read.
+func (h *holdings) take(r *remote, one published, seen map[protocol.ActionID]bool) span {
 	packs, from := len(h.merged.Packs), len(h.merged.Entries)
 	h.merged.Packs = append(h.merged.Packs, one.Packs...)
 	for _, e := range one.Entries {
-		if seen[e.Action] || e.InPack() && !l.reads(one.Packs[e.Pack].Scope) {
+		if seen[e.Action] || e.InPack() && !slices.Contains(r.read, one.Packs[e.Pack].Scope) {
 			continue
 		}
 		seen[e.Action] = true
@@ -189,12 +189,7 @@ func (l *library) take(h *holdings, one published, seen map[protocol.ActionID]bo
 
 // reachesOut reports whether m names packs of scopes that are not read.
 func (l *library) reachesOut(m *pack.Manifest) bool {
-	return slices.ContainsFunc(m.Packs, func(p pack.Pack) bool { return !l.reads(p.Scope) })
-}
-
-// reads reports whether scope is read.
-func (l *library) reads(scope string) bool {
-	return slices.ContainsFunc(l.read, func(m *manifests) bool { return m.scope == scope })
+	return slices.ContainsFunc(m.Packs, func(p pack.Pack) bool { return !slices.Contains(l.written.remote.read, p.Scope) })
 }
 
 // elsewhere returns what the scopes that are only read name, by action. The scope that is

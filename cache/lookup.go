@@ -12,6 +12,7 @@ import (
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
 )
 
 // lookups asks the remote for single entries, for as long as the build gains by it.
@@ -25,7 +26,8 @@ type lookups struct {
 	degraded sync.Once      // said that the budget is spent
 }
 
-func newLookups(ctx context.Context, r *remote, limit time.Duration) *lookups {
+func newLookups(ctx context.Context, r *remote, target session.Target, limit time.Duration) *lookups {
+	r.referred = newReferred(ctx, r, target)
 	return &lookups{remote: r, budget: newBudget(ctx, limit), kin: newKin(r.Local)}
 }
 

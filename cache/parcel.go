@@ -79,6 +79,11 @@ type rider struct {
 	err  error  // why the entry does not ride after all
 }
 
+// header returns the header of p's entry object, whose entry the local tier has as e.
+func (p *parcel) header(e localdisk.Entry) entry.Header {
+	return entry.Header{Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: min(p.Cost, entry.MaxCost)}
+}
+
 // members returns all uploads of p.
 func (p *parcel) members() []queued {
 	all := []queued{p.queued}

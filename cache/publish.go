@@ -47,6 +47,7 @@ type publisher struct {
 	lost       map[pack.ID]bool                // packs that it has looked after; true: it is gone
 	places     map[protocol.ActionID]placement // of what this publisher has packed
 	packedSize int64                           // of the bodies packed in this publication, in bytes
+	current    published                       // the manifest, as far as this publisher knows; zero: there is none of this version
 	saved      Saved
 }
 
@@ -142,6 +143,9 @@ func (p *publisher) try(ctx context.Context, old published, r session.Record) (r
 	}
 	p.saved = Saved{Used: d.used, New: d.added, Published: p.saved.Published}
 	if !d.needed {
+		if !old.packsAreLent() && !old.newer {
+			p.current = old
+		}
 		return rest, nil
 	}
 	postponed := d.postpone()
@@ -161,6 +165,7 @@ func (p *publisher) write(ctx context.Context, d *draft) error {
 	if err := p.manifests.publish(ctx, d.old, &d.next); err != nil {
 		return err
 	}
+	p.current = published{Manifest: &d.next, name: manifestName(p.manifests.profile)}
 	p.saved.Published = true
 	p.newDay = p.newDay || d.today > d.old.Today
 	p.Stats.count(func(s *Summary) { s.Published += int64(d.added) })

@@ -28,8 +28,8 @@ func (u *uploader) next(ctx context.Context) (*parcel, error) {
 			f.again = append(f.again, p)
 			continue
 		}
-		f := &flight{size: p.bytes()}
-		if u.flights == 0 && p.size > u.limit() {
+		f := &flight{size: u.weight(p)}
+		if u.flights == 0 && f.size > u.limit() {
 			u.large = f
 		}
 		for _, m := range p.members() {
@@ -67,10 +67,16 @@ func (u *uploader) mayBegin() bool {
 		connections++
 		flying -= u.large.size
 	}
-	if len(u.queue) == 0 || u.paused || u.flights >= connections {
+	if !u.isReady() || u.paused || u.flights >= connections {
 		return false
 	}
-	return u.flights == 0 || flying+u.queue[0].size <= u.limit()
+	return u.flights == 0 || flying+u.weight(u.queue[0]) <= u.limit()
+}
+
+// isReady reports whether something is queued that does not wait for a publication. The
+// caller holds u.mu.
+func (u *uploader) isReady() bool {
+	return len(u.queue) > 0 && !(u.packing && u.queue[0].size > largeBody)
 }
 
 // limit returns how many bytes the bodies under way may have, but for a large one.

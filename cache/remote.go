@@ -33,6 +33,7 @@ type remote struct {
 	memory     session.Memory // of the store
 	writing    session.Memory // of the scope that is written
 	reach      *reach         // nil: the process always asks the remote, and is no session
+	referred   *referred      // nil: the process looks nothing up
 	complaints complaints
 }
 
@@ -67,7 +68,7 @@ type fetched struct {
 // scope has a good object the error wraps backend.ErrNotFound.
 func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain func(key string, err error)) (found fetched, err error) {
 	err = r.askScopes(ctx, action, backend.Range{}, explain, func(object io.Reader, scope string) error {
-		found, err = r.unpack(object, r.want(scope, action))
+		found, err = r.unpack(ctx, object, r.want(scope, action))
 		found.more = len(found.riders) > 0 && scope != r.read[len(r.read)-1]
 		return err
 	})
@@ -164,8 +165,9 @@ func (a scopeAnswer) close() {
 }
 
 // unpack installs the entries in object, if it is what w wants: the riders only if the body
-// is good, too. If another process has put an action meanwhile, the local tier keeps that.
-func (r *remote) unpack(object io.Reader, w entry.Want) (fetched, error) {
+// is good, too. If object is a referral, the body comes from where that says. If another
+// process has put an action meanwhile, the local tier keeps that.
+func (r *remote) unpack(ctx context.Context, object io.Reader, w entry.Want) (fetched, error) {
 	body, err := entry.Open(object, w)
 	if err != nil {
 		return fetched{}, err
@@ -173,12 +175,26 @@ func (r *remote) unpack(object io.Reader, w entry.Want) (fetched, error) {
 	defer body.Close()
 
 	h := body.Header
+	if body.Reference != "" {
+		return r.follow(ctx, body, w.Scope)
+	}
 	e := localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}
 	path, _, err := r.install(e, body)
 	if err != nil {
 		return fetched{}, err
 	}
 	return fetched{Entry: located(e, path), cost: h.Cost, riders: r.installRiders(h.Action, body.Riders)}, nil
+}
+
+// follow installs the entry to which a referral of scope refers, and then its riders.
+func (r *remote) follow(ctx context.Context, referral *entry.Reader, scope string) (fetched, error) {
+	action := referral.Header.Action
+	named, err := r.referred.bring(ctx, action, scope, referral.Reference)
+	if err != nil {
+		return fetched{}, err
+	}
+	e, path, err := r.Local.Get(action)
+	return fetched{Entry: located(e, path), cost: named.Cost, riders: r.installRiders(action, referral.Riders)}, err
 }
 
 // installRiders puts those that ride in parent's object into the local tier, unless that has

@@ -62,6 +62,8 @@ type uploader struct {
 	hurried  bool                          // the build is over
 	paused   bool                          // no upload begins
 	proven   bool                          // an upload has got through
+	packing  bool                          // a publication may pack large bodies, which wait for it
+	packed   packed                        // what the publication has packed
 	denied   error                         // why the remote takes no uploads; none begins any more
 	failed   remainder                     // could not be uploaded; they stay in the journal
 	lost     int                           // the local tier has them no longer
@@ -293,12 +295,12 @@ func (u *uploader) succeed() bool {
 	return u.proven && u.denied == nil
 }
 
-// wait returns when nothing is queued or under way, when the remote denies uploads, or
-// when ctx is done.
+// wait returns when nothing is under way, and nothing is queued but what waits for a
+// publication; when the remote denies uploads; or when ctx is done.
 func (u *uploader) wait(ctx context.Context) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.await(ctx, func() bool { return len(u.active) == 0 && (len(u.queue) == 0 || u.denied != nil) })
+	return u.await(ctx, func() bool { return len(u.active) == 0 && (!u.isReady() || u.denied != nil) })
 }
 
 // left returns what is still to be uploaded, failed uploads included, and why the
@@ -338,22 +340,15 @@ func (u *uploader) await(ctx context.Context, ready func() bool) error {
 // that is up to the session that has put it. Nobody else signs it.
 var errReplaced = errors.New("another process has put the action since")
 
-// upload puts one entry object. The error wraps localdisk.ErrNotFound if the local
-// tier no longer has the entry, errReplaced if it has another output, and errWithheld if
-// the entry stays there.
+// upload puts one entry object. Its errors are those of putEntry.
 func (u *uploader) upload(ctx context.Context, p *parcel) error {
-	err := func() error {
-		object, opts, err := u.encode(ctx, p)
-		if err != nil {
-			return err
-		}
-		defer os.Remove(object.Name())
-		defer object.Close()
-		ended := u.pace.begin(opts.Size)
-		_, err = u.store.Put(ctx, entryKey(u.scope, p.Action), object, opts)
-		ended(err)
-		return err
-	}()
+	u.mu.Lock()
+	put := u.putEntry
+	if u.refers(p) {
+		put = u.putReferral
+	}
+	u.mu.Unlock()
+	err := put(ctx, p)
 	u.note(ctx, p.Upload, err)
 	if err == nil {
 		u.Stats.count(func(s *Summary) { s.Objects++ })
@@ -361,6 +356,22 @@ func (u *uploader) upload(ctx context.Context, p *parcel) error {
 			u.note(ctx, r.Upload, r.err)
 		}
 	}
+	return err
+}
+
+// putEntry puts p's entry object, with all bodies. The error wraps localdisk.ErrNotFound if
+// the local tier no longer has the entry, errReplaced if it has another output, and
+// errWithheld if the entry stays there.
+func (u *uploader) putEntry(ctx context.Context, p *parcel) error {
+	object, opts, err := u.encode(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(object.Name())
+	defer object.Close()
+	ended := u.pace.begin(opts.Size)
+	_, err = u.store.Put(ctx, entryKey(u.scope, p.Action), object, opts)
+	ended(err)
 	return err
 }
 

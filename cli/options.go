@@ -131,7 +131,7 @@ func options() []option {
 	}, {
 		flag:  "objects",
 		shown: objectsAll,
-		usage: "all: each entry is also an object of its own, which a build can look up; none: nothing but packs and manifests is written, in far fewer requests, and a build finds what the module's other profiles have published",
+		usage: "all: each entry has an object of its own, too, which builds of any module can look up; none: nothing but packs and manifests is written, in far fewer requests, and a build finds what the module's other profiles have published",
 		set: func(g *givenSettings, v string) error {
 			g.objects = v
 			return oneOf(v, objectsAll, objectsNone)
@@ -140,7 +140,7 @@ func options() []option {
 		flag:     "close",
 		fallback: defaultClose,
 		shown:    "wait in CI, otherwise linger",
-		usage:    "when to upload: linger uploads in the background once the build has ended, wait uploads during the build and waits for the rest, defer leaves everything to larder flush",
+		usage:    "when to upload: linger uploads in the background once the build has ended, wait uploads what is small during the build, and waits for the rest, defer leaves everything to larder flush",
 		set: func(g *givenSettings, v string) error {
 			g.close = v
 			return oneOf(v, closeLinger, closeWait, closeDefer)

@@ -8,7 +8,7 @@
 //	offset  size  field
 //	     0     8  magic: "larder\r\n"
 //	     8     1  version: 1
-//	     9     1  codec of the payload: 0 raw, 1 zstd
+//	     9     1  codec of the payload: 0 raw, 1 zstd (2 in a referral)
 //	    10    32  action ID
 //	    42    32  output ID: SHA-256 of the body
 //	    74     8  body size in bytes
@@ -62,9 +62,19 @@
 // An object without riders has version 1. Entry objects in packs have none. A reader that
 // knows version 1 only takes an object of version 2 for none of its own.
 //
+// # Referrals
+//
+// A body that lies in a pack need not lie in an entry object, too. A referral is an entry
+// object without a body: it says which manifest names the pack. It has version 3, the header
+// of version 2, and codec 2. Its payload is the reference: the key of the manifest below the
+// scope of the object, of up to 1024 bytes (packages cache and pack). All fields on the body
+// are as if the body were there. A referral may have riders; if it has none, the three fields
+// on them are zero. Entry objects in packs are no referrals. A reader that does not know
+// version 3 takes a referral for none of its own.
+//
 // # Signatures and checks
 //
-// Package sign makes and checks the signature. Its purpose is "larder entry v1", or v2; its
+// Package sign makes and checks the signature. Its purpose is "larder entry v1", v2 or v3; its
 // parts are the scope in which the object lies and the bytes before the
 // signature. So nobody can move an entry to another action or another scope, or
 // change its time or size, without breaking the signature. The signature covers the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -120,6 +121,22 @@ func encode(dst *os.File, h Header, body io.ReadSeeker, encoders *sync.Pool, sig
 	}
 	_, err = dst.Seek(end, io.SeekStart)
 	return h, err
+}
+
+// EncodeReferral returns the entry object that has reference in place of its body, signed
+// as signer says. The caller sets the same fields of h as for Encode: Output and BodySize
+// are those of the body.
+func EncodeReferral(h Header, reference string, signer Signer, riders ...Rider) ([]byte, error) {
+	if reference == "" || len(reference) > MaxReference {
+		return nil, fmt.Errorf("encode entry %s: a reference of %d bytes, want 1 to %d", h.Action, len(reference), MaxReference)
+	}
+	h.Codec, h.PayloadSize, h.MD5 = Reference, int64(len(reference)), md5.Sum([]byte(reference))
+	stored, err := encodeRiders(&h, riders)
+	if err != nil {
+		return nil, err
+	}
+	h.sign(signer)
+	return slices.Concat(h.Append(nil), stored, []byte(reference)), nil
 }
 
 // encodePayload writes the payload of body to dst and returns the size of body.

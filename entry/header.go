@@ -29,7 +29,11 @@ const (
 	magic      = "larder\r\n"
 	version    = 1
 	withRiders = 2 // version of an object in which other entries ride
+	referring  = 3 // version of a referral
 )
+
+// MaxReference is the length in bytes of the longest reference.
+const MaxReference = 1 << 10
 
 // MaxCost is the largest build cost that a header may state. An entry that took longer
 // to build states MaxCost, so that the costs of a build's entries always add up to a
@@ -48,10 +52,11 @@ var ErrTooLarge = errors.New("the body is too large")
 // A Codec says how a payload encodes its body.
 type Codec uint8
 
-// The codecs of version 1.
+// The codecs. A referral has the last one, and no other object has it.
 const (
-	Raw  Codec = 0
-	Zstd Codec = 1
+	Raw       Codec = 0
+	Zstd      Codec = 1
+	Reference Codec = 2 // the payload is no body, but says where that is
 )
 
 // Header is the decoded header of an entry object.
@@ -77,10 +82,10 @@ type Header struct {
 
 // Size returns the length of the encoded header in bytes.
 func (h Header) Size() int64 {
-	if h.RidersSize > 0 {
-		return MaxHeaderSize
+	if h.version() == version {
+		return HeaderSize
 	}
-	return HeaderSize
+	return MaxHeaderSize
 }
 
 // FrontSize returns the size in bytes of what stands before the payload: the header, and
@@ -92,7 +97,10 @@ func (h Header) ObjectSize() int64 { return h.FrontSize() + h.PayloadSize }
 
 // version returns the version of the format that h has.
 func (h Header) version() byte {
-	if h.RidersSize > 0 {
+	switch {
+	case h.Codec == Reference:
+		return referring
+	case h.RidersSize > 0:
 		return withRiders
 	}
 	return version
@@ -120,7 +128,7 @@ func (h Header) appendSignedPart(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Time.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Cost))
 	b = append(b, h.MD5[:]...)
-	if h.RidersSize > 0 {
+	if h.version() != version {
 		b = binary.BigEndian.AppendUint32(b, uint32(h.RidersSize))
 		b = binary.BigEndian.AppendUint32(b, uint32(h.RidersStored))
 		b = append(b, h.RidersSum[:]...)
@@ -170,14 +178,14 @@ func ParseHeader(b []byte) (Header, error) {
 	switch {
 	case !bytes.HasPrefix(b, []byte(magic)):
 		return Header{}, fmt.Errorf("%w: it does not begin with larder's magic", ErrCorrupt)
-	case b[8] != version && b[8] != withRiders:
-		return Header{}, fmt.Errorf("%w: version %d, want %d or %d", ErrCorrupt, b[8], version, withRiders)
+	case b[8] < version || b[8] > referring:
+		return Header{}, fmt.Errorf("%w: version %d, want %d to %d", ErrCorrupt, b[8], version, referring)
 	case sum != crc32.Checksum(b[:size-4], castagnoli):
 		return Header{}, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
 	}
 
 	h := Header{Codec: Codec(b[9])}
-	long := isLong(b)
+	written, long := b[8], isLong(b)
 	b = b[10:]
 	next := func(n int) []byte {
 		field := b[:n]
@@ -200,25 +208,31 @@ func ParseHeader(b []byte) (Header, error) {
 	}
 	copy(h.KeyID[:], next(8))
 	copy(h.Signature[:], next(64))
-	return h, h.checkNumbers(long)
+	return h, h.checkNumbers(written)
 }
 
 // isLong reports whether the header that begins with b has fields for riders.
-func isLong(b []byte) bool { return len(b) > len(magic) && b[len(magic)] == withRiders }
+func isLong(b []byte) bool {
+	return len(b) > len(magic) && (b[len(magic)] == withRiders || b[len(magic)] == referring)
+}
 
-// checkNumbers returns an error that wraps ErrCorrupt if a number in h can't be right. long
-// says that h was read with fields for riders.
-func (h Header) checkNumbers(long bool) error {
+// checkNumbers returns an error that wraps ErrCorrupt if a number in h, which was written in
+// a version of the format, can't be right.
+func (h Header) checkNumbers(written byte) error {
 	switch {
-	case h.Codec > Zstd:
-		return fmt.Errorf("%w: unknown codec %d", ErrCorrupt, h.Codec)
+	case h.Codec > Reference || (h.Codec == Reference) != (written == referring):
+		return fmt.Errorf("%w: codec %d in version %d", ErrCorrupt, h.Codec, written)
 	case h.BodySize < 0 || h.PayloadSize < 0 || h.Time.UnixNano() < 0 || h.Cost < 0:
 		return fmt.Errorf("%w: a negative size or time", ErrCorrupt)
 	case h.Cost > MaxCost:
 		return fmt.Errorf("%w: a build cost of %v, over the limit of %v", ErrCorrupt, h.Cost, MaxCost)
 	case h.Codec == Raw && h.PayloadSize != h.BodySize:
 		return fmt.Errorf("%w: a raw payload of %d bytes for a body of %d", ErrCorrupt, h.PayloadSize, h.BodySize)
-	case !long:
+	case h.Codec == Reference && (h.PayloadSize == 0 || h.PayloadSize > MaxReference):
+		return fmt.Errorf("%w: a reference of %d bytes, want 1 to %d", ErrCorrupt, h.PayloadSize, MaxReference)
+	case written == version:
+		return nil
+	case written == referring && h.RidersSize == 0 && h.RidersStored == 0 && h.RidersSum == [sha256.Size]byte{}:
 		return nil
 	case h.RidersSize == 0 || h.RidersSize > MaxRiders:
 		return fmt.Errorf("%w: riders of %d bytes, want 1 to %d", ErrCorrupt, h.RidersSize, MaxRiders)

@@ -29,8 +29,9 @@ var decoders = sync.Pool{New: func() any {
 // Reader decodes the body of one entry object. The caller must close it. It must not
 // be used by more than one goroutine at a time.
 type Reader struct {
-	Header Header
-	Riders []Rider // in the order of their names; checked as the header is
+	Header    Header
+	Riders    []Rider // in the order of their names; checked as the header is
+	Reference string  // of a referral, which has no body; checked against the header
 
 	payload *payload
 	body    io.Reader
@@ -81,7 +82,8 @@ func ReadFront(src io.Reader, want Want) (Header, []Rider, error) {
 }
 
 // Open reads the front of the entry object in src, as ReadFront does, and returns a
-// Reader of the object's body. src must end where the object ends. The caller must
+// Reader of the object's body. src must end where the object ends. If the object is a
+// referral, Open reads all of it, and the Reader has no body to read. The caller must
 // close the Reader, and src too if src needs that.
 func Open(src io.Reader, want Want) (*Reader, error) {
 	h, riders, err := ReadFront(src, want)
@@ -91,7 +93,13 @@ func Open(src io.Reader, want Want) (*Reader, error) {
 	r := &Reader{Header: h, Riders: riders, left: h.BodySize}
 	r.payload = &payload{src: src, left: h.PayloadSize, sum: md5.New(), want: h.MD5}
 	r.body = r.payload
-	if h.Codec == Zstd {
+	switch h.Codec {
+	case Reference:
+		if r.Reference, err = r.payload.reference(); err != nil {
+			return nil, err
+		}
+		r.body = noBody{}
+	case Zstd:
 		r.decoder = decoders.Get().(*zstd.Decoder)
 		if err := r.decoder.Reset(r.payload); err != nil {
 			r.Close()
@@ -195,6 +203,25 @@ func (p *payload) finish() error {
 		return err
 	}
 	return io.EOF
+}
+
+// reference reads all of the payload as a reference.
+func (p *payload) reference() (string, error) {
+	b, err := io.ReadAll(p)
+	if err == nil {
+		err = p.finish()
+	}
+	if err != io.EOF {
+		return "", err
+	}
+	return string(b), nil
+}
+
+// noBody is the body of a referral.
+type noBody struct{}
+
+func (noBody) Read([]byte) (int, error) {
+	return 0, fmt.Errorf("%w: it has no body, but a reference", ErrCorrupt)
 }
 
 // eof is the body of a closed Reader.

@@ -1,0 +1,91 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
+)
+
+// largeBody is the size in bytes over which a body is not uploaded twice. If it lies in a
+// pack, its entry object is a referral to the manifest that names the pack.
+const largeBody = 16 << 10
+
+// packed says which bodies the remote has from a publication. The zero value has none.
+type packed struct {
+	reference string // to the manifest that names them
+	outputs   map[protocol.ActionID]protocol.OutputID
+}
+
+// packed returns what the profile's own manifest names. p is nil if nothing could be
+// published.
+func (p *publisher) packed() packed {
+	if p == nil || p.current.Manifest == nil {
+		return packed{}
+	}
+	outputs := make(map[protocol.ActionID]protocol.OutputID, len(p.current.Entries))
+	for i := range p.current.Entries {
+		e := &p.current.Entries[i]
+		outputs[e.Action] = e.Output
+	}
+	return packed{p.current.name, outputs}
+}
+
+// has reports whether the body of up is among those of p.
+func (p packed) has(up session.Upload) bool {
+	output, ok := p.outputs[up.Action]
+	return ok && output == up.Output
+}
+
+// expectPacks has large bodies wait until refer is called: a publication may pack them.
+func (u *uploader) expectPacks() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.packing = true
+}
+
+// refer has large bodies wait no longer. Those that p has are not uploaded.
+func (u *uploader) refer(p packed) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.packing, u.packed = false, p
+	u.change.Broadcast()
+}
+
+// expectsPacks reports whether large bodies wait.
+func (u *uploader) expectsPacks() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.packing && len(u.queue) > 0 && u.queue[len(u.queue)-1].size > largeBody
+}
+
+// refers reports whether p's entry object is to be a referral. The caller holds u.mu.
+func (u *uploader) refers(p *parcel) bool { return p.size > largeBody && u.packed.has(p.Upload) }
+
+// weight returns how many bytes the bodies have that p's entry object brings. The caller
+// holds u.mu.
+func (u *uploader) weight(p *parcel) int64 {
+	if u.refers(p) {
+		return p.bytes() - p.size
+	}
+	return p.bytes()
+}
+
+// putReferral puts p's entry object, a referral. Its errors are those of putEntry.
+func (u *uploader) putReferral(ctx context.Context, p *parcel) error {
+	e, _, err := u.find(p.Upload)
+	if err != nil {
+		return err
+	}
+	object, err := entry.EncodeReferral(p.header(e), u.packed.reference, u.signer(), u.board(p)...)
+	if err != nil {
+		return err
+	}
+	opts := backend.PutOptions{Size: int64(len(object)), MD5: md5.Sum(object)}
+	_, err = u.store.Put(ctx, entryKey(u.scope, p.Action), bytes.NewReader(object), opts)
+	return err
+}

@@ -1,0 +1,156 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/pack"
+	"github.com/larderbuild/larder/protocol"
+	"github.com/larderbuild/larder/session"
+)
+
+// maxReferred is how many manifests a session loads because referrals name them. There is
+// one for each profile of each module that has packages in common with this one.
+const maxReferred = 32
+
+// referred has the manifests that referrals have named in this session. What they promise is
+// brought on demand, as what siblings' manifests promise is: a build that needs one package
+// out of another module's pack most likely needs more of them. Its methods may be called at
+// the same time.
+type referred struct {
+	*remote
+	background context.Context // of what is fetched
+	target     session.Target
+	loads      singleflight.Group
+
+	mu    sync.Mutex
+	byKey map[string]*prefetch
+	all   []*prefetch // in the order in which they were loaded
+}
+
+func newReferred(ctx context.Context, r *remote, target session.Target) *referred {
+	return &referred{remote: r, background: ctx, target: target, byKey: make(map[string]*prefetch)}
+}
+
+// find returns what a manifest that is loaded promises for action, and who brings it, or
+// nil if none does.
+func (r *referred) find(action protocol.ActionID) (*prefetch, *pack.Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.all {
+		if e := p.entry(action); e != nil {
+			return p, e
+		}
+	}
+	return nil, nil
+}
+
+// brought returns what a manifest that is loaded promises for action, if it was brought
+// because of that, and otherwise nil.
+func (r *referred) brought(action protocol.ActionID) *pack.Entry {
+	p, e := r.find(action)
+	if e == nil {
+		return nil
+	}
+	if s := p.states.get(p.index[action]); s != brought && s != bringing {
+		return nil
+	}
+	return e
+}
+
+// bring brings action's entry to the local tier, as the manifest promises it to which
+// reference refers in scope. If that does not promise it the error wraps backend.ErrNotFound.
+func (r *referred) bring(ctx context.Context, action protocol.ActionID, scope, reference string) (*pack.Entry, error) {
+	p, err := r.load(ctx, scope, reference)
+	if err != nil {
+		return nil, err
+	}
+	e := p.entry(action)
+	if e == nil {
+		return nil, fmt.Errorf("%w: %s names it no longer", backend.ErrNotFound, key(scope, reference))
+	}
+	return e, p.wait(ctx, e)
+}
+
+// load loads the manifest to which reference refers in scope, once in the session. One that
+// is refused promises nothing from then on.
+func (r *referred) load(ctx context.Context, scope, reference string) (*prefetch, error) {
+	key := key(scope, reference)
+	loaded, err, _ := r.loads.Do(key, func() (any, error) {
+		r.mu.Lock()
+		p, count := r.byKey[key], len(r.byKey)
+		r.mu.Unlock()
+		switch {
+		case p != nil:
+			return p, nil
+		case count == maxReferred:
+			return nil, fmt.Errorf("%w: %s is one manifest too many", backend.ErrNotFound, key)
+		}
+		target := r.target
+		var err error
+		if target.Profile, err = parseReference(scope, reference); err != nil {
+			return nil, err
+		}
+		found, err := newManifests(r.remote, scope, target).loadSibling(ctx, false)
+		if err != nil && !refused(err) {
+			return nil, err
+		}
+		return r.add(key, found), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return loaded.(*prefetch), nil
+}
+
+// add notes what found, the manifest at key, promises.
+func (r *referred) add(key string, found published) *prefetch {
+	h := holdings{merged: new(pack.Manifest)}
+	if found.Manifest != nil { // nil: a later version's
+		h.take(r.remote, found, make(map[protocol.ActionID]bool))
+	}
+	p := newPrefetch(r.remote, nil)
+	p.demands.begin(r.background)
+	p.begin(newPromises(h, false))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.byKey[key] = p
+	r.all = append(r.all, p)
+	return p
+}
+
+// wait waits until nothing is fetched any more. No get waits by then.
+func (r *referred) wait() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.all {
+		p.demands.running.Wait()
+	}
+}
+
+// parseReference returns the profile to whose manifest in scope reference refers. The error
+// wraps backend.ErrNotFound if that is a manifest of another version of the format, and
+// otherwise entry.ErrCorrupt.
+func parseReference(scope, reference string) (session.Profile, error) {
+	kind := ParseKey(key(scope, reference)).Kind
+	if kind == OldManifest || kind == UnknownManifest {
+		return session.Profile{}, fmt.Errorf("%w: %s, as far as this version of larder can tell", backend.ErrNotFound, key(scope, reference))
+	}
+	parts := strings.Split(reference, "/")
+	if kind == Manifest {
+		module, errModule := url.QueryUnescape(parts[2])
+		profile, errProfile := url.QueryUnescape(parts[3])
+		p := session.Profile{Module: module, Name: profile}
+		if errModule == nil && errProfile == nil && manifestName(p) == reference {
+			return p, nil
+		}
+	}
+	return session.Profile{}, fmt.Errorf("%w: it refers to %q, which is no manifest", entry.ErrCorrupt, reference)
+}
