@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -187,18 +188,21 @@ func (y *year) everything() (bytes int64) {
 }
 
 // TestYear: what a remote stores of a module has a bound, three times what its jobs use, and
-// a publication writes little more than its news. go test -v prints a row for each week.
+// a publication writes little more than its news. go test -v prints a row for each week, and
+// with LARDER_TEST_ALL and -update the test draws docs/year.svg.
 func TestYear(t *testing.T) {
 	days := 42
 	if os.Getenv("LARDER_TEST_ALL") != "" {
 		days = 250
 	}
 	y := newYear(t)
+	var curve yearCurve
 	t.Log("day  stored/used  named/used  packs  published/news %  worst %  compacted/published %")
 	for day := range days {
 		y.day(day)
 		stored, named, packs := y.collect()
 		used := y.everything()
+		curve.add(float64(stored)/float64(used), float64(named)/float64(used))
 		if day%7 == 6 || day == days-1 {
 			t.Logf("%3d  %11.2f  %10.2f  %5d  %16d  %7d  %21d", day+1, float64(stored)/float64(used), float64(named)/float64(used),
 				packs, y.published*100/y.news, y.worst, y.compacted*100/y.published)
@@ -212,4 +216,7 @@ func TestYear(t *testing.T) {
 	}
 	y.job("build", y.uses("build"), "main")
 	y.wantAll("build", y.uses("build"))
+	if *update {
+		curve.draw(t, filepath.Join("..", "docs", "year.svg"))
+	}
 }
