@@ -63,7 +63,7 @@ func (e effect) reaches() bool { return e == evil || e == fails }
 // attacks returns all attacks. Signatures do not prevent those that are harmless or
 // missed with LARDER_TRUST, too.
 func attacks() []attack {
-	return slices.Concat(forgeries(), objectAttacks(), riderAttacks(), manifestAttacks(), rosterAttacks(), siblingAttacks(), packAttacks())
+	return slices.Concat(forgeries(), objectAttacks(), riderAttacks(), manifestAttacks(), rosterAttacks(), siblingAttacks(), packAttacks(), referralAttacks())
 }
 
 func TestPoison(t *testing.T) {
