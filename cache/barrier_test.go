@@ -117,23 +117,17 @@ func TestDamageBehindTheBarrier(t *testing.T) {
 // A remote may lose anything after it has given the manifest. No miss is answered over a
 // hole.
 func TestBarrierWithoutPacks(t *testing.T) {
-	remove := func(t *testing.T, store backend.Store, prefix string) {
-		t.Helper()
-		for object, err := range store.List(t.Context(), prefix) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := store.Delete(t.Context(), object.Key, ""); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	unavailable := errors.New("unavailable")
 	for name, test := range map[string]struct {
 		break_  func(*testing.T, backend.Store) backend.Store
 		rebuilt bool
 	}{
 		"packs are gone": {func(t *testing.T, s backend.Store) backend.Store {
+			remove(t, s, "v1/main/p/")
+			return s
+		}, true},
+		"packs are gone, and entry objects have the bodies": {func(t *testing.T, _ backend.Store) backend.Store {
+			s := publishedLate(t)
 			remove(t, s, "v1/main/p/")
 			return s
 		}, false},
@@ -174,6 +168,27 @@ func TestBarrierWithoutPacks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// publishedLate is compiled, but the publication comes after the uploads, since it failed at
+// first. So the bodies are in entry objects, too.
+func publishedLate(t *testing.T) backend.Store {
+	t.Helper()
+	store := backendtest.Memory()
+	m := newMachine(t, t.TempDir(), backendtest.Faulty(store, func(op, key string) backendtest.Fault {
+		if op == "put" && strings.Contains(key, "/m/") {
+			return backendtest.Fault{Err: errors.New("internal error")}
+		}
+		return backendtest.Fault{}
+	}), under(profile))
+	compile(t, m, packages...)
+	if !m.Close(time.Minute) {
+		t.Fatal("nothing is left")
+	}
+	if _, err := flush(t.Context(), m.dir, store); err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
 
 // If the bytes can be had nowhere, the go command has to end. No miss is answered any

@@ -178,8 +178,8 @@ func (c *Cache) findRemote(ctx context.Context, action protocol.ActionID) (hit, 
 		}
 		known = c.promised.known()
 	}
-	if c.PacksOnly {
-		return c.findAlone(ctx, action)
+	if found, err := c.findAlone(ctx, action); err == nil || c.PacksOnly || c.lookups.budget.spent() {
+		return found, err
 	}
 	if found, err := c.findReferred(ctx, action); err == nil || c.lookups.budget.spent() {
 		return found, err
@@ -228,7 +228,7 @@ func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit
 		return hit{}, errNotPromised
 	}
 	err := c.lookups.ask(ctx, entryKey(c.lookups.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
-		return e.Cost, p.wait(ctx, e)
+		return e.Cost, p.insist(ctx, e)
 	})
 	if err != nil {
 		return hit{}, err
@@ -238,8 +238,8 @@ func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit
 	return hit{located(local, path), fromLookup, e.Cost}, err
 }
 
-// findAlone finds, where there are no entry objects to look up, what is promised for action
-// and was not brought, because of a fault or for want of room.
+// findAlone finds what is promised for action and was not brought, because of a fault or for
+// want of room.
 func (c *Cache) findAlone(ctx context.Context, action protocol.ActionID) (hit, error) {
 	e := c.promised.unreached(action)
 	if e == nil || !e.InPack() || e.Size > c.MaxObject {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -257,4 +258,18 @@ func (p *prefetch) wait(ctx context.Context, e *pack.Entry) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// insist returns once e, which is promised, is in the local tier, as wait does. If it was not
+// brought for want of room, or because of a fault, insist fetches it alone.
+func (p *prefetch) insist(ctx context.Context, e *pack.Entry) error {
+	err := p.wait(ctx, e)
+	i := p.index[e.Action]
+	if !errors.Is(err, errNotPromised) || p.states.get(i) != unreached || !e.InPack() || e.Size > p.MaxObject {
+		return err
+	}
+	if _, err := p.fetchOnce(ctx, p.merged.Chunks([]int{i})[0]); err != nil {
+		return err
+	}
+	return p.wait(ctx, e)
 }

@@ -76,7 +76,7 @@ func (r *referred) bring(ctx context.Context, action protocol.ActionID, scope, r
 	if e == nil {
 		return nil, fmt.Errorf("%w: %s names it no longer", backend.ErrNotFound, key(scope, reference))
 	}
-	return e, p.wait(ctx, e)
+	return e, p.insist(ctx, e)
 }
 
 // load loads the manifest to which reference refers in scope, once in the session. One that

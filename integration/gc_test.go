@@ -208,8 +208,8 @@ func TestGCBesideBuilds(t *testing.T) {
 	t.Logf("%d packs removed", removed)
 }
 
-// hurry makes packs and entry objects that are some seconds old two days old, until ctx is
-// done.
+// hurry makes packs and entry objects that are some seconds old two days older, once each,
+// until ctx is done. What changes its time is not removed.
 func (s store) hurry(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = filepath.WalkDir(filepath.Join(s.folder, "v1", "main"), func(path string, e fs.DirEntry, err error) error {
@@ -218,7 +218,11 @@ func (s store) hurry(ctx context.Context) {
 			}
 			below, _ := filepath.Rel(s.folder, path)
 			kind := strings.Split(filepath.ToSlash(below), "/")[2]
-			if info, err := e.Info(); err == nil && kind != "m" && time.Since(info.ModTime()) > 10*time.Second {
+			info, err := e.Info()
+			if err != nil || kind == "m" {
+				return nil
+			}
+			if age := time.Since(info.ModTime()); 10*time.Second < age && age < day {
 				_ = os.Chtimes(path, time.Time{}, info.ModTime().Add(-2*day))
 			}
 			return nil
