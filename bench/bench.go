@@ -30,6 +30,10 @@ type Config struct {
 	// local tier in dir. url is the URL of store.
 	Restore func(ctx context.Context, dir, url string, store backend.Store) error
 
+	// Upload puts an entry object, with the body, into a scope of store for each entry of
+	// the local tier in dir, and closes store. temp is an empty folder.
+	Upload func(ctx context.Context, dir, temp, scope string, store backend.Store) error
+
 	Edit   string // absolute path of a file to change; "": none
 	Repeat int    // how often each scenario is run
 

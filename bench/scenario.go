@@ -69,9 +69,17 @@ func (r *round) remoteWarmEager(ctx context.Context) (sample, error) {
 	return r.larderBuild(ctx, r.fresh(), "LARDER_BYTES=eager", "LARDER_READONLY=true")
 }
 
-// entryPerRequest is remoteWarm without the prefetch: each get is a lookup.
-func (r *round) entryPerRequest(ctx context.Context) (sample, error) {
-	return r.larderBuild(ctx, r.fresh(), "LARDER_BENCH_PREFETCH=false")
+// entriesScope is a scope that has entry objects, with all bodies, and nothing else.
+const entriesScope = "entries"
+
+// entryPerRequest is remoteWarm without manifests and packs: what is not here is looked up.
+func (r *round) entryPerRequest(ctx context.Context) (s sample, err error) {
+	store := r.Open(r.remote, new(backend.Counters))
+	if err := r.Upload(ctx, r.local, r.fresh(), entriesScope, store); err != nil {
+		return s, err
+	}
+	return r.larderBuild(ctx, r.fresh(), "LARDER_BENCH_PREFETCH=false", "LARDER_READONLY=true",
+		"LARDER_SCOPE="+entriesScope, "LARDER_READ_SCOPES="+entriesScope)
 }
 
 // floor does only the part of remoteWarmEager that every helper must do: it fetches,

@@ -24,6 +24,7 @@ import (
 	"github.com/larderbuild/larder/bench"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/localdisk"
+	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
 )
 
@@ -132,8 +133,50 @@ func (p *program) benchConfig(cmd *urfave.Command, s settings) bench.Config {
 			}
 			return err
 		},
+		Upload: func(ctx context.Context, dir, temp, scope string, store backend.Store) error {
+			return uploadEntries(ctx, localdisk.New(dir), parts{s, localdisk.New(temp), new(cache.Stats), log}, scope, store)
+		},
 		Warn: func(line string) { _, _ = fmt.Fprintln(p.stderr, line) },
 	}
+}
+
+// uploadEntries puts all entries of from into a scope of store, which it closes. It does so by
+// a session without a profile: what nobody publishes is uploaded whole.
+func uploadEntries(ctx context.Context, from *localdisk.Dir, with parts, scope string, store backend.Store) error {
+	c := cache.New(cache.SessionConfig{
+		Config: with.config(),
+		Store:  store,
+		Target: session.Target{Remote: with.target.Remote, Scope: scope},
+		Upload: true,
+		Defer:  true,
+		Budget: time.Minute,
+	})
+	actions, err := from.UsedSince(time.Unix(0, 0))
+	for _, action := range actions {
+		err = errors.Join(err, putAgain(ctx, c, from, action))
+	}
+	if left := c.Close(time.Hour); err == nil && left {
+		err = errors.New("entries can't be uploaded one by one")
+	}
+	return err
+}
+
+// putAgain puts the entry that from has of action into c.
+func putAgain(ctx context.Context, c *cache.Cache, from *localdisk.Dir, action protocol.ActionID) error {
+	e, path, err := from.Get(action)
+	if errors.Is(err, localdisk.ErrNotFound) {
+		return nil // an executable's
+	}
+	if err != nil {
+		return err
+	}
+	body, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	_, err = c.Put(ctx, protocol.Put{ActionID: action, OutputID: e.Output, Size: e.Size, Body: body})
+	return err
 }
 
 // benchSettings returns s as larder bench changes it: the remote is written, all that

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/cache"
+	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/integration/harness"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/sign"
@@ -88,6 +90,7 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 	if err = errors.Join(err, os.Rename(p.folder, p.filled)); err != nil {
 		t.Fatal(err)
 	}
+	p.embody(t)
 	for _, w := range []way{byLookup, bySiblings, eager, lazy} {
 		p.reset(t)
 		r, program := p.attempt(t, p.machine(t, p.endpoint, "LARDER_READONLY=true", "LARDER_TRUST="+p.trust, w.setting()))
@@ -98,6 +101,42 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 		}
 		if (w == byLookup) != (s.PrefetchHits == 0) || (w == lazy || w == bySiblings) != (s.Lazy > 0) {
 			t.Fatalf("that is not %s: %+v", w, s)
+		}
+	}
+}
+
+// embody puts the bodies of packs into entry objects, in place of referrals, as if all had been
+// uploaded before it was published. So a victim without a manifest asks for each of them.
+func (p *poisoned) embody(t *testing.T) {
+	t.Helper()
+	a := &attacker{poisoned: p, t: t}
+	m := a.manifest()
+	for i := range m.Entries {
+		e := &m.Entries[i]
+		file := filepath.Join(p.filled, filepath.FromSlash(entryKey("main", e.Action)))
+		if !e.InPack() || !exists(file) {
+			continue
+		}
+		want := entry.Want{Action: e.Action, Scope: "main", MaxSize: e.Size}
+		_, riders, err := entry.ReadFront(bytes.NewReader(readFile(t, file)), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := m.Packs[e.Pack]
+		packed, err := entry.Open(bytes.NewReader(within(readFile(t, filepath.Join(p.filled, packKey(from.Scope, from.ID))), e)), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(packed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed.Close()
+		h := packed.Header
+		h.RidersSize, h.RidersStored, h.RidersSum = 0, 0, [sha256.Size]byte{}
+		object := a.encode(h, body, entry.Signer{Key: p.key, Scope: "main"}, riders...)
+		if err := errors.Join(os.Remove(file), os.WriteFile(file, object, 0o666)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -84,6 +84,9 @@ func checkEntry(path string) (entries int, err error) {
 		return 0, err
 	}
 	defer body.Close()
+	if body.Reference != "" {
+		return 1 + len(body.Riders), nil
+	}
 	hash := sha256.New()
 	if _, err := io.Copy(hash, body); err != nil {
 		return 0, err
