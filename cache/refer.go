@@ -48,6 +48,19 @@ func (u *uploader) expectPacks() {
 	u.packing = true
 }
 
+// awaitRiders has what may ride with p wait for as long as p does. The caller holds u.mu.
+func (u *uploader) awaitRiders(p *parcel) {
+	if !u.packing || u.hurried || p.size <= largeBody {
+		return
+	}
+	if u.subkeys == nil {
+		u.subkeys = make(map[protocol.ActionID]bool)
+	}
+	for _, subkey := range subkeysOf(u.Local, p.Action) {
+		u.subkeys[subkey] = true
+	}
+}
+
 // refer has large bodies wait no longer. Those that p has are not uploaded.
 func (u *uploader) refer(p packed) {
 	u.mu.Lock()

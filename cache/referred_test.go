@@ -333,3 +333,18 @@ func TestSignedReferrals(t *testing.T) {
 		t.Errorf("stats: %+v", s)
 	}
 }
+
+// What may ride with a body that waits for the publication waits, too, however long the build
+// takes.
+func TestRidersWaitForLargeBodies(t *testing.T) {
+	store := backendtest.Memory()
+	m := newMachine(t, t.TempDir(), store, under(profile))
+	compilePackage(t, m, "fmt")
+	m.wantMiss(t, "fmt@link-stdout")
+	m.put(t, "fmt@link-stdout", "a warning of the linker")
+	m.wantMiss(t, "small")
+	m.put(t, "small", "a small body")
+	time.Sleep(400 * time.Millisecond) // longer than a rider waits for anything else
+	m.Close(time.Minute)
+	wantObjects(t, store, "fmt", "small")
+}

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
@@ -63,6 +62,7 @@ type uploader struct {
 	paused   bool                          // no upload begins
 	proven   bool                          // an upload has got through
 	packing  bool                          // a publication may pack large bodies, which wait for it
+	subkeys  map[protocol.ActionID]bool    // of actions whose large bodies wait so
 	packed   packed                        // what the publication has packed
 	denied   error                         // why the remote takes no uploads; none begins any more
 	failed   remainder                     // could not be uploaded; they stay in the journal
@@ -153,13 +153,16 @@ func (u *uploader) add(up session.Upload, size int64, hold time.Duration) error 
 	// The lock is held over both. An earlier upload of the same action that ended
 	// between the two would strike this one from the journal.
 	err := u.journal.Add(up)
-	p := &parcel{queued: queued{up, size}, held: hold > 0 && size <= entry.MaxRider}
+	p := &parcel{queued: queued{up, size}}
+	p.held = p.mayRide() && (hold > 0 || u.subkeys[p.Action])
 	u.enqueue(p)
 	if p.held {
 		time.AfterFunc(hold, func() {
 			u.mu.Lock()
 			defer u.mu.Unlock()
-			u.release(p)
+			if !u.subkeys[p.Action] {
+				u.release(p)
+			}
 		})
 	}
 	return err
