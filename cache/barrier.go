@@ -131,8 +131,7 @@ func (c *Cache) fillEach(entries []*pack.Entry, limit int, bring func(*pack.Entr
 // fetchAlone brings the body of e to the local tier by a request of its own: out of
 // its pack, or out of its entry object in one of the scopes.
 func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
-	from := c.promised.merged.Packs[e.Pack]
-	err := c.retrieve(ctx, e, from.Scope, packKey(from), backend.Range{Offset: e.Offset, Length: e.Length})
+	err := c.retrievePacked(ctx, e)
 	if err == nil || c.PacksOnly {
 		return err
 	}
@@ -142,6 +141,12 @@ func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
 		}
 	}
 	return err
+}
+
+// retrievePacked brings the body of e to the local tier, out of its pack.
+func (c *Cache) retrievePacked(ctx context.Context, e *pack.Entry) error {
+	from := c.promised.merged.Packs[e.Pack]
+	return c.retrieve(ctx, e, from.Scope, packKey(from), backend.Range{Offset: e.Offset, Length: e.Length})
 }
 
 // retrieve brings the body of e to the local tier. It reads the entry object in the given

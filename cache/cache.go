@@ -61,6 +61,7 @@ func New(cfg SessionConfig) *Cache {
 	}
 	if hasProfile {
 		c.promised = newPromised(cfg, remote, c.session)
+		remote.referred.own = c.promised
 	}
 	if remote.without() {
 		remote.sayWithout()
@@ -235,6 +236,9 @@ func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit
 	}
 	c.lookups.cold.note(true)
 	local, path, err := c.Local.Get(action)
+	if !c.lookups.referred.count(action) {
+		return hit{Entry: located(local, path)}, err
+	}
 	return hit{located(local, path), fromLookup, e.Cost}, err
 }
 
@@ -245,7 +249,7 @@ func (c *Cache) findAlone(ctx context.Context, action protocol.ActionID) (hit, e
 	if e == nil || !e.InPack() || e.Size > c.MaxObject {
 		return hit{}, errNotPromised
 	}
-	if err := c.fetchAlone(ctx, e); err != nil {
+	if err := c.retrievePacked(ctx, e); err != nil {
 		return hit{}, err
 	}
 	local, path, err := c.Local.Get(action)
@@ -312,6 +316,7 @@ func (c *Cache) Put(_ context.Context, put protocol.Put) (string, error) {
 	}
 	if c.lookups != nil {
 		c.lookups.kin.meet(put.ActionID)
+		c.lookups.referred.count(put.ActionID)
 	}
 	// The mark is made even if this session uploads nothing: a later one may.
 	secret := c.withheld.check(scan, put.ActionID, put.OutputID)

@@ -79,7 +79,8 @@ func (p *publisher) tryCompact(ctx context.Context) error {
 		if err := d.pack(ctx); err != nil {
 			return err
 		}
-		return p.manifests.publish(ctx, d.old, &d.next)
+		_, err := p.manifests.publish(ctx, d.old, &d.next)
+		return err
 	})
 }
 

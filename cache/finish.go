@@ -2,11 +2,9 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/session"
 )
 
@@ -40,9 +38,6 @@ func (w *work) do(ctx context.Context) error {
 			p, err = w.publish(ctx)
 			w.uploads.pause(false)
 		}
-	}
-	if errors.Is(err, backend.ErrDenied) {
-		w.uploads.giveUp(err)
 	}
 	w.uploads.refer(p.packed())
 	_ = w.uploads.wait(ctx) // what is not done in time is left
@@ -90,11 +85,16 @@ func (w *work) publish(ctx context.Context) (*publisher, error) {
 // The zero value is not known yet.
 type pace struct {
 	mu    sync.Mutex
+	told  bool          // requests that tell something have ended; only these count from then on
 	first time.Time     // when the first request began
 	begun int64         // bytes of all requests
 	taken int64         // of these, those that the remote has taken
 	busy  time.Duration // in which it took them
 }
+
+// telling is the size in bytes from which on a request tells of the remote's pace. Those of
+// fewer bytes tell of its latency, so the pace is at least what they say.
+const telling = 64 << 10
 
 // begin notes that a request begins, with size bytes. The caller calls ended with its
 // result. The time of a request that fails, or still goes on, does not count.
@@ -112,6 +112,12 @@ func (p *pace) begin(size int64) (ended func(err error)) {
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		switch {
+		case size < telling && p.told:
+			return
+		case size >= telling && !p.told:
+			p.told, p.taken, p.busy, before = true, 0, 0, 0
+		}
 		p.taken += size
 		counted := p.busy - before // of the same time, for requests beside this one
 		p.busy += max(0, time.Since(now)-counted)
@@ -139,22 +145,33 @@ func (p *pace) in(d time.Duration) int64 {
 }
 
 // room returns how many bytes the remote takes in half of the time that ctx leaves. It
-// returns 0 where the time is not limited. Where nothing was uploaded before, a small pack
-// shows how fast the remote is.
+// returns 0 where the time is not limited. Where nothing large was uploaded before, a small
+// pack shows how fast the remote is.
 func (p *pace) room(ctx context.Context) int64 {
 	deadline, limited := ctx.Deadline()
 	switch {
 	case !limited:
 		return 0
-	case p.isUntried():
-		return leastRoom
+	case !p.isTold():
+		return max(leastRoom, p.least(time.Until(deadline)/2))
 	}
 	return max(1, p.in(time.Until(deadline)/2))
 }
 
-// isUntried reports whether no request has begun yet.
-func (p *pace) isUntried() bool {
+// isTold reports whether a request has ended that tells of the pace.
+func (p *pace) isTold() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.begun == 0
+	return p.told
+}
+
+// least returns how many bytes the remote takes in d at least, by what it has taken.
+func (p *pace) least(d time.Duration) int64 {
+	p.mu.Lock()
+	taken := p.taken
+	p.mu.Unlock()
+	if taken == 0 {
+		return 0
+	}
+	return p.in(d)
 }

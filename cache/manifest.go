@@ -169,18 +169,18 @@ func (m *manifests) place(name string) pack.Place { return pack.Place{Scope: m.s
 // publish replaces old by next, and puts the profile in front of the module's roster. The
 // error wraps backend.ErrConflict if another job has written since old was read. Another
 // error may come after the manifest was written: then the roster is still the one before.
-func (m *manifests) publish(ctx context.Context, old published, next *pack.Manifest) error {
+func (m *manifests) publish(ctx context.Context, old published, next *pack.Manifest) (written bool, err error) {
 	name := manifestName(m.profile)
 	object, err := next.Encode(m.place(name), m.remote.Policy.Key)
 	if err != nil {
-		return err
+		return false, err
 	}
 	stored, err := m.replace(ctx, name, object, old.version)
 	if err != nil {
-		return err
+		return false, err
 	}
 	m.saveCopy(name, object, stored.Version)
-	return m.enroll(ctx)
+	return true, m.enroll(ctx)
 }
 
 // loadCopy returns the local copy, if a session wrote it a moment ago. The copy is

@@ -119,6 +119,12 @@ func (p *promised) unreached(action protocol.ActionID) *pack.Entry {
 	return &p.merged.Entries[i]
 }
 
+// isVain reports whether entry i was asked for and could not be had.
+func (p *promised) isVain(i int) bool {
+	s := p.states.get(i)
+	return s == unreached || s == forfeited
+}
+
 // supersede says that the build is putting action itself, so that the prefetch does not
 // bring the entry any more, unless a goroutine is installing it already. The caller calls
 // done with the outcome of the put. A get that waits for the entry goes on then.

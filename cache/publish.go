@@ -162,10 +162,13 @@ func (p *publisher) write(ctx context.Context, d *draft) error {
 	if err := d.pack(ctx); err != nil {
 		return err
 	}
-	if err := p.manifests.publish(ctx, d.old, &d.next); err != nil {
+	written, err := p.manifests.publish(ctx, d.old, &d.next)
+	if written {
+		p.current = published{Manifest: &d.next, name: manifestName(p.manifests.profile)}
+	}
+	if err != nil {
 		return err
 	}
-	p.current = published{Manifest: &d.next, name: manifestName(p.manifests.profile)}
 	p.saved.Published = true
 	p.newDay = p.newDay || d.today > d.old.Today
 	p.Stats.count(func(s *Summary) { s.Published += int64(d.added) })

@@ -103,7 +103,6 @@ func (u *uploader) enqueue(p *parcel) {
 		u.waiting[m.Action]++
 	}
 	u.latest[p.Action] = p
-	u.awaitRiders(p)
 	if p.held = p.held && !u.hurried; p.held {
 		return
 	}

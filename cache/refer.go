@@ -48,16 +48,17 @@ func (u *uploader) expectPacks() {
 	u.packing = true
 }
 
-// awaitRiders has what may ride with p wait for as long as p does. The caller holds u.mu.
-func (u *uploader) awaitRiders(p *parcel) {
-	if !u.packing || u.hurried || p.size <= largeBody {
+// awaitRiders has the uploads of subkeys wait, as the large body does with which they may ride.
+// The caller holds u.mu.
+func (u *uploader) awaitRiders(subkeys []protocol.ActionID) {
+	if !u.packing || u.hurried {
 		return
 	}
 	if u.subkeys == nil {
-		u.subkeys = make(map[protocol.ActionID]bool)
+		u.subkeys = make(map[prefix]bool)
 	}
-	for _, subkey := range subkeysOf(u.Local, p.Action) {
-		u.subkeys[subkey] = true
+	for _, subkey := range subkeys {
+		u.subkeys[prefixOf(subkey)] = true
 	}
 }
 

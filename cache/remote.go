@@ -67,7 +67,7 @@ type fetched struct {
 // fetch brings action's entry into the local tier, and those that ride in its object. If no
 // scope has a good object the error wraps backend.ErrNotFound.
 func (r *remote) fetch(ctx context.Context, action protocol.ActionID, explain func(key string, err error)) (found fetched, err error) {
-	err = r.askScopes(ctx, action, backend.Range{}, explain, func(object io.Reader, scope string) error {
+	err = r.askScopes(ctx, action, backend.Range{}, explain, func(object io.ReadCloser, scope string) error {
 		found, err = r.unpack(ctx, object, r.want(scope, action))
 		found.more = len(found.riders) > 0 && scope != r.read[len(r.read)-1]
 		return err
@@ -83,7 +83,7 @@ const frontLength = 8 << 10
 // returns who came, with the costs.
 func (r *remote) fetchRiders(ctx context.Context, parent protocol.ActionID, explain func(key string, err error)) (came map[protocol.ActionID]time.Duration) {
 	came = make(map[protocol.ActionID]time.Duration)
-	_ = r.askScopes(ctx, parent, backend.Range{Length: frontLength}, explain, func(object io.Reader, scope string) error {
+	_ = r.askScopes(ctx, parent, backend.Range{Length: frontLength}, explain, func(object io.ReadCloser, scope string) error {
 		riders, err := r.readRiders(ctx, object, scope, parent)
 		if err != nil {
 			return err
@@ -115,8 +115,8 @@ func (r *remote) readRiders(ctx context.Context, front io.Reader, scope string, 
 // askScopes asks all scopes at once for a part of action's entry object. It calls use with
 // what they answer, in the order in which they are read, until use returns nil. It tells
 // explain of each object that could not be had, or that is no good, but not of one that
-// does not exist. If use never returns nil the error wraps backend.ErrNotFound.
-func (r *remote) askScopes(ctx context.Context, action protocol.ActionID, part backend.Range, explain func(key string, err error), use func(object io.Reader, scope string) error) error {
+// does not exist. use may close the object. If use never returns nil the error wraps backend.ErrNotFound.
+func (r *remote) askScopes(ctx context.Context, action protocol.ActionID, part backend.Range, explain func(key string, err error), use func(object io.ReadCloser, scope string) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	answers := make([]chan scopeAnswer, len(r.read))
 	for i, scope := range r.read {
@@ -167,7 +167,7 @@ func (a scopeAnswer) close() {
 // unpack installs the entries in object, if it is what w wants: the riders only if the body
 // is good, too. If object is a referral, the body comes from where that says. If another
 // process has put an action meanwhile, the local tier keeps that.
-func (r *remote) unpack(ctx context.Context, object io.Reader, w entry.Want) (fetched, error) {
+func (r *remote) unpack(ctx context.Context, object io.ReadCloser, w entry.Want) (fetched, error) {
 	body, err := entry.Open(object, w)
 	if err != nil {
 		return fetched{}, err
@@ -176,6 +176,7 @@ func (r *remote) unpack(ctx context.Context, object io.Reader, w entry.Want) (fe
 
 	h := body.Header
 	if body.Reference != "" {
+		object.Close() // its slot may be the one that the next requests wait for
 		return r.follow(ctx, body, w.Scope)
 	}
 	e := localdisk.Entry{Action: h.Action, Output: h.Output, Size: h.BodySize, Time: h.Time}
@@ -228,17 +229,25 @@ func (r *remote) install(e localdisk.Entry, body io.Reader) (path string, isNew 
 }
 
 // has reports whether a scope that is read has a good entry object of action, as
-// far as its header tells.
+// far as its header tells. Of a referral that tells nothing, so has follows it.
 func (r *remote) has(ctx context.Context, action protocol.ActionID) bool {
 	return slices.ContainsFunc(r.read, func(scope string) bool {
-		object, _, err := r.store.Get(ctx, entryKey(scope, action), backend.Range{Length: entry.MaxHeaderSize})
-		if err != nil {
-			return false
+		h, err := r.readHeader(ctx, scope, action)
+		if err == nil && h.Codec == entry.Reference {
+			_, err = r.fetch(ctx, action, func(string, error) {})
 		}
-		defer object.Close()
-		_, err = entry.ReadHeader(object, r.want(scope, action))
 		return err == nil
 	})
+}
+
+// readHeader reads the header of action's entry object in scope.
+func (r *remote) readHeader(ctx context.Context, scope string, action protocol.ActionID) (entry.Header, error) {
+	object, _, err := r.store.Get(ctx, entryKey(scope, action), backend.Range{Length: entry.MaxHeaderSize})
+	if err != nil {
+		return entry.Header{}, err
+	}
+	defer object.Close()
+	return entry.ReadHeader(object, r.want(scope, action))
 }
 
 // refused reports whether err says that an object of the remote is not what it

@@ -72,7 +72,7 @@ func scaledLibrary(b *testing.B, local *localdisk.Dir, found published) (*librar
 	}
 	cfg := Config{Local: local, MaxObject: 1 << 30, Stats: new(Stats), Log: slog.New(slog.DiscardHandler)}
 	l := newLibrary(newRemote(cfg, backendtest.Memory(), scaledTarget), scaledTarget)
-	if err := l.written.publish(b.Context(), published{}, found.Manifest); err != nil {
+	if _, err := l.written.publish(b.Context(), published{}, found.Manifest); err != nil {
 		b.Fatal(err)
 	}
 	return l, object

@@ -62,7 +62,7 @@ type uploader struct {
 	paused   bool                          // no upload begins
 	proven   bool                          // an upload has got through
 	packing  bool                          // a publication may pack large bodies, which wait for it
-	subkeys  map[protocol.ActionID]bool    // of actions whose large bodies wait so
+	subkeys  map[prefix]bool               // of actions whose large bodies wait so
 	packed   packed                        // what the publication has packed
 	denied   error                         // why the remote takes no uploads; none begins any more
 	failed   remainder                     // could not be uploaded; they stay in the journal
@@ -148,19 +148,24 @@ func (u *uploader) begin(p *parcel, cut context.CancelCauseFunc) {
 // small, it is held first, for no longer than hold. After an error of the journal the upload
 // is queued all the same, and lost with this process.
 func (u *uploader) add(up session.Upload, size int64, hold time.Duration) error {
+	var subkeys []protocol.ActionID
+	if size > largeBody {
+		subkeys = subkeysOf(u.Local, up.Action)
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.awaitRiders(subkeys)
 	// The lock is held over both. An earlier upload of the same action that ended
 	// between the two would strike this one from the journal.
 	err := u.journal.Add(up)
 	p := &parcel{queued: queued{up, size}}
-	p.held = p.mayRide() && (hold > 0 || u.subkeys[p.Action])
+	p.held = p.mayRide() && (hold > 0 || u.subkeys[prefixOf(p.Action)])
 	u.enqueue(p)
 	if p.held {
 		time.AfterFunc(hold, func() {
 			u.mu.Lock()
 			defer u.mu.Unlock()
-			if !u.subkeys[p.Action] {
+			if !u.subkeys[prefixOf(p.Action)] {
 				u.release(p)
 			}
 		})
