@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// demands fetches what only siblings' manifests promise, once a get asks for it. What lies
+// demands fetches what only siblings' manifests promise, or those that referrals name, once a
+// get asks for it. What lies
 // beside it in the pack comes along: most likely another job has just built that, too.
 type demands struct {
 	background context.Context // of the fetches

@@ -6,7 +6,8 @@
 // goes to the local tier first. If that lacks the entry and the manifest promises it,
 // the get waits for the prefetch. Otherwise a lookup asks the remote, brings the entry
 // to the local tier, together with what rides in its object, and the get is answered from
-// there. A put goes to the local tier and is answered. Its upload is noted in the session's journal and done in the
+// there. The entry object may be a referral to another manifest: then the entry comes out of a
+// pack that this one names, and so does whatever else it promises, once a get asks for it. A put goes to the local tier and is answered. Its upload is noted in the session's journal and done in the
 // background. Close ends the session, and publishes what it used for the next ones.
 // [Flush], in any process, does what sessions have left.
 //

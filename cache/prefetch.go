@@ -33,7 +33,8 @@ const (
 // prefetch brings what the manifests promise to the local tier, before the build
 // asks for it. Small bodies come with the manifest. The others come in chunks of
 // packs, in the order in which the last builds asked for them. What only siblings'
-// manifests promise is brought on demand.
+// manifests promise is brought on demand. So is all that a manifest promises which a referral
+// has named.
 type prefetch struct {
 	Config
 	remote  *remote
@@ -172,7 +173,7 @@ func (p *prefetch) forgo(i int) {
 }
 
 // fitting returns those entries, of lacking, that the local tier has room for. The others
-// are looked up if a get asks for them.
+// are fetched alone if a get asks for them.
 func (p *prefetch) fitting(lacking []int) []int {
 	if len(lacking) == 0 {
 		return nil

@@ -21,7 +21,7 @@ type Summary struct {
 	Gets           int64         `json:"gets" help:"what the go command asked for"`
 	LocalHits      int64         `json:"local_hits" help:"of these, found in the local tier"`
 	PrefetchHits   int64         `json:"prefetch_hits" help:"promised by the manifest, and brought ahead of the build or given out lazily"`
-	RemoteHits     int64         `json:"remote_hits" help:"looked up in the remote one by one"`
+	RemoteHits     int64         `json:"remote_hits" help:"found in the remote by a lookup, or because of one"`
 	Misses         int64         `json:"misses" help:"found nowhere"`
 	Indexes        int64         `json:"indexes" help:"found nowhere, and made here: notes about folders (module indexes), which are of no use elsewhere"`
 	Lazy           int64         `json:"lazy" help:"compiled packages that were answered before their bytes were here"`
