@@ -221,27 +221,6 @@ func (c *Cache) findPromised(ctx context.Context, action protocol.ActionID) (fou
 	return found, err
 }
 
-// findReferred returns what a manifest names for action that another action's referral has
-// named.
-func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit, error) {
-	p, e := c.lookups.referred.find(action)
-	if e == nil {
-		return hit{}, errNotPromised
-	}
-	err := c.lookups.ask(ctx, entryKey(c.lookups.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
-		return e.Cost, p.insist(ctx, e)
-	})
-	if err != nil {
-		return hit{}, err
-	}
-	c.lookups.cold.note(true)
-	local, path, err := c.Local.Get(action)
-	if !c.lookups.referred.count(action) {
-		return hit{Entry: located(local, path)}, err
-	}
-	return hit{located(local, path), fromLookup, e.Cost}, err
-}
-
 // findAlone finds what is promised for action and was not brought, because of a fault or for
 // want of room.
 func (c *Cache) findAlone(ctx context.Context, action protocol.ActionID) (hit, error) {

@@ -68,13 +68,14 @@ func (p *prefetch) beside(i int) []int {
 		if j == i || e.Pack != from || !e.InPack() || !p.states.get(j).lacking() {
 			continue
 		}
-		if _, _, err := p.Local.Get(e.Action); err == nil {
+		switch _, _, err := p.Local.Get(e.Action); {
+		case err == nil:
 			p.states.happen(noticed, j)
-		} else if e.Size > p.MaxObject {
+		case e.Size > p.MaxObject:
 			p.forgo(j)
-		} else if j < i {
+		case j < i:
 			before = append(before, j)
-		} else {
+		default:
 			behind = append(behind, j)
 		}
 	}

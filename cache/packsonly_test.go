@@ -31,16 +31,6 @@ func job(name string) func(*cache.SessionConfig) {
 	}
 }
 
-// count returns how many of lines begin with op.
-func count(lines []string, op string) (n int) {
-	for _, line := range lines {
-		if strings.HasPrefix(line, op+" ") {
-			n++
-		}
-	}
-	return n
-}
-
 // Without entry objects a cold build writes a pack, a manifest and a roster, and a get that
 // no manifest promises asks for nothing.
 func TestPacksOnly(t *testing.T) {

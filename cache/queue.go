@@ -76,7 +76,7 @@ func (u *uploader) mayBegin() bool {
 // isReady reports whether something is queued that does not wait for a publication. The
 // caller holds u.mu.
 func (u *uploader) isReady() bool {
-	return len(u.queue) > 0 && !(u.packing && u.queue[0].size > largeBody)
+	return len(u.queue) > 0 && (!u.packing || u.queue[0].size <= largeBody)
 }
 
 // limit returns how many bytes the bodies under way may have, but for a large one.

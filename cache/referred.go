@@ -177,6 +177,27 @@ func (r *referred) wait() {
 	}
 }
 
+// findReferred returns what a manifest names for action that another action's referral has
+// named.
+func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit, error) {
+	p, e := c.lookups.referred.find(action)
+	if e == nil {
+		return hit{}, errNotPromised
+	}
+	err := c.lookups.ask(ctx, entryKey(c.lookups.scope, action), func(ctx context.Context) (saved time.Duration, err error) {
+		return e.Cost, p.insist(ctx, e)
+	})
+	if err != nil {
+		return hit{}, err
+	}
+	c.lookups.cold.note(true)
+	local, path, err := c.Local.Get(action)
+	if !c.lookups.referred.count(action) {
+		return hit{Entry: located(local, path)}, err
+	}
+	return hit{located(local, path), fromLookup, e.Cost}, err
+}
+
 // parseReference returns the profile to whose manifest in scope reference refers. The error
 // wraps backend.ErrNotFound if that is a manifest of another version of the format, and
 // otherwise entry.ErrCorrupt.

@@ -70,6 +70,16 @@ func traced(store backend.Store) (backend.Store, func() []string) {
 	}
 }
 
+// count returns how many of lines begin with op.
+func count(lines []string, op string) (n int) {
+	for _, line := range lines {
+		if strings.HasPrefix(line, op+" ") {
+			n++
+		}
+	}
+	return n
+}
+
 // packsInUse returns in how many packs entries of m lie.
 func packsInUse(m *pack.Manifest) int {
 	used := make(map[int]bool)

@@ -25,17 +25,14 @@ func (c *collector) newBatch(ctx context.Context) *batch {
 }
 
 // remove removes an object, in the background. It waits if many are under way. If somebody
-// writes the object meanwhile, it stays. then is called once it is gone, and may be nil.
-func (b *batch) remove(k cache.Key, obj backend.Object, then ...func()) {
+// writes the object meanwhile, it stays.
+func (b *batch) remove(k cache.Key, obj backend.Object) {
 	b.Planned(1)
 	b.group.Go(func() error {
 		defer b.Done()
 		gone, err := b.delete(b.ctx, k, obj)
 		if gone {
 			b.count(k, obj)
-			for _, f := range then {
-				f()
-			}
 		}
 		return err
 	})

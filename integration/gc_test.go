@@ -214,13 +214,13 @@ func (s store) hurry(ctx context.Context) {
 	for ctx.Err() == nil {
 		_ = filepath.WalkDir(filepath.Join(s.folder, "v1", "main"), func(path string, e fs.DirEntry, err error) error {
 			if err != nil || e.IsDir() {
-				return nil // it is gone by now
+				return nil //nolint:nilerr // it is gone by now
 			}
 			below, _ := filepath.Rel(s.folder, path)
 			kind := strings.Split(filepath.ToSlash(below), "/")[2]
 			info, err := e.Info()
 			if err != nil || kind == "m" {
-				return nil
+				return nil //nolint:nilerr // the same
 			}
 			if age := time.Since(info.ModTime()); 10*time.Second < age && age < day {
 				_ = os.Chtimes(path, time.Time{}, info.ModTime().Add(-2*day))
