@@ -202,7 +202,7 @@ func TestYear(t *testing.T) {
 		y.day(day)
 		stored, named, packs := y.collect()
 		used := y.everything()
-		curve.add(float64(stored)/float64(used), float64(named)/float64(used))
+		curve.add(float64(stored) / float64(used))
 		if day%7 == 6 || day == days-1 {
 			t.Logf("%3d  %11.2f  %10.2f  %5d  %16d  %7d  %21d", day+1, float64(stored)/float64(used), float64(named)/float64(used),
 				packs, y.published*100/y.news, y.worst, y.compacted*100/y.published)
