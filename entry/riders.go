@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/larderbuild/larder/fields"
 	"github.com/larderbuild/larder/protocol"
 )
 
@@ -135,69 +136,34 @@ func appendRiders(b []byte, riders []Rider) []byte {
 // parseRiders decodes what appendRiders has made. What it accepts, appendRiders makes
 // again. Its errors wrap ErrCorrupt. The bodies share memory with b.
 func parseRiders(b []byte) ([]Rider, error) {
-	p := riderParser{b: b}
+	p := fields.NewParser(b, func(reason string) error { return fmt.Errorf("%w: the riders: %s", ErrCorrupt, reason) })
 	if len(b) > MaxRiders {
-		p.fail("they are too large")
+		p.Fail("they are too large")
 	}
-	count := p.number(math.MaxInt32)
-	if count == 0 || count > int64(len(p.b)/minRider) {
-		p.fail("more announced than there is room for, or none")
+	count := p.Number(math.MaxInt32)
+	if count == 0 || count > int64(p.Len()/minRider) {
+		p.Fail("more announced than there is room for, or none")
 	}
-	if p.err != nil {
-		return nil, p.err
+	if p.Err() != nil {
+		return nil, p.Err()
 	}
 	riders := make([]Rider, count)
 	sizes := make([]int64, count)
 	for i := range riders {
 		r := &riders[i]
-		r.Name = string(p.bytes(p.number(MaxRiderName)))
-		r.Time = time.Unix(0, p.number(math.MaxInt64))
-		r.Cost = time.Duration(p.number(uint64(MaxCost)))
-		sizes[i] = p.number(MaxRider)
+		r.Name = string(p.Bytes(p.Number(MaxRiderName)))
+		r.Time = time.Unix(0, p.Number(math.MaxInt64))
+		r.Cost = time.Duration(p.Number(uint64(MaxCost)))
+		sizes[i] = p.Number(MaxRider)
 		if r.Name == "" || i > 0 && r.Name <= riders[i-1].Name {
-			p.fail("a name is empty, or stands twice, or in the wrong place")
+			p.Fail("a name is empty, or stands twice, or in the wrong place")
 		}
 	}
 	for i := range riders {
-		riders[i].Body = p.bytes(sizes[i])
+		riders[i].Body = p.Bytes(sizes[i])
 	}
-	if len(p.b) > 0 {
-		p.fail("bytes behind the last body")
+	if p.Len() > 0 {
+		p.Fail("bytes behind the last body")
 	}
-	return riders, p.err
-}
-
-// riderParser reads the fields of riders. After its first error its methods return zeros.
-type riderParser struct {
-	b   []byte // what is not yet read
-	err error  // the first one
-}
-
-func (p *riderParser) fail(reason string) {
-	if p.err == nil {
-		p.err = fmt.Errorf("%w: the riders: %s", ErrCorrupt, reason)
-	}
-	p.b = nil
-}
-
-// bytes reads n bytes, which share memory with what is parsed.
-func (p *riderParser) bytes(n int64) []byte {
-	if n > int64(len(p.b)) {
-		p.fail("cut")
-		return nil
-	}
-	b := p.b[:n:n]
-	p.b = p.b[n:]
-	return b
-}
-
-// number reads a number that is at most limit.
-func (p *riderParser) number(limit uint64) int64 {
-	v, n := binary.Uvarint(p.b)
-	if n <= 0 || v > limit || n > 1 && p.b[n-1] == 0 {
-		p.fail("a number that is cut, too large or not in its shortest form")
-		return 0
-	}
-	p.b = p.b[n:]
-	return int64(v)
+	return riders, p.Err()
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/larderbuild/larder/fields"
 )
 
 // encodePayload returns the payload before its compression.
@@ -91,29 +93,29 @@ const (
 // parsePayload decodes a payload. Its errors wrap ErrCorrupt. The manifest shares memory
 // with b.
 func parsePayload(b []byte) (*Manifest, error) {
-	p := &parser{b: b}
+	p := &parser{fields.NewParser(b, func(reason string) error { return fmt.Errorf("%w: %s", ErrCorrupt, reason) })}
 	m := new(Manifest)
 	for _, day := range []*Day{&m.Today, &m.Clock, &m.Far} {
-		*day = Day(p.number(math.MaxUint32))
+		*day = Day(p.Number(math.MaxUint32))
 	}
 	m.Packs = make([]Pack, p.count(minPack, math.MaxInt))
 	for i := range m.Packs {
 		m.Packs[i] = Pack{
-			Scope: string(p.bytes(p.number(math.MaxInt32))),
+			Scope: string(p.Bytes(p.Number(math.MaxInt32))),
 			ID:    p.id(),
-			Size:  p.number(math.MaxInt64),
-			Own:   p.number(1) == 1,
+			Size:  p.Number(math.MaxInt64),
+			Own:   p.Number(1) == 1,
 		}
 	}
 	m.Eager = make([]Eager, p.count(minEager, math.MaxInt))
 	for i := range m.Eager {
-		m.Eager[i] = Eager{Command: p.id(), Used: Day(p.number(math.MaxUint32))}
+		m.Eager[i] = Eager{Command: p.id(), Used: Day(p.Number(math.MaxUint32))}
 	}
 	m.Entries = p.entries()
-	if p.err == nil && len(p.b) > 0 {
-		p.fail(fmt.Sprintf("%d bytes behind the last body", len(p.b)))
+	if p.Err() == nil && p.Len() > 0 {
+		p.Fail(fmt.Sprintf("%d bytes behind the last body", p.Len()))
 	}
-	return m, p.err
+	return m, p.Err()
 }
 
 // entries decodes the entries, up to the end of the payload.
@@ -124,27 +126,27 @@ func (p *parser) entries() []Entry {
 	var last int64
 	for i := range entries {
 		e := &entries[i]
-		if name := p.number(uint64(len(subkeyNames))); name > 0 {
+		if name := p.Number(uint64(len(subkeyNames))); name > 0 {
 			subkeys[i] = subkey{int(name), i + int(p.signed())}
 		}
-		e.Size = p.number(math.MaxInt64)
+		e.Size = p.Number(math.MaxInt64)
 		last += p.signed()
 		e.Time = time.Unix(0, last)
-		e.Cost = time.Duration(p.number(math.MaxInt64))
-		e.Used = Day(p.number(math.MaxUint32))
-		pack := p.number(math.MaxInt32) // 1 + index; 0: none
+		e.Cost = time.Duration(p.Number(math.MaxInt64))
+		e.Used = Day(p.Number(math.MaxUint32))
+		pack := p.Number(math.MaxInt32) // 1 + index; 0: none
 		switch {
-		case p.err != nil:
+		case p.Err() != nil:
 			return nil
 		case pack > 0:
 			e.Pack = int(pack - 1)
-			e.Offset = p.number(math.MaxInt64)
-			if e.Length = p.number(math.MaxInt64); e.Length == 0 {
-				p.fail("an entry object of no bytes")
+			e.Offset = p.Number(math.MaxInt64)
+			if e.Length = p.Number(math.MaxInt64); e.Length == 0 {
+				p.Fail("an entry object of no bytes")
 			}
-			heads[i] = p.number(MaxHead)
+			heads[i] = p.Number(MaxHead)
 		case e.Size > MaxInline:
-			p.fail("a body that is too long to stand in it")
+			p.Fail("a body that is too long to stand in it")
 		}
 	}
 	for i := range entries {
@@ -161,7 +163,7 @@ func (p *parser) entries() []Entry {
 			continue
 		}
 		if s.parent < 0 || s.parent >= len(subkeys) || subkeys[s.parent].name > 0 {
-			p.fail("a subkey of an action that does not stand in it")
+			p.Fail("a subkey of an action that does not stand in it")
 			return nil
 		}
 		entries[i].Action = s.action(entries[s.parent].Action)
@@ -169,68 +171,35 @@ func (p *parser) entries() []Entry {
 	for i := range entries {
 		e := &entries[i]
 		if !e.InPack() {
-			e.Inline = p.bytes(e.Size)
+			e.Inline = p.Bytes(e.Size)
 			e.Output = sha256.Sum256(e.Inline)
 		} else if heads[i] > 0 {
-			e.Head = p.bytes(heads[i])
+			e.Head = p.Bytes(heads[i])
 		}
 	}
 	return entries
 }
 
-// parser reads the fields of a payload. After its first error its methods return zeros.
-type parser struct {
-	b   []byte // what is not yet read
-	err error  // the first one
-}
-
-// fail sets the error, unless there is one already.
-func (p *parser) fail(reason string) {
-	if p.err == nil {
-		p.err = fmt.Errorf("%w: %s", ErrCorrupt, reason)
-	}
-	p.b = nil
-}
-
-// bytes reads n bytes, which share memory with the payload.
-func (p *parser) bytes(n int64) []byte {
-	if n > int64(len(p.b)) {
-		p.fail("cut")
-		return nil
-	}
-	b := p.b[:n:n]
-	p.b = p.b[n:]
-	return b
-}
+// parser reads the fields of a payload.
+type parser struct{ *fields.Parser }
 
 func (p *parser) id() (id [32]byte) {
-	copy(id[:], p.bytes(int64(len(id))))
+	copy(id[:], p.Bytes(int64(len(id))))
 	return id
-}
-
-// number reads a number that is at most limit.
-func (p *parser) number(limit uint64) int64 {
-	v, n := binary.Uvarint(p.b)
-	if n <= 0 || v > limit || n > 1 && p.b[n-1] == 0 {
-		p.fail("a number that is cut, too large or not in its shortest form")
-		return 0
-	}
-	p.b = p.b[n:]
-	return int64(v)
 }
 
 // signed reads a number that may be negative, as binary.AppendVarint writes it.
 func (p *parser) signed() int64 {
-	v := uint64(p.number(math.MaxUint64))
+	v := uint64(p.Number(math.MaxUint64))
 	return int64(v>>1) ^ -int64(v&1)
 }
 
 // count reads the number of things that take at least size bytes each. It fails if the
 // rest of the payload is too short for them.
 func (p *parser) count(size int, limit uint64) int64 {
-	n := p.number(limit)
-	if n > int64(len(p.b)/size) {
-		p.fail("more announced than there is room for")
+	n := p.Number(limit)
+	if n > int64(p.Len()/size) {
+		p.Fail("more announced than there is room for")
 		return 0
 	}
 	return n
