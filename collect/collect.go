@@ -1,7 +1,6 @@
 package collect
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,13 +165,7 @@ func (c *collector) scope(name string) *scope {
 
 // survey lists everything, and removes the entry objects that have expired.
 func (c *collector) survey(ctx context.Context) error {
-	b := c.newBatch(ctx)
-	var err error
-	for obj, errList := range c.store.List(b.ctx, "v1/") {
-		if errList != nil {
-			err = errList
-			break
-		}
+	return c.eachObject(ctx, func(b *batch, obj backend.Object) {
 		c.keep(obj)
 		c.now = obj.Listed
 		switch k := cache.ParseKey(obj.Key); k.Kind {
@@ -189,8 +182,7 @@ func (c *collector) survey(ctx context.Context) error {
 		default:
 			c.scope(k.Scope) // its manifests are listed when they are read
 		}
-	}
-	return cmp.Or(b.wait(), err) // a fault in the batch ends the list, too
+	})
 }
 
 // minuteOf returns the minute in which obj was written.

@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -36,6 +37,20 @@ func (b *batch) remove(k cache.Key, obj backend.Object) {
 		}
 		return err
 	})
+}
+
+// eachObject lists everything, and shows it to visit, which may remove objects.
+func (c *collector) eachObject(ctx context.Context, visit func(*batch, backend.Object)) error {
+	b := c.newBatch(ctx)
+	var err error
+	for obj, errList := range c.store.List(b.ctx, "v1/") {
+		if errList != nil {
+			err = errList
+			break
+		}
+		visit(b, obj)
+	}
+	return cmp.Or(b.wait(), err) // a fault in the batch ends the list, too
 }
 
 // wait waits until all is removed, and returns the first fault.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/cache"
 )
 
@@ -100,16 +101,9 @@ func (c *collector) packSizes() map[packRef]int64 {
 
 // removeEntries removes the entry objects that were written before the given minute.
 func (c *collector) removeEntries(ctx context.Context, before int64) error {
-	b := c.newBatch(ctx)
-	var err error
-	for obj, errList := range c.store.List(b.ctx, "v1/") {
-		if errList != nil {
-			err = errList
-			break
-		}
+	return c.eachObject(ctx, func(b *batch, obj backend.Object) {
 		if k := cache.ParseKey(obj.Key); k.Kind == cache.EntryObject && minuteOf(obj) < before && obj.Age() > Grace {
 			b.remove(k, obj)
 		}
-	}
-	return cmp.Or(b.wait(), err)
+	})
 }
