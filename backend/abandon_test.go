@@ -87,7 +87,7 @@ func TestAbandonable(t *testing.T) {
 			return err
 		},
 		"put": func(ctx context.Context, s backend.Store) error {
-			_, err := s.Put(ctx, "key", bytes.NewReader(data), backendtest.Options(data))
+			_, err := s.Put(ctx, "key", bytes.NewReader(data), backend.OptionsOf(data))
 			return err
 		},
 		"delete": func(ctx context.Context, s backend.Store) error { return s.Delete(ctx, "key", "") },

@@ -108,6 +108,11 @@ type PutOptions struct {
 	If   Condition      // if it does not hold, Put fails with ErrConflict
 }
 
+// OptionsOf returns the options of an unconditional Put of data.
+func OptionsOf(data []byte) PutOptions {
+	return PutOptions{Size: int64(len(data)), MD5: md5.Sum(data)}
+}
+
 // Condition limits a Put to a known state of the key. The zero Condition sets no
 // limit. At most one field is set.
 type Condition struct {

@@ -324,12 +324,12 @@ func TestLog(t *testing.T) {
 		body.Close()
 	}
 	get(t.Context(), s, "missing")
-	opts := backendtest.Options([]byte("data"))
+	opts := backend.OptionsOf([]byte("data"))
 	opts.If.Absent = true
 	s.Put(t.Context(), key, bytes.NewReader([]byte("data")), opts)
 	opts.If = backend.Condition{Version: "old"}
 	s.Put(t.Context(), key, bytes.NewReader([]byte("data")), opts)
-	opts = backendtest.Options([]byte("other"))
+	opts = backend.OptionsOf([]byte("other"))
 	s.Put(t.Context(), key, bytes.NewReader([]byte("wrong")), opts)
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -274,7 +274,7 @@ func TestRetryRewindsToWhereTheBodyBegan(t *testing.T) {
 	body := bytes.NewReader([]byte("skipped, sent"))
 	body.Seek(9, io.SeekStart)
 	_, err := backend.WithRetry(&halfReader{Store: inner}, patient).
-		Put(t.Context(), "key", body, backendtest.Options([]byte("sent")))
+		Put(t.Context(), "key", body, backend.OptionsOf([]byte("sent")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestRetryOfAConditionalPut(t *testing.T) {
 	} {
 		t.Run(test.name, synctested(func(t *testing.T) {
 			inner := backendtest.Memory()
-			opts := backendtest.Options([]byte("mine"))
+			opts := backend.OptionsOf([]byte("mine"))
 			opts.If.Absent = test.absent
 			if test.there != "" {
 				version := backendtest.PutBytes(t, inner, "key", []byte(test.there)).Version

@@ -42,7 +42,7 @@ func list(ctx context.Context, s backend.Store) (n int, err error) {
 }
 
 func put(ctx context.Context, s backend.Store, key, data string) error {
-	_, err := s.Put(ctx, key, bytes.NewReader([]byte(data)), backendtest.Options([]byte(data)))
+	_, err := s.Put(ctx, key, bytes.NewReader([]byte(data)), backend.OptionsOf([]byte(data)))
 	return err
 }
 

@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"errors"
 	"time"
 
@@ -77,9 +76,7 @@ func (r *remote) noteConditions(f session.Fact) {
 
 // put writes the object of a name, on a condition.
 func (m *manifests) put(ctx context.Context, name string, object []byte, cond backend.Condition) (backend.Object, error) {
-	return m.remote.store.Put(ctx, key(m.scope, name), bytes.NewReader(object), backend.PutOptions{
-		Size: int64(len(object)),
-		MD5:  md5.Sum(object),
-		If:   cond,
-	})
+	opts := backend.OptionsOf(object)
+	opts.If = cond
+	return m.remote.store.Put(ctx, key(m.scope, name), bytes.NewReader(object), opts)
 }

@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/entry"
@@ -99,7 +98,6 @@ func (u *uploader) putReferral(ctx context.Context, p *parcel) error {
 	if err != nil {
 		return err
 	}
-	opts := backend.PutOptions{Size: int64(len(object)), MD5: md5.Sum(object)}
-	_, err = u.store.Put(ctx, entryKey(u.scope, p.Action), bytes.NewReader(object), opts)
+	_, err = u.store.Put(ctx, entryKey(u.scope, p.Action), bytes.NewReader(object), backend.OptionsOf(object))
 	return err
 }

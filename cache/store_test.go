@@ -2,7 +2,6 @@ package cache_test
 
 import (
 	"bytes"
-	"crypto/md5"
 	"io"
 	"slices"
 	"strings"
@@ -30,7 +29,7 @@ func read(t *testing.T, store backend.Store, key string) []byte {
 
 func write(t *testing.T, store backend.Store, key string, b []byte) {
 	t.Helper()
-	opts := backend.PutOptions{Size: int64(len(b)), MD5: md5.Sum(b)}
+	opts := backend.OptionsOf(b)
 	if _, err := store.Put(t.Context(), key, bytes.NewReader(b), opts); err != nil {
 		t.Fatal(err)
 	}

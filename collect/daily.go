@@ -3,7 +3,6 @@ package collect
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"errors"
 	"fmt"
 	"io"
@@ -46,9 +45,9 @@ func Daily(ctx context.Context, cfg Config, store backend.Store) (r Result, ran 
 		return Result{}, false, nil
 	}
 	text := fmt.Appendf(nil, "%d\n", now.Unix())
-	_, err = store.Put(ctx, dailyKey, bytes.NewReader(text), backend.PutOptions{
-		Size: int64(len(text)), MD5: md5.Sum(text), If: backend.Condition{Absent: version == "", Version: version},
-	})
+	opts := backend.OptionsOf(text)
+	opts.If = backend.Condition{Absent: version == "", Version: version}
+	_, err = store.Put(ctx, dailyKey, bytes.NewReader(text), opts)
 	if errors.Is(err, backend.ErrConflict) { // another machine was faster
 		return Result{}, false, nil
 	}

@@ -2,7 +2,6 @@ package collect_test
 
 import (
 	"bytes"
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
@@ -37,7 +36,7 @@ func (r *remote) after(d time.Duration) { r.now = r.now.Add(d) }
 
 func (r *remote) put(key string, content []byte) {
 	r.t.Helper()
-	_, err := r.Put(r.t.Context(), key, bytes.NewReader(content), backend.PutOptions{Size: int64(len(content)), MD5: md5.Sum(content)})
+	_, err := r.Put(r.t.Context(), key, bytes.NewReader(content), backend.OptionsOf(content))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"bytes"
-	"crypto/md5"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,7 +106,7 @@ func (p *poisoned) put(t *testing.T) {
 			return
 		}
 		object := readFile(t, path)
-		_, err := store.Put(t.Context(), filepath.ToSlash(name)[1:], bytes.NewReader(object), backend.PutOptions{Size: int64(len(object)), MD5: md5.Sum(object)})
+		_, err := store.Put(t.Context(), filepath.ToSlash(name)[1:], bytes.NewReader(object), backend.OptionsOf(object))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func requests(t *testing.T, s backend.Store) map[string]func() error {
 			return err
 		},
 		"put": func() error {
-			_, err := s.Put(t.Context(), "key", bytes.NewReader([]byte("data")), Options([]byte("data")))
+			_, err := s.Put(t.Context(), "key", bytes.NewReader([]byte("data")), backend.OptionsOf([]byte("data")))
 			return err
 		},
 		"delete": func() error { return s.Delete(t.Context(), "key", "") },

@@ -142,7 +142,7 @@ func (c cancelling) Read(p []byte) (int, error) {
 func testCancelledDuringPut(t *testing.T, s store) {
 	data := random(8 << 20)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	_, err := s.Put(ctx, "key", cancelling{bytes.NewReader(data), cancel}, Options(data))
+	_, err := s.Put(ctx, "key", cancelling{bytes.NewReader(data), cancel}, backend.OptionsOf(data))
 	if !errors.Is(err, errGivenUp) {
 		t.Errorf("put: %v", err)
 	}

@@ -108,7 +108,7 @@ func testLarge(t *testing.T, s store) {
 func testBodyStartsWhereItStands(t *testing.T, s store) {
 	body := bytes.NewReader([]byte("skipped, kept"))
 	body.Seek(9, io.SeekStart)
-	if _, err := s.Put(t.Context(), "key", body, Options([]byte("kept"))); err != nil {
+	if _, err := s.Put(t.Context(), "key", body, backend.OptionsOf([]byte("kept"))); err != nil {
 		t.Fatal(err)
 	}
 	s.expect(t, "key", []byte("kept"))
@@ -126,7 +126,7 @@ func testOverwrite(t *testing.T, s store) {
 }
 
 func testWrongMD5(t *testing.T, s store) {
-	opts := Options([]byte("other"))
+	opts := backend.OptionsOf([]byte("other"))
 	if _, err := s.Put(t.Context(), "new", strings.NewReader("bytes"), opts); !only(err, backend.ErrDigest) {
 		t.Errorf("put with a wrong MD5: %v, want ErrDigest", err)
 	}
@@ -144,7 +144,7 @@ func testWrongMD5(t *testing.T, s store) {
 
 func testWrongSize(t *testing.T, s store) {
 	for _, size := range []int64{0, 4, 6, 1 << 20} {
-		opts := Options([]byte("bytes"))
+		opts := backend.OptionsOf([]byte("bytes"))
 		opts.Size = size
 		if _, err := s.Put(t.Context(), "key", strings.NewReader("bytes"), opts); !only(err, backend.ErrDigest) {
 			t.Errorf("put of 5 bytes as %d: %v, want ErrDigest", size, err)

@@ -63,7 +63,7 @@ type store struct{ backend.Store }
 
 func (s store) put(t *testing.T, key string, data []byte) backend.Object {
 	t.Helper()
-	obj, err := s.Put(t.Context(), key, bytes.NewReader(data), Options(data))
+	obj, err := s.Put(t.Context(), key, bytes.NewReader(data), backend.OptionsOf(data))
 	if err != nil {
 		t.Fatalf("put: %v", err)
 	}
@@ -74,7 +74,7 @@ func (s store) put(t *testing.T, key string, data []byte) backend.Object {
 }
 
 func (s store) putIf(ctx context.Context, key string, data []byte, cond backend.Condition) (backend.Object, error) {
-	opts := Options(data)
+	opts := backend.OptionsOf(data)
 	opts.If = cond
 	return s.Put(ctx, key, bytes.NewReader(data), opts)
 }

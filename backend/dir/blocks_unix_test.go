@@ -36,7 +36,7 @@ func TestFIFOs(t *testing.T) {
 	for obj, err := range s.List(t.Context(), "") {
 		t.Errorf("list: %v, %v", obj, err)
 	}
-	opts := backendtest.Options([]byte("y"))
+	opts := backend.OptionsOf([]byte("y"))
 	opts.If = backend.Condition{Absent: true}
 	if _, err := s.Put(t.Context(), "a/key", strings.NewReader("y"), opts); err != nil {
 		t.Errorf("put: %v", err)

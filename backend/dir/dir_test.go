@@ -93,7 +93,7 @@ func TestKeysThatAreRefused(t *testing.T) {
 				body.Close()
 			}
 			expectRefused(t, "get", test.key, err)
-			_, err = s.Put(t.Context(), test.key, strings.NewReader(""), backendtest.Options(nil))
+			_, err = s.Put(t.Context(), test.key, strings.NewReader(""), backend.OptionsOf(nil))
 			expectRefused(t, "put", test.key, err)
 			expectRefused(t, "delete", test.key, s.Delete(t.Context(), test.key, ""))
 		})
@@ -192,7 +192,7 @@ func TestOneWinnerOfMany(t *testing.T) {
 		for range 16 {
 			s := open(t, path)
 			group.Go(func() {
-				opts := backendtest.Options([]byte("same"))
+				opts := backend.OptionsOf([]byte("same"))
 				opts.If = cond
 				obj, err := s.Put(t.Context(), "key", strings.NewReader("same"), opts)
 				switch {

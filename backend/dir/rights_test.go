@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 func TestDenied(t *testing.T) {
@@ -18,7 +17,7 @@ func TestDenied(t *testing.T) {
 	// The rights are those of the thread, so the call must stay on it.
 	s, err := newStore(path), error(nil)
 	if !withoutRights(func() {
-		_, err = s.Put(t.Context(), "a/key", strings.NewReader(""), backendtest.Options(nil))
+		_, err = s.Put(t.Context(), "a/key", strings.NewReader(""), backend.OptionsOf(nil))
 	}) {
 		t.Skip("no directory is closed to this user")
 	}

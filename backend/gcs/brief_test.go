@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 // TestBrief: an error is short, and says first what matters.
@@ -23,7 +22,7 @@ func TestBrief(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			store := answering(t, test.code, test.body)
 			_, _, err := store.Get(t.Context(), "key", backend.Range{})
-			_, errPut := store.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+			_, errPut := store.Put(t.Context(), "key", strings.NewReader(""), backend.OptionsOf(nil))
 			if want := strings.Replace(test.want, "get", "put", 1); errPut == nil || errPut.Error() != want {
 				t.Errorf("%v, want %s", errPut, want)
 			}

@@ -131,7 +131,7 @@ func TestBusy(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := answering(t, test.code, test.body)
 			_, _, errGet := s.Get(t.Context(), "key", backend.Range{})
-			_, errPut := s.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+			_, errPut := s.Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data")))
 			for _, got := range []struct {
 				err  error
 				want *backend.Busy
@@ -147,7 +147,7 @@ func TestBusy(t *testing.T) {
 
 // TestNoConditions: a server in Google's place may refuse conditions.
 func TestNoConditions(t *testing.T) {
-	opts := backendtest.Options([]byte("data"))
+	opts := backend.OptionsOf([]byte("data"))
 	opts.If.Absent = true
 	_, err := answering(t, 501, "").Put(t.Context(), "key", strings.NewReader("data"), opts)
 	if !errors.Is(err, backend.ErrNoConditions) {
@@ -171,7 +171,7 @@ func TestNotTheStore(t *testing.T) {
 		"no content": answering(t, 204, ""),
 		"JSON":       answering(t, 200, "{}"),
 	} {
-		_, err := answer.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+		_, err := answer.Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data")))
 		if err == nil || errors.Is(err, backend.ErrDenied) {
 			t.Errorf("%s: got %v, want a fault", name, err)
 		}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 // TestBrief: an error is short, and says first what matters. It repeats no secret.
@@ -35,7 +34,7 @@ func TestBrief(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			store := openAt(t, test.endpoint)
 			_, _, err := store.Get(t.Context(), "key", backend.Range{})
-			_, errPut := store.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+			_, errPut := store.Put(t.Context(), "key", strings.NewReader(""), backend.OptionsOf(nil))
 			if want := strings.Replace(test.want, "get", "put", 1); errPut == nil || !strings.HasPrefix(errPut.Error(), want) || len(errPut.Error()) > 200 {
 				t.Errorf("%v, want %s", errPut, want)
 			}

@@ -98,7 +98,7 @@ func TestDigestHeaders(t *testing.T) {
 		if (crc != "") != express || (header.Get("Content-Md5") != "") == express {
 			t.Errorf("%s: Content-MD5 %q, CRC32 %q", bucket, header.Get("Content-Md5"), crc)
 		}
-		_, err = s.Put(t.Context(), "key", strings.NewReader("atad"), backendtest.Options(data))
+		_, err = s.Put(t.Context(), "key", strings.NewReader("atad"), backend.OptionsOf(data))
 		if express && !errors.Is(err, backend.ErrDigest) {
 			t.Errorf("%s: wrong MD5: %v", bucket, err)
 		}
@@ -177,7 +177,7 @@ func TestNotTheStore(t *testing.T) {
 	for name, page := range map[string]string{"a page": "<!doctype html><title>Welcome</title>", "nothing": ""} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) }))
 		t.Cleanup(server.Close)
-		_, err := openAt(t, server.URL).Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+		_, err := openAt(t, server.URL).Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data")))
 		if err == nil || errors.Is(err, backend.ErrDenied) {
 			t.Errorf("%s: got %v, want a fault", name, err)
 		}
@@ -220,7 +220,7 @@ func TestWeakETag(t *testing.T) {
 	if put.Version != got.Version {
 		t.Errorf("put version %s, got %s", put.Version, got.Version)
 	}
-	opts := backendtest.Options([]byte("two"))
+	opts := backend.OptionsOf([]byte("two"))
 	opts.If.Version = got.Version
 	if _, err := s.Put(t.Context(), "key", strings.NewReader("two"), opts); err != nil {
 		t.Error(err)

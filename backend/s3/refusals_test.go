@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 // refusing returns a store whose server refuses every request with the same answer.
@@ -64,7 +63,7 @@ func TestRefusedPuts(t *testing.T) {
 				{Absent: true}:   test.conditional,
 				{Version: `"x"`}: test.conditional,
 			} {
-				opts := backendtest.Options([]byte("data"))
+				opts := backend.OptionsOf([]byte("data"))
 				opts.If = cond
 				_, err := s.Put(t.Context(), "key", bytes.NewReader([]byte("data")), opts)
 				if got := meaning(err); got != want {
