@@ -56,7 +56,7 @@ func New(cfg SessionConfig) *Cache {
 	if cfg.Upload && c.session != nil && (hasProfile || !cfg.PacksOnly) {
 		c.publishing = c.newPublishing(remote, cfg.Transient)
 	}
-	if c.publishing != nil && hasProfile && cfg.Transient == nil {
+	if hasProfile && c.publishing != nil {
 		c.publishing.uploads.expectPacks()
 	}
 	if hasProfile {
@@ -231,8 +231,8 @@ func (c *Cache) findAlone(ctx context.Context, action protocol.ActionID) (hit, e
 	if err := c.retrievePacked(ctx, e); err != nil {
 		return hit{}, err
 	}
-	local, path, err := c.Local.Get(action)
-	return hit{located(local, path), fromLookup, e.Cost}, err
+	found, err := c.lookups.locate(action)
+	return hit{found, fromLookup, e.Cost}, err
 }
 
 // countHit counts a hit, and notes it for the manifest.

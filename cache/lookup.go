@@ -84,9 +84,9 @@ func (l *lookups) find(ctx context.Context, action protocol.ActionID) (fetched, 
 			l.kin.answered(parent, l.fetchRiders(ctx, parent, explain), true)
 			return nil, nil
 		})
-		if e, path, err := l.Local.Get(action); err == nil {
+		if e, err := l.locate(action); err == nil {
 			cost, _ := l.kin.take(action)
-			return fetched{Entry: located(e, path), cost: cost}, nil
+			return fetched{Entry: e, cost: cost}, nil
 		}
 	}
 	found, err := l.fetch(ctx, action, explain)

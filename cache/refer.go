@@ -6,6 +6,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/session"
 )
@@ -17,7 +18,7 @@ const largeBody = 16 << 10
 // packed says which bodies the remote has from a publication. The zero value has none.
 type packed struct {
 	reference string // to the manifest that names them
-	outputs   map[protocol.ActionID]protocol.OutputID
+	entries   map[protocol.ActionID]*pack.Entry
 }
 
 // packed returns what the profile's own manifest names. p is nil if nothing could be
@@ -26,18 +27,13 @@ func (p *publisher) packed() packed {
 	if p == nil || p.current.Manifest == nil {
 		return packed{}
 	}
-	outputs := make(map[protocol.ActionID]protocol.OutputID, len(p.current.Entries))
-	for i := range p.current.Entries {
-		e := &p.current.Entries[i]
-		outputs[e.Action] = e.Output
-	}
-	return packed{p.current.name, outputs}
+	return packed{p.current.name, byAction(p.current.Manifest)}
 }
 
 // has reports whether the body of up is among those of p.
 func (p packed) has(up session.Upload) bool {
-	output, ok := p.outputs[up.Action]
-	return ok && output == up.Output
+	e := p.entries[up.Action]
+	return e != nil && e.Output == up.Output
 }
 
 // expectPacks has large bodies wait until refer is called: a publication may pack them.

@@ -191,11 +191,11 @@ func (c *Cache) findReferred(ctx context.Context, action protocol.ActionID) (hit
 		return hit{}, err
 	}
 	c.lookups.cold.note(true)
-	local, path, err := c.Local.Get(action)
+	found, err := c.lookups.locate(action)
 	if !c.lookups.referred.count(action) {
-		return hit{Entry: located(local, path)}, err
+		return hit{Entry: found}, err
 	}
-	return hit{located(local, path), fromLookup, e.Cost}, err
+	return hit{found, fromLookup, e.Cost}, err
 }
 
 // parseReference returns the profile to whose manifest in scope reference refers. The error

@@ -187,6 +187,12 @@ func (r *remote) unpack(ctx context.Context, object io.ReadCloser, w entry.Want)
 	return fetched{Entry: located(e, path), cost: h.Cost, riders: r.installRiders(h.Action, body.Riders)}, nil
 }
 
+// locate returns action's entry, which the local tier has by now, as the go command is told it.
+func (r *remote) locate(action protocol.ActionID) (protocol.Entry, error) {
+	e, path, err := r.Local.Get(action)
+	return located(e, path), err
+}
+
 // follow installs the entry to which a referral of scope refers, and then its riders.
 func (r *remote) follow(ctx context.Context, referral *entry.Reader, scope string) (fetched, error) {
 	action := referral.Header.Action
@@ -194,8 +200,8 @@ func (r *remote) follow(ctx context.Context, referral *entry.Reader, scope strin
 	if err != nil {
 		return fetched{}, err
 	}
-	e, path, err := r.Local.Get(action)
-	return fetched{Entry: located(e, path), cost: named.Cost, riders: r.installRiders(action, referral.Riders)}, err
+	e, err := r.locate(action)
+	return fetched{Entry: e, cost: named.Cost, riders: r.installRiders(action, referral.Riders)}, err
 }
 
 // installRiders puts those that ride in parent's object into the local tier, unless that has

@@ -161,7 +161,7 @@ func (u *uploader) add(up session.Upload, size int64, hold time.Duration) error 
 	p := &parcel{queued: queued{up, size}}
 	p.held = p.mayRide() && (hold > 0 || u.subkeys[prefixOf(p.Action)])
 	u.enqueue(p)
-	if p.held {
+	if p.held && hold > 0 {
 		time.AfterFunc(hold, func() {
 			u.mu.Lock()
 			defer u.mu.Unlock()
