@@ -203,6 +203,9 @@ func TestBarrierAtTheEnd(t *testing.T) {
 	archive := strings.TrimSuffix(filepath.Base(strings.TrimSpace(export)), "-d")
 	source := readFile(t, filepath.Join(c.dir, "p003", "p003.go"))
 	for trouble := range troubles(nil) {
+		if trouble == "cut" {
+			continue // half of a chunk comes, and the archive may be in it
+		}
 		t.Run(trouble, func(t *testing.T) {
 			var m *machine
 			spoil := sync.OnceFunc(func() {
