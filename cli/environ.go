@@ -96,8 +96,11 @@ var (
 	awsFiles = []string{"SHARED_CREDENTIALS_FILE", "CONFIG_FILE"}
 )
 
+// googleVariables are those of Google's clients that larder may have for itself.
+var googleVariables = []string{"GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"}
+
 // promoteCredentials sets AWS_X to the value of each LARDER_AWS_X in environ, and does
-// the same for Google's variable. An identity is taken whole: if a part of one is
+// the same for googleVariables. An identity is taken whole: if a part of one is
 // larder's, the build's counts for nothing. It changes this process alone: a test that
 // the go command runs does not inherit larder's credentials.
 func promoteCredentials(environ environment) {
@@ -113,7 +116,7 @@ func promoteCredentials(environ environment) {
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		plain, ours := strings.CutPrefix(name, "LARDER_")
-		if ours && (strings.HasPrefix(plain, "AWS_") || plain == "GOOGLE_APPLICATION_CREDENTIALS") {
+		if ours && (strings.HasPrefix(plain, "AWS_") || slices.Contains(googleVariables, plain)) {
 			_ = os.Setenv(plain, value) // fails only for names that can't be in environ
 		}
 	}

@@ -17,12 +17,12 @@ func TestPromoteCredentials(t *testing.T) {
 			"single variables",
 			map[string]string{
 				"AWS_REGION": "build's", "LARDER_AWS_REGION": "larder's", "AWS_CA_BUNDLE": "build's", "LARDER_AWS_CA_BUNDLE": "",
-				path: "", "LARDER_" + path: "/larder's",
+				path: "", "LARDER_" + path: "/larder's", "STORAGE_EMULATOR_HOST": "build's", "LARDER_STORAGE_EMULATOR_HOST": "",
 				"GOOGLE_CLOUD_PROJECT": "build's", "LARDER_GOOGLE_CLOUD_PROJECT": "larder's",
 				"REMOTE": "build's", "LARDER_REMOTE": "larder's", "AWS_PROFILE": "build's",
 			},
 			map[string]string{
-				"AWS_REGION": "larder's", "AWS_CA_BUNDLE": "", path: "/larder's",
+				"AWS_REGION": "larder's", "AWS_CA_BUNDLE": "", path: "/larder's", "STORAGE_EMULATOR_HOST": "",
 				"GOOGLE_CLOUD_PROJECT": "build's", "REMOTE": "build's", "AWS_PROFILE": "build's",
 			},
 		},

@@ -88,19 +88,27 @@ func build(ctx context.Context, pkg string) (string, error) {
 	return file, removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
 }
 
-// versionDir returns the folder for the servers of this version of modules, of Go and of
-// the platform, which it creates.
+// versionDir returns the folder for this version of the servers in modules, of Go and of the
+// platform, which it creates.
 func versionDir(modules string) (string, error) {
-	sum, err := os.ReadFile(filepath.Join(modules, "go.sum"))
+	version := sha256.New()
+	fmt.Fprint(version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	sources, err := filepath.Glob(filepath.Join(modules, "*", "*.go"))
 	if err != nil {
 		return "", err
+	}
+	for _, file := range append(sources, filepath.Join(modules, "go.sum")) {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		version.Write(data)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		cache = os.TempDir()
 	}
-	version := sha256.Sum256(append(sum, runtime.Version()+runtime.GOOS+runtime.GOARCH...))
-	dir := filepath.Join(cache, "larder-testserver", fmt.Sprintf("%x", version[:8]))
+	dir := filepath.Join(cache, "larder-testserver", fmt.Sprintf("%x", version.Sum(nil)[:8]))
 	return dir, os.MkdirAll(dir, 0o777)
 }
 

@@ -7,10 +7,13 @@
 // A separate module (modules/go.mod) pins the servers' versions, so larder's module does
 // not have their dependencies. The first test that needs a server builds all servers with
 // one go command; tests of other packages wait for it. The package keeps the binaries in
-// the user's cache directory, in a folder whose name depends on the module's go.sum, the
-// version of Go and the platform. When it has filled such a folder, it removes folders
+// the user's cache directory, in a folder whose name depends on the module's sources and its
+// go.sum, the version of Go and the platform. When it has filled such a folder, it removes folders
 // that were not used for a month. To add a server, add a line to the module's tool
 // directive and a small file to this package.
+//
+// The module also has what [GCSServer.Client] starts: Google's own client, as a second
+// opinion on what larder's driver does.
 //
 // If a server can't be built or started, the test is skipped. But if CI is set, the test
 // fails, so that CI always tests everything.

@@ -1,0 +1,319 @@
+package gcs
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// google answers in place of Google's servers that give out tokens.
+type google struct {
+	*httptest.Server
+	tokens atomic.Int64  // how many it gave
+	refuse atomic.Int64  // status of all answers, if it is not 0
+	gate   chan struct{} // if it is not nil, answers wait until it is closed
+}
+
+func newGoogle(t *testing.T) *google {
+	g := new(google)
+	g.Server = httptest.NewServer(g)
+	t.Cleanup(g.Close)
+	return g
+}
+
+// ServeHTTP answers with the token "for <name of the flow>". What a flow shows first must be
+// what the flow before it gave.
+func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.gate != nil {
+		<-g.gate
+	}
+	if code := int(g.refuse.Load()); code != 0 {
+		http.Error(w, `{"error":"invalid_grant","error_description":"No."}`, code)
+		return
+	}
+	form := func(name, value string) bool { return r.FormValue(name) == value }
+	var answer any
+	switch r.URL.Path {
+	case "/key":
+		if form("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer") && strings.Count(r.FormValue("assertion"), ".") == 2 {
+			answer = map[string]any{"access_token": "for a key", "token_type": "Bearer", "expires_in": 3600}
+		}
+	case "/subject":
+		answer = map[string]any{"id_token": "subject"}
+	case "/sts":
+		if form("subject_token", "subject") && form("audience", "pool") {
+			answer = map[string]any{
+				"access_token": "for a workload", "token_type": "Bearer", "expires_in": 3600,
+				"issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+			}
+		}
+	case "/impersonate":
+		var asked struct{ Scope []string }
+		if json.NewDecoder(r.Body).Decode(&asked) == nil && len(asked.Scope) == 1 && asked.Scope[0] == scope &&
+			strings.HasPrefix(r.Header.Get("Authorization"), "Bearer for a ") {
+			answer = map[string]any{
+				"accessToken": "for another account", "expireTime": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+			}
+		}
+	case "/computeMetadata/v1/instance/service-accounts/default/token":
+		if r.Header.Get("Metadata-Flavor") == "Google" {
+			answer = map[string]any{"access_token": "for a machine", "token_type": "Bearer", "expires_in": 3600}
+		}
+	}
+	if answer == nil {
+		http.Error(w, "unexpected request for "+r.URL.Path, http.StatusBadRequest)
+		return
+	}
+	g.tokens.Add(1)
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(answer)
+}
+
+// file writes credentials to a file and returns its path.
+func file(t *testing.T, credentials map[string]any) string {
+	t.Helper()
+	data, err := json.Marshal(credentials)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "credentials.json")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// key is the key of a service account.
+func (g *google) key(t *testing.T) map[string]any {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]any{
+		"type": "service_account", "client_email": "larder@example.com", "private_key_id": "1",
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: data})),
+		"token_uri":   g.URL + "/key",
+	}
+}
+
+// workload is the identity of a workload whose own token comes from source.
+func (g *google) workload(source map[string]any) map[string]any {
+	return map[string]any{
+		"type": "external_account", "audience": "pool",
+		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+		"token_url":          g.URL + "/sts", "credential_source": source,
+	}
+}
+
+// with returns a copy of credentials in which name is value.
+func with(credentials map[string]any, name string, value any) map[string]any {
+	credentials[name] = value
+	return credentials
+}
+
+// request sends a request through what adds the credentials of the environment, and returns
+// its header as a store gets it.
+func request(ctx context.Context, a *authorized) (http.Header, error) {
+	var got http.Header
+	a.base = roundTripper(func(req *http.Request) (*http.Response, error) {
+		got = req.Header
+		return &http.Response{StatusCode: 200, Body: http.NoBody}, nil
+	})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://store.example", nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := a.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	res.Body.Close()
+	return got, nil
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// noEnvironment hides the credentials of whoever runs the test.
+func noEnvironment(t *testing.T) (home string) {
+	home = t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("APPDATA", home)
+	for _, name := range []string{"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_QUOTA_PROJECT", "GOOGLE_CLOUD_UNIVERSE_DOMAIN", "GCE_METADATA_HOST"} {
+		t.Setenv(name, "")
+	}
+	return home
+}
+
+// print returns a command that prints the file at path.
+func print(path string) string {
+	if runtime.GOOS == "windows" {
+		return "cmd /c type " + path
+	}
+	return "cat " + path
+}
+
+// TestCredentials: a request has the token of each kind of credentials that Google's own
+// clients take.
+func TestCredentials(t *testing.T) {
+	g := newGoogle(t)
+	subject := filepath.Join(t.TempDir(), "subject")
+	if err := os.WriteFile(subject, []byte("subject"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fromFile := map[string]any{"file": subject}
+	fromURL := map[string]any{"url": g.URL + "/subject", "format": map[string]any{"type": "json", "subject_token_field_name": "id_token"}}
+	fromProgram := map[string]any{"executable": map[string]any{"timeout_millis": 30_000, "command": print(file(t, map[string]any{
+		"version": 1, "success": true, "id_token": "subject", "token_type": "urn:ietf:params:oauth:token-type:id_token",
+		"expiration_time": time.Now().Add(time.Hour).Unix(),
+	}))}}
+	impersonated := map[string]any{
+		"type": "impersonated_service_account", "service_account_impersonation_url": g.URL + "/impersonate",
+		"source_credentials": g.key(t),
+	}
+	for _, test := range []struct {
+		name        string
+		credentials map[string]any
+		token       string
+		payer       string
+	}{
+		{"key", g.key(t), "for a key", ""},
+		{"key, and who pays", with(g.key(t), "quota_project_id", "project"), "for a key", "project"},
+		{"workload, file", g.workload(fromFile), "for a workload", ""},
+		{"workload, URL", g.workload(fromURL), "for a workload", ""},
+		{"workload, program", g.workload(fromProgram), "for a workload", ""},
+		{"workload, impersonating", with(g.workload(fromFile), "service_account_impersonation_url", g.URL+"/impersonate"), "for another account", ""},
+		{"impersonated", impersonated, "for another account", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			noEnvironment(t)
+			t.Setenv("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1")
+			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file(t, test.credentials))
+			wantToken(t, new(authorized), test.token, test.payer)
+		})
+	}
+	t.Run("gcloud's own", func(t *testing.T) {
+		folder := filepath.Join(noEnvironment(t), ".config", "gcloud")
+		if runtime.GOOS == "windows" {
+			folder = filepath.Join(os.Getenv("APPDATA"), "gcloud")
+		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file(t, g.key(t)), filepath.Join(folder, "application_default_credentials.json")); err != nil {
+			t.Fatal(err)
+		}
+		wantToken(t, new(authorized), "for a key", "")
+	})
+	t.Run("machine", func(t *testing.T) {
+		noEnvironment(t)
+		t.Setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "project")
+		t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(g.URL, "http://"))
+		wantToken(t, new(authorized), "for a machine", "project")
+	})
+}
+
+// wantToken sends two requests, and wants the token in both, after one question for it.
+func wantToken(t *testing.T, a *authorized, token, payer string) {
+	t.Helper()
+	for range 2 {
+		header, err := request(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := header.Get("Authorization"); got != "Bearer "+token {
+			t.Errorf("got %q, want %q", got, "Bearer "+token)
+		}
+		if got := header.Get("X-Goog-User-Project"); got != payer {
+			t.Errorf("%q pays, want %q", got, payer)
+		}
+	}
+}
+
+// TestNoToken: whoever has wrong credentials is denied. Trouble with a server of tokens may
+// pass. The error is short in both cases.
+func TestNoToken(t *testing.T) {
+	g := newGoogle(t)
+	missing := map[string]any{"file": filepath.Join(t.TempDir(), "missing")}
+	there := filepath.Join(t.TempDir(), "subject")
+	if err := os.WriteFile(there, []byte("subject"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for _, test := range []struct {
+		name        string
+		credentials map[string]any
+		status      int64 // of the answers of the server of tokens
+		denied      bool
+	}{
+		{"key, refused", g.key(t), 400, true},
+		{"key, broken server", g.key(t), 503, false},
+		{"key, no server", with(g.key(t), "token_uri", closed.URL), 0, false},
+		{"workload, refused", g.workload(map[string]any{"file": there}), 403, true},
+		{"workload, broken server", g.workload(map[string]any{"file": there}), 503, false},
+		{"workload, busy server", g.workload(map[string]any{"file": there}), 429, false},
+		{"workload, no server", with(g.workload(map[string]any{"file": there}), "token_url", closed.URL), 0, false},
+		{"workload, no file", g.workload(missing), 0, true},
+		{"unknown kind", map[string]any{"type": "unknown"}, 0, true},
+		{"another cloud", with(g.key(t), "universe_domain", "example.com"), 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			noEnvironment(t)
+			t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file(t, test.credentials))
+			g.refuse.Store(test.status)
+			defer g.refuse.Store(0)
+			_, err := request(t.Context(), new(authorized))
+			if err == nil || errors.Is(err, backend.ErrDenied) != test.denied {
+				t.Fatalf("got %v, denied: want %v", err, test.denied)
+			}
+			if text := err.Error(); len(text) > 400 || strings.Contains(text, "\n") {
+				t.Errorf("an error of %d bytes: %s", len(text), text)
+			}
+		})
+	}
+}
+
+// TestSlowToken: a request does not wait for a token longer than it may. The next one uses
+// what came meanwhile.
+func TestSlowToken(t *testing.T) {
+	g := newGoogle(t)
+	g.gate = make(chan struct{})
+	noEnvironment(t)
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file(t, g.key(t)))
+	a := new(authorized)
+	given := errors.New("given up")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(given)
+	for range 3 {
+		if _, err := request(ctx, a); !errors.Is(err, given) {
+			t.Errorf("got %v, want %v", err, given)
+		}
+	}
+	close(g.gate)
+	wantToken(t, a, "for a key", "")
+	if n := g.tokens.Load(); n != 1 {
+		t.Errorf("asked for %d tokens, want 1", n)
+	}
+}
