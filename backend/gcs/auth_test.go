@@ -43,7 +43,7 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		<-g.gate
 	}
 	if code := int(g.refuse.Load()); code != 0 {
-		http.Error(w, `{"error":"invalid_grant","error_description":"No."}`, code)
+		http.Error(w, strings.Repeat("no ", 1000), code)
 		return
 	}
 	form := func(name, value string) bool { return r.FormValue(name) == value }
