@@ -1,13 +1,9 @@
 package gocmd
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/shirou/gopsutil/v4/common"
-	"github.com/shirou/gopsutil/v4/process"
 )
 
 // maxAncestors is how many ancestors Nested looks at.
@@ -30,17 +26,14 @@ func Nested() (outer Outer, ok bool) {
 	if err != nil {
 		return Outer{}, false
 	}
-	ctx := ofThisSystem()
-	pid := int32(os.Getppid())
+	ancestor := process(os.Getppid())
 	for range maxAncestors {
-		child := process.Process{Pid: pid}
-		if pid, err = child.PpidWithContext(ctx); err != nil || pid <= 0 {
+		if ancestor, err = ancestor.parent(); err != nil || ancestor <= 0 {
 			break
 		}
-		ancestor := process.Process{Pid: pid}
-		if exe, err := ancestor.ExeWithContext(ctx); err == nil && isGo(exe) && hasChild(ctx, &ancestor, self) {
-			outer.Dir, _ = ancestor.CwdWithContext(ctx)         // "" where it can't be read
-			outer.Environ, _ = ancestor.EnvironWithContext(ctx) // nil where it can't be read
+		if exe, err := ancestor.exe(); err == nil && isGo(exe) && hasChild(ancestor, self) {
+			outer.Dir, _ = ancestor.dir()         // "" where it can't be read
+			outer.Environ, _ = ancestor.environ() // nil where it can't be read
 			ok = true
 		}
 	}
@@ -53,10 +46,9 @@ func isGo(exe string) bool {
 }
 
 // hasChild reports whether a child of p runs the program exe.
-func hasChild(ctx context.Context, p *process.Process, exe os.FileInfo) bool {
-	children, _ := p.ChildrenWithContext(ctx) // those that could be found
-	for _, child := range children {
-		if other, err := executable(child.ExeWithContext(ctx)); err == nil && os.SameFile(exe, other) {
+func hasChild(p process, exe os.FileInfo) bool {
+	for _, child := range p.children() {
+		if other, err := executable(child.exe()); err == nil && os.SameFile(exe, other) {
 			return true
 		}
 	}
@@ -69,10 +61,4 @@ func executable(path string, err error) (os.FileInfo, error) {
 		return nil, err
 	}
 	return os.Stat(path)
-}
-
-// ofThisSystem returns a context in which processes are those of this system, even if
-// HOST_PROC says that /proc is elsewhere.
-func ofThisSystem() context.Context {
-	return context.WithValue(context.Background(), common.EnvKey, common.EnvMap{common.HostProcEnvKey: "/proc"})
 }

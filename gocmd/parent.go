@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-
-	"github.com/shirou/gopsutil/v4/process"
 )
 
 // Parent returns the go command that started this process as its helper. It returns an
@@ -27,23 +25,21 @@ func parent() (Command, error) {
 	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
 		return Command{}, fmt.Errorf("its arguments are not read on %s", runtime.GOOS)
 	}
-	ctx := ofThisSystem()
-	pid := os.Getppid()
-	p := process.Process{Pid: int32(pid)}
-	exe, err := p.ExeWithContext(ctx)
+	p := process(os.Getppid())
+	exe, err := p.exe()
 	if err != nil {
 		return Command{}, err
 	}
-	args, err := p.CmdlineSliceWithContext(ctx)
+	args, err := p.args()
 	if err != nil {
 		return Command{}, err
 	}
-	dir, err := p.CwdWithContext(ctx)
+	dir, err := p.dir()
 	if err != nil {
 		return Command{}, err
 	}
 	switch {
-	case os.Getppid() != pid:
+	case os.Getppid() != int(p):
 		return Command{}, errors.New("it is gone")
 	case filepath.Base(exe) != "go":
 		return Command{}, fmt.Errorf("%s is not the go command", filepath.Base(exe))

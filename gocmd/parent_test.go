@@ -71,6 +71,7 @@ exit $?
 		{"no arguments", nil, `go build`, gocmd.Command{Args: []string{"build"}}, ""},
 		{"list", nil, `go list -export .`, gocmd.Command{Args: []string{"list", "-export", "."}}, ""},
 		{"spaces", nil, `go build -ldflags='-s -w' -gcflags= .`, gocmd.Command{Args: []string{"build", "-ldflags=-s -w", "-gcflags=", "."}}, ""},
+		{"nothing at the end", nil, `go build -tags ''`, gocmd.Command{Args: []string{"build", "-tags", ""}}, ""},
 		{"shell", nil, `sh -c "sh -c 'go build . && true'"`, gocmd.Command{Args: []string{"build", "."}}, ""},
 		{"exec", nil, `exec go build .`, gocmd.Command{Args: []string{"build", "."}}, ""},
 		{"env", nil, `env X=y nice go build .`, gocmd.Command{Args: []string{"build", "."}}, ""},

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/shirou/gopsutil/v4/process"
-
 	"github.com/larderbuild/larder/filelock"
 )
 
@@ -103,7 +101,7 @@ func (o owner) state(dir string) (s state, lock *lock) {
 	case err == nil && (o.at.kernel == here().kernel || o.at == place{}):
 		return dead, lock
 	case filelock.Missing(err) && o.at == here():
-		if running, err := process.PidExists(int32(o.pid)); err == nil && !running {
+		if runs, err := running(o.pid); err == nil && !runs {
 			return dead, lock
 		}
 		s = alive
