@@ -84,12 +84,12 @@ func TestMedian(t *testing.T) {
 
 // TestPlot checks that the chart has the name and the time of every scenario.
 func TestPlot(t *testing.T) {
-	var svg bytes.Buffer
-	if err := report().Plot(&svg); err != nil {
+	var chart bytes.Buffer
+	if err := report().Plot(&chart); err != nil {
 		t.Fatal(err)
 	}
 	var text string
-	for d := xml.NewDecoder(&svg); ; {
+	for d := xml.NewDecoder(&chart); ; {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			break

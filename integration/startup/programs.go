@@ -28,7 +28,6 @@ func programs() []program {
 		{"cloud.google.com/go/auth/credentials", []string{"cloud.google.com/go/auth/credentials"}, `credentials.DetectDefault(&credentials.DetectOptions{})`},
 		{"klauspost/compress/zstd", []string{"github.com/klauspost/compress/zstd"}, `zstd.NewReader(nil); zstd.NewWriter(nil)`},
 		{"urfave/cli", []string{"context", "github.com/urfave/cli/v3"}, `new(cli.Command).Run(context.Background(), nil)`},
-		{"wcharczuk/go-chart", []string{"github.com/wcharczuk/go-chart/v2"}, `new(chart.Chart).Render(chart.SVG, os.Stdout)`},
 		{"schollz/progressbar", []string{"github.com/schollz/progressbar/v3"}, `progressbar.NewOptions(1).Add(1)`},
 		{"shirou/gopsutil", []string{"github.com/shirou/gopsutil/v4/disk", "github.com/shirou/gopsutil/v4/process"}, `disk.Usage(""); p, _ := process.NewProcess(1); p.Cmdline()`},
 		{"dustin/go-humanize", []string{"github.com/dustin/go-humanize"}, `humanize.IBytes(1); humanize.ParseBytes("")`},
