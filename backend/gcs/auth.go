@@ -1,26 +1,35 @@
 package gcs
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
+	"time"
 
-	"cloud.google.com/go/auth"
-	"cloud.google.com/go/auth/credentials"
 	"cloud.google.com/go/compute/metadata"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/google"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/larderbuild/larder/backend"
 )
 
-// scope is what larder asks to be allowed.
-const scope = "https://www.googleapis.com/auth/devstorage.read_write"
+const (
+	// scope is what larder asks to be allowed.
+	scope = "https://www.googleapis.com/auth/devstorage.read_write"
+
+	// anyScope is what it takes to act as another account.
+	anyScope = "https://www.googleapis.com/auth/cloud-platform"
+
+	// tokenTimeout is how long a request for a token may take.
+	tokenTimeout = 30 * time.Second
+)
 
 // authorized adds credentials to requests. It looks for them at the first request, because it
 // may have to ask the network whether this machine is one of Google's. All requests wait for
@@ -31,102 +40,145 @@ type authorized struct {
 
 	fetches singleflight.Group
 
-	once  sync.Once
-	found *auth.Credentials
-	payer string // project that pays, or ""
-	err   error
+	// Only one fetch at a time uses what follows.
+	once    sync.Once
+	servers tokenServers
+	tokens  oauth2.TokenSource
+	payer   string // project that pays, or ""
+	err     error
 }
 
 func (a *authorized) RoundTrip(req *http.Request) (*http.Response, error) {
-	fetched := a.fetches.DoChan("", func() (any, error) { return a.token() })
+	fetched := a.fetches.DoChan("", func() (any, error) { return a.fetch() })
 	select {
 	case result := <-fetched:
 		if result.Err != nil {
 			closeBody(req)
 			return nil, result.Err
 		}
-		return a.base.RoundTrip(a.signed(req, result.Val.(*auth.Token)))
+		req = req.Clone(req.Context())
+		result.Val.(*bearer).sign(req)
+		return a.base.RoundTrip(req)
 	case <-req.Context().Done():
 		closeBody(req)
 		return nil, context.Cause(req.Context())
 	}
 }
 
-// signed returns req with token.
-func (a *authorized) signed(req *http.Request, token *auth.Token) *http.Request {
-	req = req.Clone(req.Context())
-	req.Header.Set("Authorization", cmp.Or(token.Type, "Bearer")+" "+token.Value)
-	if a.payer != "" {
-		req.Header.Set("X-Goog-User-Project", a.payer)
-	}
-	return req
+// bearer is what a request shows.
+type bearer struct {
+	token *oauth2.Token
+	payer string
 }
 
-// token returns a token that is valid. The library keeps it, and asks for another one ahead of
-// its end. No request to the network takes longer than half a minute.
-func (a *authorized) token() (*auth.Token, error) {
+func (b *bearer) sign(req *http.Request) {
+	b.token.SetAuthHeader(req)
+	if b.payer != "" {
+		req.Header.Set("X-Goog-User-Project", b.payer)
+	}
+}
+
+// fetch returns what requests show from now on. The library keeps a token until it ends.
+func (a *authorized) fetch() (*bearer, error) {
 	if a.once.Do(a.search); a.err != nil {
 		return nil, fmt.Errorf("%w: no Google credentials: %w", backend.ErrDenied, brief(a.err))
 	}
-	token, err := a.found.Token(context.Background())
+	a.servers.forget()
+	token, err := a.tokens.Token()
 	switch {
 	case err == nil:
-		return token, nil
-	case mayPass(err):
+		return &bearer{token, a.payer}, nil
+	case a.servers.mayPass() || machineMayPass(err):
 		return nil, fmt.Errorf("no Google token: %w", brief(err))
 	}
 	return nil, fmt.Errorf("%w: no Google token: %w", backend.ErrDenied, brief(err))
 }
 
-// search sets found and payer, or err.
+// search looks for credentials.
 func (a *authorized) search() {
-	a.found, a.err = credentials.DetectDefault(&credentials.DetectOptions{
-		Scopes: []string{scope},
-		Logger: silent(),
-	})
-	if a.err == nil {
-		a.err = checkUniverse(a.found)
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	backend.LimitConnecting(transport)
+	transport.DisableKeepAlives = true // there is a request an hour
+	a.servers.next = transport
+	client := &http.Client{Transport: &a.servers, Timeout: tokenTimeout}
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, client)
+	found, err := google.FindDefaultCredentials(ctx, scope)
+	if err != nil {
+		a.err = err
+		return
 	}
-	if a.err == nil {
-		a.payer, a.err = a.found.QuotaProjectID(context.Background())
+	a.tokens, a.payer = found.TokenSource, os.Getenv("GOOGLE_CLOUD_QUOTA_PROJECT")
+	if found.JSON != nil { // this is not a machine's own account
+		a.err = a.take(ctx, found)
 	}
 }
 
-// checkUniverse returns an error if found is for another cloud than the server's, which should
-// not see its tokens. A machine's own credentials are for the cloud that it stands in.
-func checkUniverse(found *auth.Credentials) error {
-	if len(found.JSON()) == 0 {
-		return nil
+// take has the credentials from a file serve larder.
+func (a *authorized) take(ctx context.Context, found *google.Credentials) error {
+	var file struct {
+		Type         google.CredentialsType
+		QuotaProject string `json:"quota_project_id"`
 	}
-	domain, err := found.UniverseDomain(context.Background())
-	if err == nil && domain != universe() {
-		err = fmt.Errorf("they are for %s, and the server is of %s: set GOOGLE_CLOUD_UNIVERSE_DOMAIN", domain, universe())
+	if err := json.Unmarshal(found.JSON, &file); err != nil {
+		return err
+	}
+	if a.payer == "" {
+		a.payer = file.QuotaProject
+	}
+	domain, err := found.GetUniverseDomain()
+	switch {
+	case err != nil:
+		return err
+	case file.Type == "":
+		return errors.New("the file has credentials of no type: it may be an application's, and not an account's")
+	case domain != universe(): // which should not see its tokens
+		return fmt.Errorf("they are for %s, and the server is of %s: set GOOGLE_CLOUD_UNIVERSE_DOMAIN", domain, universe())
+	case file.Type == google.ServiceAccount && domain != googleapis: // elsewhere nobody exchanges a key for a token
+		a.tokens, err = google.JWTAccessTokenSourceWithScope(found.JSON, scope)
+	case file.Type == google.ImpersonatedServiceAccount:
+		found, err = google.CredentialsFromJSONWithType(ctx, found.JSON, file.Type, anyScope)
+		if err == nil {
+			a.tokens = found.TokenSource
+		}
 	}
 	return err
 }
 
-// silent returns the logger of Google's library. Its own writes to stderr, tokens too, if
-// GOOGLE_SDK_GO_LOGGING_LEVEL is set for the build's tests.
-func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
+// tokenServers sends requests to the servers that give out tokens. It notes how the last one
+// ended, because the library's errors do not say whether they may pass.
+type tokenServers struct {
+	next           http.RoundTripper
+	asked, refused bool
+}
 
-// mayPass reports whether err, because of which there is no token, may pass: the network or a
-// server is at fault. Otherwise the credentials are.
-func mayPass(err error) bool {
-	var (
-		answer  *auth.Error
-		machine *metadata.Error
-		sent    *url.Error
-	)
-	switch {
-	case errors.As(err, &answer):
-		return answer.Temporary()
-	case errors.As(err, &machine):
-		return machine.Code >= 500
-	case errors.As(err, &sent), errors.Is(err, context.DeadlineExceeded):
-		return true
+func (s *tokenServers) forget() { s.asked, s.refused = false, false }
+
+// mayPass reports whether there is no token because of the network or a server. Otherwise a
+// server has refused, or none was asked: the credentials are at fault.
+func (s *tokenServers) mayPass() bool { return s.asked && !s.refused }
+
+func (s *tokenServers) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.asked, s.refused = true, false
+	res, err := s.next.RoundTrip(req)
+	if err == nil && res.StatusCode < 500 {
+		switch res.StatusCode {
+		case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		default:
+			s.refused = res.StatusCode >= 400
+		}
 	}
-	// The library has no type for what the servers of workload identities answer.
-	return strings.Contains(err.Error(), "status code 5") || strings.Contains(err.Error(), "status code 429")
+	return res, err
+}
+
+// machineMayPass reports whether err is of the machine's own server of tokens, which the
+// library asks by another way, and may pass.
+func machineMayPass(err error) bool {
+	var answer *metadata.Error
+	if errors.As(err, &answer) {
+		return answer.Code >= 500
+	}
+	var sent *url.Error
+	return errors.As(err, &sent)
 }
 
 // maxReason is how many bytes of an error the text of brief's has.

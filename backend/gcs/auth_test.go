@@ -5,11 +5,15 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,19 +22,21 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/metadata"
+
 	"github.com/larderbuild/larder/backend"
 )
 
-// google answers in place of Google's servers that give out tokens.
-type google struct {
+// googleServer answers in place of Google's servers that give out tokens.
+type googleServer struct {
 	*httptest.Server
 	tokens atomic.Int64  // how many it gave
 	refuse atomic.Int64  // status of all answers, if it is not 0
 	gate   chan struct{} // if it is not nil, answers wait until it is closed
 }
 
-func newGoogle(t *testing.T) *google {
-	g := new(google)
+func newGoogle(t *testing.T) *googleServer {
+	g := new(googleServer)
 	g.Server = httptest.NewServer(g)
 	t.Cleanup(g.Close)
 	return g
@@ -38,7 +44,7 @@ func newGoogle(t *testing.T) *google {
 
 // ServeHTTP answers with the token "for <name of the flow>". What a flow shows first must be
 // what the flow before it gave.
-func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *googleServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.gate != nil {
 		<-g.gate
 	}
@@ -47,25 +53,31 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := func(name, value string) bool { return r.FormValue(name) == value }
+	// token is one for value, or one that suffices to ask for that of another account.
+	token := func(value, scopes string) string {
+		if scopes == anyScope {
+			return "for anything"
+		}
+		return value
+	}
 	var answer any
 	switch r.URL.Path {
 	case "/key":
-		if form("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer") && strings.Count(r.FormValue("assertion"), ".") == 2 {
-			answer = map[string]any{"access_token": "for a key", "token_type": "Bearer", "expires_in": 3600}
+		if form("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer") {
+			answer = map[string]any{"access_token": token("for a key", claims(r.FormValue("assertion")).Scope), "token_type": "Bearer", "expires_in": 3600}
 		}
 	case "/subject":
 		answer = map[string]any{"id_token": "subject"}
 	case "/sts":
 		if form("subject_token", "subject") && form("audience", "pool") {
 			answer = map[string]any{
-				"access_token": "for a workload", "token_type": "Bearer", "expires_in": 3600,
+				"access_token": token("for a workload", r.FormValue("scope")), "token_type": "Bearer", "expires_in": 3600,
 				"issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
 			}
 		}
 	case "/impersonate":
 		var asked struct{ Scope []string }
-		if json.NewDecoder(r.Body).Decode(&asked) == nil && len(asked.Scope) == 1 && asked.Scope[0] == scope &&
-			strings.HasPrefix(r.Header.Get("Authorization"), "Bearer for a ") {
+		if json.NewDecoder(r.Body).Decode(&asked) == nil && len(asked.Scope) == 1 && r.Header.Get("Authorization") == "Bearer for anything" {
 			answer = map[string]any{
 				"accessToken": "for another account", "expireTime": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
 			}
@@ -84,6 +96,22 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(answer)
 }
 
+// claim is what a JWT says, as far as the tests look at it.
+type claim struct{ Scope string }
+
+// claims returns what token says, or nothing if it is no JWT.
+func claims(token string) (c claim) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return claim{}
+	}
+	data, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(data, &c) != nil {
+		return claim{}
+	}
+	return c
+}
+
 // file writes credentials to a file and returns its path.
 func file(t *testing.T, credentials map[string]any) string {
 	t.Helper()
@@ -99,7 +127,7 @@ func file(t *testing.T, credentials map[string]any) string {
 }
 
 // key is the key of a service account.
-func (g *google) key(t *testing.T) map[string]any {
+func (g *googleServer) key(t *testing.T) map[string]any {
 	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -117,7 +145,7 @@ func (g *google) key(t *testing.T) map[string]any {
 }
 
 // workload is the identity of a workload whose own token comes from source.
-func (g *google) workload(source map[string]any) map[string]any {
+func (g *googleServer) workload(source map[string]any) map[string]any {
 	return map[string]any{
 		"type": "external_account", "audience": "pool",
 		"subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
@@ -221,10 +249,12 @@ func TestCredentials(t *testing.T) {
 		if err := os.MkdirAll(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(file(t, g.key(t)), filepath.Join(folder, "application_default_credentials.json")); err != nil {
+		credentials := file(t, with(g.key(t), "quota_project_id", "project"))
+		if err := os.Rename(credentials, filepath.Join(folder, "application_default_credentials.json")); err != nil {
 			t.Fatal(err)
 		}
-		wantToken(t, new(authorized), "for a key", "")
+		t.Setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "another project")
+		wantToken(t, new(authorized), "for a key", "another project")
 	})
 	t.Run("machine", func(t *testing.T) {
 		noEnvironment(t)
@@ -232,6 +262,22 @@ func TestCredentials(t *testing.T) {
 		t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(g.URL, "http://"))
 		wantToken(t, new(authorized), "for a machine", "project")
 	})
+}
+
+// TestOtherCloud: in a cloud that is not Google's public one, the key itself signs a token.
+func TestOtherCloud(t *testing.T) {
+	g := newGoogle(t)
+	noEnvironment(t)
+	t.Setenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN", "example.com")
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file(t, with(g.key(t), "universe_domain", "example.com")))
+	header, err := request(t.Context(), new(authorized))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := strings.TrimPrefix(header.Get("Authorization"), "Bearer ")
+	if got := claims(token); got.Scope != scope || g.tokens.Load() > 0 {
+		t.Errorf("got %q, which says %+v; asked for %d tokens", token, got, g.tokens.Load())
+	}
 }
 
 // wantToken sends two requests, and wants the token in both, after one question for it.
@@ -277,6 +323,7 @@ func TestNoToken(t *testing.T) {
 		{"workload, no server", with(g.workload(map[string]any{"file": there}), "token_url", closed.URL), 0, false},
 		{"workload, no file", g.workload(missing), 0, true},
 		{"unknown kind", map[string]any{"type": "unknown"}, 0, true},
+		{"an application's", map[string]any{"installed": map[string]any{"client_id": "id", "redirect_uris": []string{"http://localhost"}}}, 0, true},
 		{"another cloud", with(g.key(t), "universe_domain", "example.com"), 0, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -292,6 +339,54 @@ func TestNoToken(t *testing.T) {
 				t.Errorf("an error of %d bytes: %s", len(text), text)
 			}
 		})
+	}
+}
+
+// TestFaultAndThenNoFile: what has kept a token away before does not count.
+func TestFaultAndThenNoFile(t *testing.T) {
+	g := newGoogle(t)
+	noEnvironment(t)
+	subject := file(t, nil)
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file(t, g.workload(map[string]any{"file": subject})))
+	g.refuse.Store(503)
+	a := new(authorized)
+	if _, err := request(t.Context(), a); err == nil || errors.Is(err, backend.ErrDenied) {
+		t.Errorf("broken server: %v", err)
+	}
+	if err := os.Remove(subject); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := request(t.Context(), a); !errors.Is(err, backend.ErrDenied) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+// TestMachineWithoutAccount: that it has none does not change.
+func TestMachineWithoutAccount(t *testing.T) {
+	g := newGoogle(t)
+	g.refuse.Store(404)
+	noEnvironment(t)
+	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(g.URL, "http://"))
+	if _, err := request(t.Context(), new(authorized)); !errors.Is(err, backend.ErrDenied) {
+		t.Errorf("got %v, want ErrDenied", err)
+	}
+}
+
+// TestMachineMayPass has errors that the library returns only after it has tried again for
+// seconds.
+func TestMachineMayPass(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{&metadata.Error{Code: 503}, true},
+		{&metadata.Error{Code: 403}, false},
+		{fmt.Errorf("no token: %w", &url.Error{Op: "Get", Err: io.EOF}), true},
+		{metadata.NotDefinedError("token"), false},
+	} {
+		if got := machineMayPass(test.err); got != test.want {
+			t.Errorf("%v: got %v", test.err, got)
+		}
 	}
 }
 

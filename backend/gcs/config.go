@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"strings"
@@ -50,11 +51,11 @@ func (cfg Config) server() (endpoint string, authorized bool, err error) {
 	return endpoint, false, nil
 }
 
+// googleapis is the domain of Google's public cloud.
+const googleapis = "googleapis.com"
+
 // universe returns the domain of the cloud: Google's public one, or the one that
 // GOOGLE_CLOUD_UNIVERSE_DOMAIN names.
 func universe() string {
-	if domain := os.Getenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN"); domain != "" {
-		return domain
-	}
-	return "googleapis.com"
+	return cmp.Or(os.Getenv("GOOGLE_CLOUD_UNIVERSE_DOMAIN"), googleapis)
 }

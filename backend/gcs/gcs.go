@@ -1,8 +1,8 @@
 // Package gcs stores objects in a bucket of Google Cloud Storage. An object's
 // version is its generation. The server checks the MD5 of the bytes that it gets.
 //
-// The package speaks the JSON API over net/http. Of Google's libraries it uses only the
-// one that finds credentials: every go command would pay for the start of a client.
+// The package speaks the JSON API over net/http, with credentials that
+// golang.org/x/oauth2/google finds. Every go command would pay for the start of a client.
 // In the tests Google's own client reads what this package has written, and the other way
 // round.
 //

@@ -25,11 +25,11 @@ func programs() []program {
 	list := []program{
 		{"AWS SDK, service/s3", []string{"context", s3}, s3Use},
 		{"the same, and config", []string{"context", s3, "github.com/aws/aws-sdk-go-v2/config"}, s3Use + `; config.LoadDefaultConfig(context.Background())`},
-		{"cloud.google.com/go/auth/credentials", []string{"cloud.google.com/go/auth/credentials"}, `credentials.DetectDefault(&credentials.DetectOptions{})`},
+		{"golang.org/x/oauth2/google", []string{"context", "golang.org/x/oauth2/google"}, `google.FindDefaultCredentials(context.Background())`},
 		{"klauspost/compress/zstd", []string{"github.com/klauspost/compress/zstd"}, `zstd.NewReader(nil); zstd.NewWriter(nil)`},
 		{"urfave/cli", []string{"context", "github.com/urfave/cli/v3"}, `new(cli.Command).Run(context.Background(), nil)`},
 		{"schollz/progressbar", []string{"github.com/schollz/progressbar/v3"}, `progressbar.NewOptions(1).Add(1)`},
-		{"shirou/gopsutil", []string{"github.com/shirou/gopsutil/v4/disk", "github.com/shirou/gopsutil/v4/process"}, `disk.Usage(""); p, _ := process.NewProcess(1); p.Cmdline()`},
+		{"shirou/gopsutil, disk", []string{"github.com/shirou/gopsutil/v4/disk"}, `disk.Usage("")`},
 		{"dustin/go-humanize", []string{"github.com/dustin/go-humanize"}, `humanize.IBytes(1); humanize.ParseBytes("")`},
 	}
 	for i, p := range list {
