@@ -26,9 +26,10 @@ const (
 	gopher = "#00add8"
 )
 
-// Plot writes the report as a bar chart, in SVG. It draws by itself: the libraries for charts
-// need FreeType, whose licence is none of those that larder may carry. It puts the builds that begin with empty
-// caches into the title, because their bars would leave no room for the others.
+// Plot writes the report as a bar chart, in SVG. It puts the builds that begin with empty
+// caches into the title, because their bars would leave no room for the others. It draws by
+// itself: the libraries for charts need FreeType, whose licence is none of those that larder
+// may carry.
 func (r *Report) Plot(w io.Writer) error {
 	title := []string{r.title()}
 	var bars []Result
@@ -43,7 +44,7 @@ func (r *Report) Plot(w io.Writer) error {
 	}
 	var c svg
 	height := 2*chartMargin + (len(title)+len(bars))*rowHeight
-	fmt.Fprintf(&c, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`+"\n", chartWidth, height)
+	c.printf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="13">`+"\n", chartWidth, height)
 	c.rect(0, 0, chartWidth, height, "white")
 	y := chartMargin
 	for _, line := range title {
@@ -70,13 +71,15 @@ func (r *Report) Plot(w io.Writer) error {
 // svg is a picture in the making.
 type svg struct{ bytes.Buffer }
 
+func (s *svg) printf(format string, args ...any) { s.WriteString(fmt.Sprintf(format, args...)) }
+
 func (s *svg) rect(x, y, width, height int, color string) {
-	fmt.Fprintf(s, `<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", x, y, width, height, color)
+	s.printf(`<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", x, y, width, height, color)
 }
 
 // text writes a line beside a bar at y. It begins or ends at x, as anchor says.
 func (s *svg) text(x, y int, anchor, line string) {
-	fmt.Fprintf(s, `<text x="%d" y="%d" text-anchor="%s">`, x, y+barHeight-5, anchor)
+	s.printf(`<text x="%d" y="%d" text-anchor="%s">`, x, y+barHeight-5, anchor)
 	_ = xml.EscapeText(s, []byte(line)) // writes to a bytes.Buffer don't fail
 	s.WriteString("</text>\n")
 }
