@@ -94,7 +94,7 @@ func TestOfficialClientMeanwhile(t *testing.T) {
 	const bucket, key = "testofficialclientmeanwhile", "key"
 	first := backendtest.PutBytes(t, s, key, []byte("ours"))
 	client.Put(t, bucket, key, []byte("theirs"))
-	opts := backendtest.Options([]byte("ours"))
+	opts := backend.OptionsOf([]byte("ours"))
 	opts.If.Version = first.Version
 	if _, err := s.Put(t.Context(), key, bytes.NewReader([]byte("ours")), opts); !isConflict(err) {
 		t.Errorf("put over a version that is gone: %v", err)
