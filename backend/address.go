@@ -73,6 +73,20 @@ func allowed(params []string) string {
 	return strings.Join(params, ", ")
 }
 
+// ParseBool sets b to the value of a parameter, if there is one.
+func ParseBool(b *bool, query url.Values, name string) error {
+	switch query.Get(name) {
+	case "true":
+		*b = true
+	case "false":
+		*b = false
+	case "":
+	default:
+		return fmt.Errorf("parameter %s must be true or false", name)
+	}
+	return nil
+}
+
 const (
 	minBucketName = 3   // bytes
 	maxBucketName = 222 // bytes

@@ -79,9 +79,9 @@ func ParseConfig(rawURL string) (Config, error) {
 func (c *Config) setParams(query url.Values) error {
 	var requesterPays bool
 	for _, err := range []error{
-		parseBool(&c.PathStyle, query, "path_style"),
-		parseBool(&c.Anonymous, query, "anonymous"),
-		parseBool(&requesterPays, query, "requester_pays"),
+		backend.ParseBool(&c.PathStyle, query, "path_style"),
+		backend.ParseBool(&c.Anonymous, query, "anonymous"),
+		backend.ParseBool(&requesterPays, query, "requester_pays"),
 		parseOneOf(&c.Encryption, query, "sse", encryptions),
 		parseOneOf(&c.ACL, query, "acl", c.ACL.Values()),
 		parseOneOf(&c.StorageClass, query, "storage_class", storageClasses),
@@ -95,20 +95,6 @@ func (c *Config) setParams(query url.Values) error {
 	}
 	if c.KMSKey != "" && !strings.HasPrefix(string(c.Encryption), "aws:kms") {
 		return errors.New("parameter kms_key goes with sse=aws:kms or sse=aws:kms:dsse")
-	}
-	return nil
-}
-
-// parseBool sets b to the value of a parameter, if there is one.
-func parseBool(b *bool, query url.Values, name string) error {
-	switch query.Get(name) {
-	case "true":
-		*b = true
-	case "false":
-		*b = false
-	case "":
-	default:
-		return fmt.Errorf("parameter %s must be true or false", name)
 	}
 	return nil
 }

@@ -98,15 +98,9 @@ func (s *store) putParts(ctx context.Context, key string, upload *string, body i
 	var parts []types.CompletedPart
 	whole := md5.New()
 	for begin := int64(0); begin < opts.Size; begin += size {
-		p := &part{body: body, begin: begin, size: min(size, opts.Size-begin)}
-		digest := md5.New()
-		if _, err := p.Seek(0, io.SeekStart); err != nil {
-			return nil, err
-		}
-		if _, err := io.Copy(io.MultiWriter(digest, whole), p); err != nil {
-			return nil, err
-		}
-		if _, err := p.Seek(0, io.SeekStart); err != nil {
+		p := backend.NewPart(body, begin, min(size, opts.Size-begin))
+		digest, err := p.MD5(whole)
+		if err != nil {
 			return nil, err
 		}
 		in := &s3.UploadPartInput{
@@ -115,13 +109,13 @@ func (s *store) putParts(ctx context.Context, key string, upload *string, body i
 			UploadId:      upload,
 			PartNumber:    aws.Int32(int32(len(parts) + 1)),
 			Body:          p,
-			ContentLength: &p.size,
+			ContentLength: aws.Int64(p.Size()),
 			RequestPayer:  s.Payer,
 		}
 		if s.express {
 			in.ChecksumAlgorithm = types.ChecksumAlgorithmCrc32
 		} else {
-			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(digest.Sum(nil)))
+			in.ContentMD5 = aws.String(base64.StdEncoding.EncodeToString(digest[:]))
 		}
 		out, err := s.client.UploadPart(ctx, in, s.unsigned)
 		if err != nil {
@@ -143,34 +137,4 @@ func (s *store) abort(ctx context.Context, key string, upload *string) {
 	_, _ = s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
 		Bucket: &s.Bucket, Key: &key, UploadId: upload, RequestPayer: s.Payer,
 	})
-}
-
-// part is a part of a body, which is read through it alone.
-type part struct {
-	body        io.ReadSeeker
-	begin, size int64 // in bytes
-	at          int64 // what is read next
-}
-
-func (p *part) Read(b []byte) (int, error) {
-	if p.at >= p.size {
-		return 0, io.EOF
-	}
-	n, err := p.body.Read(b[:min(int64(len(b)), p.size-p.at)])
-	p.at += int64(n)
-	return n, err
-}
-
-func (p *part) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += p.at
-	case io.SeekEnd:
-		offset += p.size
-	}
-	if _, err := p.body.Seek(p.begin+offset, io.SeekStart); err != nil {
-		return 0, err
-	}
-	p.at = offset
-	return offset, nil
 }
