@@ -20,7 +20,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// modulePath is larder's module path, by which modulesDir finds its go.mod.
+// modulePath is larder's module path, by which sourceDir finds its go.mod.
 const modulePath = "github.com/larderbuild/larder"
 
 const (
@@ -52,16 +52,18 @@ func unavailable(t testing.TB, format string, args ...any) {
 }
 
 // build is binary without a test. The first caller builds all servers at once, so that
-// each package that they share is compiled once. Callers in other processes wait for it.
+// each package that they share is compiled once.
 func build(ctx context.Context, pkg string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, buildLimit)
-	defer cancel()
-
-	modules, err := modulesDir()
+	modules, err := sourceDir("modules")
 	if err != nil {
 		return "", err
 	}
-	dir, err := versionDir(modules)
+	sources, err := filepath.Glob(filepath.Join(modules, "*", "*.go"))
+	if err != nil {
+		return "", err
+	}
+	tools := runtime.Version() + runtime.GOOS + runtime.GOARCH
+	dir, err := versionDir(tools, append(sources, filepath.Join(modules, "go.sum"))...)
 	if err != nil {
 		return "", err
 	}
@@ -69,35 +71,38 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if runtime.GOOS == "windows" {
 		file += ".exe"
 	}
+	return file, once(ctx, dir, file, func(ctx context.Context) error { return buildAll(ctx, modules, dir) })
+}
+
+// once calls fill, which makes file in dir, if nobody has done so before on this machine.
+// Callers in other processes wait for it.
+func once(ctx context.Context, dir, file string, fill func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, buildLimit)
+	defer cancel()
 	if _, err := os.Stat(file); err == nil {
 		now := time.Now()
-		return file, os.Chtimes(dir, now, now) // it is in use
+		return os.Chtimes(dir, now, now) // it is in use
 	}
-
 	lock := flock.New(filepath.Join(dir, "lock"))
 	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
-		return "", err
+		return err
 	}
 	defer lock.Close()
 	if _, err := os.Stat(file); err == nil {
-		return file, nil
+		return nil
 	}
-	if err := buildAll(ctx, modules, dir); err != nil {
-		return "", err
+	if err := fill(ctx); err != nil {
+		return err
 	}
-	return file, removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
+	return removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
 }
 
-// versionDir returns the folder for this version of the servers in modules, of Go and of the
-// platform, which it creates.
-func versionDir(modules string) (string, error) {
+// versionDir returns the folder for what the text tools names makes of files. It creates the
+// folder.
+func versionDir(tools string, files ...string) (string, error) {
 	version := sha256.New()
-	fmt.Fprint(version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	sources, err := filepath.Glob(filepath.Join(modules, "*", "*.go"))
-	if err != nil {
-		return "", err
-	}
-	for _, file := range append(sources, filepath.Join(modules, "go.sum")) {
+	fmt.Fprint(version, tools)
+	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return "", err
@@ -158,9 +163,10 @@ func cleanEnviron() []string {
 	})
 }
 
-// modulesDir returns the folder of the servers' module. It looks for it above the working
-// directory, which under go test is the folder of the package that is tested.
-func modulesDir() (string, error) {
+// sourceDir returns the folder called name of this package. It looks for larder's module
+// above the working directory, which under go test is the folder of the package that is
+// tested.
+func sourceDir(name string) (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -168,7 +174,7 @@ func modulesDir() (string, error) {
 	for {
 		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && strings.HasPrefix(string(mod), "module "+modulePath+"\n") {
-			return filepath.Join(dir, "testserver", "modules"), nil
+			return filepath.Join(dir, "testserver", name), nil
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err

@@ -1,8 +1,9 @@
 // Package testserver starts the real servers that tests use: [S3] (versitygw, with its
-// objects in a directory), [S3WithIAM] (the same, with users who have fewer rights) and
-// [GCS] (fake-gcs-server, with its objects in memory). Each call starts a new server on
-// loopback, which ends with the test. A test may put a [Proxy] between larder and a
-// server. The proxy is slow, silent or broken on demand.
+// objects in a directory), [S3WithIAM] (the same, with users who have fewer rights),
+// [GCS] (fake-gcs-server, with its objects in memory) and [Azure] (Azurite, with its objects
+// in memory). Each call starts a new server on loopback, which ends with the test. A test
+// may put a [Proxy] between larder and a server. The proxy is slow, silent or broken on
+// demand.
 //
 // A separate module (modules/go.mod) pins the servers' versions, so larder's module does
 // not have their dependencies. The first test that needs a server builds all servers with
@@ -14,6 +15,9 @@
 //
 // The module also has what [GCSServer.Client] starts: Google's own client, as a second
 // opinion on what larder's driver does.
+//
+// Servers that run on Node.js come from npm. npm/package-lock.json pins them, and all that
+// they need. The first test that needs one has npm install them in the same way.
 //
 // If a server can't be built or started, the test is skipped. But if CI is set, the test
 // fails, so that CI always tests everything.

@@ -32,6 +32,16 @@ func TestGCSAnswersThroughAProxy(t *testing.T) {
 	}
 }
 
+func TestAzureAnswersThroughAProxy(t *testing.T) {
+	s := testserver.Azure(t)
+	link := testserver.Proxy(t, s.Endpoint)
+	s.Endpoint = link.Endpoint
+	s.Container(t, "container")
+	if got := status(t, s.Service()+"/container/blob"); got != http.StatusForbidden {
+		t.Errorf("a request without a signature got %d, want 403", got)
+	}
+}
+
 func TestLinkFaults(t *testing.T) {
 	s := testserver.GCS(t)
 	s.Bucket(t, "bucket")
