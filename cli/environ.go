@@ -76,48 +76,74 @@ func backgroundFolder(environ environment, root string) string {
 // namesCredentials reports whether a variable may hold the path of a file from which a
 // driver's client reads credentials or certificates.
 func namesCredentials(name string) bool {
-	return slices.ContainsFunc([]string{"AWS_", "GOOGLE_", "CLOUDSDK_", "SSL_CERT_"}, func(prefix string) bool {
+	return slices.ContainsFunc([]string{"AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "SSL_CERT_"}, func(prefix string) bool {
 		return strings.HasPrefix(name, prefix)
 	})
 }
 
-// These are variables of the AWS SDK, without AWS_.
-var (
-	// awsIdentity says who the SDK is.
-	awsIdentity = []string{
-		"ACCESS_KEY_ID", "ACCESS_KEY", "SECRET_ACCESS_KEY", "SECRET_KEY", "SESSION_TOKEN",
-		"PROFILE", "DEFAULT_PROFILE",
-		"ROLE_ARN", "ROLE_SESSION_NAME", "WEB_IDENTITY_TOKEN_FILE",
-		"CONTAINER_CREDENTIALS_RELATIVE_URI", "CONTAINER_CREDENTIALS_FULL_URI",
-		"CONTAINER_AUTHORIZATION_TOKEN", "CONTAINER_AUTHORIZATION_TOKEN_FILE",
-	}
+// cloud is what an SDK's variables say about who it is.
+type cloud struct {
+	prefix string   // of all its variables
+	who    []string // the others say who it is, without the prefix,
+	files  []string // and these where profiles and logins stand
+}
 
-	// awsFiles are the files in which profiles stand.
-	awsFiles = []string{"SHARED_CREDENTIALS_FILE", "CONFIG_FILE"}
-)
+func clouds() []cloud {
+	return []cloud{
+		{
+			prefix: "AWS_",
+			who: []string{
+				"ACCESS_KEY_ID", "ACCESS_KEY", "SECRET_ACCESS_KEY", "SECRET_KEY", "SESSION_TOKEN",
+				"PROFILE", "DEFAULT_PROFILE",
+				"ROLE_ARN", "ROLE_SESSION_NAME", "WEB_IDENTITY_TOKEN_FILE",
+				"CONTAINER_CREDENTIALS_RELATIVE_URI", "CONTAINER_CREDENTIALS_FULL_URI",
+				"CONTAINER_AUTHORIZATION_TOKEN", "CONTAINER_AUTHORIZATION_TOKEN_FILE",
+			},
+			files: []string{"SHARED_CREDENTIALS_FILE", "CONFIG_FILE"},
+		}, {
+			prefix: "AZURE_",
+			who: []string{
+				"STORAGE_CONNECTION_STRING", "STORAGE_ACCOUNT", "STORAGE_SAS_TOKEN", "STORAGE_KEY",
+				"TENANT_ID", "CLIENT_ID", "CLIENT_SECRET",
+				"CLIENT_CERTIFICATE_PATH", "CLIENT_CERTIFICATE_PASSWORD", "CLIENT_SEND_CERTIFICATE_CHAIN",
+				"USERNAME", "PASSWORD", "FEDERATED_TOKEN_FILE", "TOKEN_CREDENTIALS",
+			},
+			files: []string{"CONFIG_DIR"},
+		},
+	}
+}
 
 // googleVariables are those of Google's clients that larder may have for itself.
 var googleVariables = []string{"GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"}
 
 // promoteCredentials sets AWS_X to the value of each LARDER_AWS_X in environ, and does
-// the same for googleVariables. An identity is taken whole: if a part of one is
-// larder's, the build's counts for nothing. It changes this process alone: a test that
-// the go command runs does not inherit larder's credentials.
+// the same for Azure's variables and for googleVariables. An identity is taken whole: if a
+// part of one is larder's, the build's counts for nothing. It changes this process alone: a
+// test that the go command runs does not inherit larder's credentials.
 func promoteCredentials(environ environment) {
-	var builds []string
-	if environ.has("LARDER_AWS_", awsFiles) {
-		builds = slices.Concat(awsIdentity, awsFiles)
-	} else if environ.has("LARDER_AWS_", awsIdentity) {
-		builds = awsIdentity // the profile may stand in the build's files
-	}
-	for _, name := range builds {
-		_ = os.Unsetenv("AWS_" + name) // fails for no valid name
+	for _, c := range clouds() {
+		var builds []string
+		if environ.has("LARDER_"+c.prefix, c.files) {
+			builds = slices.Concat(c.who, c.files)
+		} else if environ.has("LARDER_"+c.prefix, c.who) {
+			builds = c.who // the profile may stand in the build's files
+		}
+		for _, name := range builds {
+			_ = os.Unsetenv(c.prefix + name) // fails for no valid name
+		}
 	}
 	for _, pair := range environ {
 		name, value, _ := strings.Cut(pair, "=")
 		plain, ours := strings.CutPrefix(name, "LARDER_")
-		if ours && (strings.HasPrefix(plain, "AWS_") || slices.Contains(googleVariables, plain)) {
+		if ours && isCredential(plain) {
 			_ = os.Setenv(plain, value) // fails only for names that can't be in environ
 		}
 	}
+}
+
+// isCredential reports whether a variable is one for which larder has another one.
+func isCredential(name string) bool {
+	return slices.Contains(googleVariables, name) || slices.ContainsFunc(clouds(), func(c cloud) bool {
+		return strings.HasPrefix(name, c.prefix)
+	})
 }

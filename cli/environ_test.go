@@ -66,6 +66,26 @@ func TestPromoteCredentials(t *testing.T) {
 			},
 			map[string]string{"AWS_PROFILE": "build's", "AWS_ACCESS_KEY_ID": ""},
 		},
+		{
+			"a key of Azure, not with the build's principal, and with the build's AWS",
+			map[string]string{
+				"AZURE_CLIENT_ID": "build's", "AZURE_CLIENT_SECRET": "build's", "AZURE_STORAGE_SAS_TOKEN": "build's",
+				"AZURE_CONFIG_DIR": "build's", "AZURE_AUTHORITY_HOST": "build's", "AWS_PROFILE": "build's",
+				"LARDER_AZURE_STORAGE_KEY": "larder's", "LARDER_AZURE_OTHER": "larder's",
+			},
+			map[string]string{
+				"AZURE_CLIENT_ID": "", "AZURE_CLIENT_SECRET": "", "AZURE_STORAGE_SAS_TOKEN": "",
+				"AZURE_CONFIG_DIR": "build's", "AZURE_AUTHORITY_HOST": "build's", "AWS_PROFILE": "build's",
+				"AZURE_STORAGE_KEY": "larder's", "AZURE_OTHER": "larder's",
+			},
+		},
+		{
+			"logins of az, not with the build's key",
+			map[string]string{
+				"AZURE_STORAGE_KEY": "build's", "AZURE_CONFIG_DIR": "build's", "LARDER_AZURE_CONFIG_DIR": "larder's",
+			},
+			map[string]string{"AZURE_STORAGE_KEY": "", "AZURE_CONFIG_DIR": "larder's"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var environ environment
@@ -98,6 +118,7 @@ func TestBackgroundFolder(t *testing.T) {
 		"nothing":                 {nil, "root"},
 		"an absolute path":        {environment{"AWS_CONFIG_FILE=" + filepath.Join(folder, "there")}, "root"},
 		"a relative path":         {environment{"AWS_CONFIG_FILE=there"}, ""},
+		"a token of Azure's":      {environment{"AZURE_FEDERATED_TOKEN_FILE=there"}, ""},
 		"one of several":          {environment{"AWS_REGION=x", "GOOGLE_APPLICATION_CREDENTIALS=./there"}, ""},
 		"one of a list":           {environment{"SSL_CERT_DIR=/etc" + list + "there"}, ""},
 		"of no file":              {environment{"AWS_PROFILE=default", "AWS_REGION=", "AWS_SESSION_TOKEN=a/b"}, "root"},

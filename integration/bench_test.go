@@ -32,6 +32,9 @@ func BenchmarkHandshake(b *testing.B) {
 	gcs := func(s *httptest.Server) string {
 		return "gs://bucket/prefix?endpoint=http://" + s.Listener.Addr().String()
 	}
+	azure := func(s *httptest.Server) string {
+		return "azblob://account/container?endpoint=http://" + s.Listener.Addr().String() + "/account"
+	}
 	for _, test := range []struct {
 		name, remote string
 		entries      int
@@ -41,6 +44,9 @@ func BenchmarkHandshake(b *testing.B) {
 		{"s3/hangs", s3(silent), 0},
 		{"gcs/refuses", gcs(closed), 0},
 		{"gcs/hangs", gcs(silent), 0},
+		{"azure/refuses", azure(closed), 0},
+		{"azure/hangs", azure(silent), 0},
+		{"azure/searches", "azblob://account/container", 0}, // for credentials; it has no key
 		{"entries=100000", "", manyEntries},
 	} {
 		b.Run(test.name, func(b *testing.B) {
@@ -48,6 +54,9 @@ func BenchmarkHandshake(b *testing.B) {
 			fill(b, dir, test.entries)
 			env := environ("LARDER_DIR="+dir, "LARDER_REMOTE="+test.remote,
 				"AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret")
+			if strings.Contains(test.remote, "endpoint=") {
+				env = append(env, "AZURE_STORAGE_KEY=c2VjcmV0")
+			}
 			var took []time.Duration
 			for b.Loop() {
 				cmd := exec.CommandContext(b.Context(), larder)

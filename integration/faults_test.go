@@ -59,7 +59,7 @@ func (c *chained) buildInTime(m *machine, limit time.Duration) result {
 func TestFaultyLink(t *testing.T) {
 	t.Parallel()
 	c := usualChain(t)
-	for name, s := range map[string]store{"s3": s3Store(t), "gcs": gcsStore(t)} {
+	for name, s := range clouds(t) {
 		s.fill(t, c)
 		for fault, cause := range map[string]func(*testserver.Link){
 			"down":        (*testserver.Link).Down,

@@ -15,9 +15,10 @@ import (
 // is not set only one of them does so for all goals.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	s3, gcs := testserver.S3(t), testserver.GCS(t)
+	s3, gcs, azure := testserver.S3(t), testserver.GCS(t), testserver.Azure(t)
 	s3.Bucket(t, "bucket")
 	gcs.Bucket(t, "bucket")
+	azure.Container(t, "container")
 	flags := []string{"-trimpath"}
 	if whole {
 		flags = append(flags, "-race")
@@ -37,6 +38,7 @@ func TestMatrix(t *testing.T) {
 	}{
 		{"s3", s3.URL("bucket", "/team"), s3.Environ(), empty, some},
 		{"gcs", gcs.URL("bucket", ""), nil, stocked, plain},
+		{"azure", azure.URL("container", "team"), azure.Environ(), stocked, some},
 		{"directory", directory(t), nil, stocked, some},
 	} {
 		t.Run(remote.name, func(t *testing.T) {

@@ -190,16 +190,20 @@ func TestConcurrentSaves(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(work, "go.mod"), []byte("module example.com/jobs\n"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	s3, gcs := testserver.S3(t), testserver.GCS(t)
+	s3, gcs, azure := testserver.S3(t), testserver.GCS(t), testserver.Azure(t)
 	s3.Bucket(t, "bucket")
 	gcs.Bucket(t, "bucket")
-	for name, remote := range map[string]string{"s3": s3.URL("bucket", "larder"), "gcs": gcs.URL("bucket", "larder")} {
+	azure.Container(t, "container")
+	credentials := append(s3.Environ(), azure.Environ()...)
+	for name, remote := range map[string]string{
+		"s3": s3.URL("bucket", "larder"), "gcs": gcs.URL("bucket", "larder"), "azure": azure.URL("container", "larder"),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for round := range rounds {
 				var saving sync.WaitGroup
 				for job := range jobs {
-					m := newNative(t, work, remote, s3.Environ()...)
+					m := newNative(t, work, remote, credentials...)
 					for i := range each {
 						put(t, m.dir, fmt.Sprint("round ", round, " job ", job, " entry ", i))
 					}
@@ -212,7 +216,7 @@ func TestConcurrentSaves(t *testing.T) {
 				}
 				saving.Wait()
 			}
-			c := newNative(t, work, remote, s3.Environ()...).counts("restore")
+			c := newNative(t, work, remote, credentials...).counts("restore")
 			if c.Entries != jobs*each*rounds || c.Failed != 0 {
 				t.Errorf("restored %+v, want %d entries", c, jobs*each*rounds)
 			}

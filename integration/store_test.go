@@ -19,7 +19,7 @@ type store struct {
 	folder   string // holds the objects as files; "" where they are not
 
 	// apart returns an empty store of the same server that shares nothing with this
-	// one or with those of other names. It is nil for GCS.
+	// one or with those of other names. Only S3 has it.
 	apart func(name string) store
 }
 
@@ -64,6 +64,28 @@ func gcsStore(t testing.TB) store {
 		at.Endpoint = endpoint
 		return at.URL("bucket", "pre/fix")
 	}}
+}
+
+func azureStore(t testing.TB) store {
+	t.Helper()
+	server := testserver.Azure(t)
+	server.Container(t, "container")
+	return store{endpoint: server.Endpoint, env: server.Environ(), url: func(endpoint string) string {
+		at := server
+		at.Endpoint = endpoint
+		return at.URL("container", "pre/fix")
+	}}
+}
+
+// clouds returns a store of each cloud, by name. Azure's is there if whole is set: its
+// driver has tests of its own for what goes wrong.
+func clouds(t testing.TB) map[string]store {
+	t.Helper()
+	stores := map[string]store{"s3": s3Store(t), "gcs": gcsStore(t)}
+	if whole {
+		stores["azure"] = azureStore(t)
+	}
+	return stores
 }
 
 // machine returns a stocked machine that reaches s at endpoint.

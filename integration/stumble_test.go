@@ -33,7 +33,7 @@ func (s *stumble) refuse(*http.Request) (status int) {
 func TestStumble(t *testing.T) {
 	t.Parallel()
 	c := newChained(t, 20)
-	for name, s := range map[string]store{"s3": s3Store(t), "gcs": gcsStore(t)} {
+	for name, s := range clouds(t) {
 		for _, status := range []int{http.StatusServiceUnavailable, http.StatusInternalServerError} {
 			if status == http.StatusInternalServerError && !whole {
 				continue

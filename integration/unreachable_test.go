@@ -18,7 +18,7 @@ import (
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	c := usualChain(t)
-	for name, s := range map[string]store{"s3": s3Store(t), "gcs": gcsStore(t)} {
+	for name, s := range clouds(t) {
 		for fault, cause := range map[string]func(*testserver.Link){
 			"down": (*testserver.Link).Down,
 			"hang": (*testserver.Link).Hang,

@@ -35,6 +35,14 @@ func shapes() []shape {
 			[]string{"AKIA", "ASIA"},
 			regexp.MustCompile(`[^0-9A-Za-z_]A[KS]IA[0-9A-Z]{16}[^0-9A-Za-z_]`),
 		}, {
+			"Azure storage key", // in a connection string
+			[]string{"AccountKey="},
+			regexp.MustCompile(`AccountKey=[0-9A-Za-z+/]{86}==`),
+		}, {
+			"Azure SAS token",
+			[]string{"sig="},
+			regexp.MustCompile(`[?&]sig=(?:[0-9A-Za-z]|%2[BFbf]){30}`),
+		}, {
 			"GitHub token",
 			[]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"},
 			// Since 2026, what follows ghs_ may be an app's ID and a JWT.

@@ -33,7 +33,11 @@ func samples() map[string][]string {
 			pem("PRIVATE KEY"), pem("RSA PRIVATE KEY"), pem("EC PRIVATE KEY"), pem("DSA PRIVATE KEY"),
 			pem("OPENSSH PRIVATE KEY"), pem("ENCRYPTED PRIVATE KEY"), pem("PGP PRIVATE KEY BLOCK"),
 		},
-		"AWS access key": {"AKIA" + fake(capitals+digits, 16), "ASIA" + fake(capitals+digits, 16)},
+		"AWS access key":    {"AKIA" + fake(capitals+digits, 16), "ASIA" + fake(capitals+digits, 16)},
+		"Azure storage key": {"AccountKey=" + fake(word+"+/", 86) + "=="},
+		"Azure SAS token": {
+			"?sv=2021-12-02&sp=r&sig=" + fake(word, 43) + "%3D", "?sig=%2b%2F" + fake(word, 41) + "%3d&se=2027-01-01",
+		},
 		"GitHub token": {
 			"ghp_" + fake(word, 36), "gho_" + fake(word, 36), "ghu_" + fake(word, 36), "ghs_" + fake(word, 36),
 			"ghr_" + fake(word, 76), "ghs_" + "1234_eyJ" + fake(word, 17) + ".eyJ" + fake(word, 200) + "." + fake(word, 300),

@@ -1,6 +1,7 @@
 // Package open turns a URL into a store. Only its table lists all drivers; a new
 // driver is a new line there.
 //
+//	azblob://account/container/prefix?endpoint=…&anonymous=true
 //	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true&…
 //	gs://bucket/prefix?endpoint=…
 //	file:///abs/dir
@@ -15,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/azblob"
 	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/backend/gcs"
 	"github.com/larderbuild/larder/backend/s3"
@@ -37,6 +39,7 @@ type opener func(context.Context) (backend.Store, error)
 
 func drivers() []driver {
 	return []driver{
+		{"azblob", "azblob://account/container/prefix", false, false, preparer(azblob.ParseConfig, azblob.Open)},
 		{"file", "file:///abs/dir", false, true, preparer(dir.ParseConfig, dir.Open)},
 		{"gs", "gs://bucket/prefix", false, false, preparer(gcs.ParseConfig, gcs.Open)},
 		{"s3", "s3://bucket/prefix", false, false, preparer(s3.ParseConfig, s3.Open)},

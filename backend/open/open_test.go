@@ -11,14 +11,17 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	s3, gcs := testserver.S3(t), testserver.GCS(t)
+	s3, gcs, azure := testserver.S3(t), testserver.GCS(t), testserver.Azure(t)
 	s3.Setenv(t)
+	azure.Setenv(t)
+	azure.Container(t, "container")
 	s3.Bucket(t, "bucket")
 	gcs.Bucket(t, "bucket")
 	for name, url := range map[string]string{
-		"file": "file:///" + strings.TrimPrefix(filepath.ToSlash(t.TempDir()), "/"),
-		"s3":   s3.URL("bucket", "/prefix"),
-		"gs":   gcs.URL("bucket", "/prefix/"),
+		"file":   "file:///" + strings.TrimPrefix(filepath.ToSlash(t.TempDir()), "/"),
+		"s3":     s3.URL("bucket", "/prefix"),
+		"gs":     gcs.URL("bucket", "/prefix/"),
+		"azblob": azure.URL("container", "/prefix"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := open.Check(url); err != nil {
@@ -41,6 +44,10 @@ func TestStore(t *testing.T) {
 
 func TestCheckAccepts(t *testing.T) {
 	for _, url := range []string{
+		"azblob://account/container",
+		"azblob://account1/my-container/some/prefix/?anonymous=true",
+		"azblob://devstoreaccount1/container?endpoint=http://127.0.0.1:10000/devstoreaccount1",
+		"azblob://account/container?endpoint=https%3A%2F%2Faccount.blob.core.chinacloudapi.cn",
 		"file:///abs/dir",
 		"file://localhost/abs/dir",
 		"file:///dir%20with%20spaces/and%23",
@@ -92,6 +99,20 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		{"two tenants", "s3://a:b:bucket/prefix", []string{`"a:b:bucket"`, "tenant:bucket"}},
 		{"illegal bucket of a tenant", "s3://tenant:Bucket", []string{`"Bucket"`, "capital letters"}},
 		{"tenant at Google", "gs://tenant:bucket", []string{"malformed URL"}},
+		{"no account", "azblob:///container", []string{"account is missing", "azblob://account/container"}},
+		{"no container", "azblob://account", []string{"container is missing", "azblob://account/container"}},
+		{"account with its domain", "azblob://account.blob.core.windows.net/container", []string{`"account.blob.core.windows.net"`, "a-z and 0-9", "endpoint"}},
+		{"account in capitals", "azblob://Account/container", []string{`"Account"`, "a-z and 0-9"}},
+		{"short account", "azblob://ab/container", []string{`"ab"`, "3 to 24"}},
+		{"container in capitals", "azblob://account/Container", []string{`"Container"`, "a-z, 0-9", "dashes"}},
+		{"two dashes", "azblob://account/a--b", []string{`"a--b"`, "single dashes"}},
+		{"dash behind a container", "azblob://account/container-", []string{`"container-"`, "between them"}},
+		{"long container", "azblob://account/" + strings.Repeat("x", 64), []string{"3 to 63"}},
+		{"SAS token", "azblob://account/container?sv=2021&sig=hunter2", []string{"SAS token", "AZURE_STORAGE_SAS_TOKEN"}},
+		{"address of an emulator", "azblob://account/container?endpoint=http://127.0.0.1:10000", []string{"endpoint", "http://127.0.0.1:10000/account"}},
+		{"name of an emulator", "azblob://account/container?endpoint=http://azurite:10000/", []string{"http://azurite:10000/account"}},
+		{"parameter of S3", "azblob://account/container?region=x", []string{"region", "endpoint, anonymous"}},
+		{"neither true nor false", "azblob://account/container?anonymous=1", []string{"anonymous", "true or false"}},
 		{"port", "s3://localhost:9000/bucket", []string{"port", "endpoint"}},
 		{"unknown parameter", "s3://bucket?regoin=x", []string{"regoin", "region, endpoint, path_style, anonymous"}},
 		{"parameter of another driver", "gs://bucket?region=x", []string{"region", "endpoint"}},
@@ -156,6 +177,9 @@ func TestNoSecretIsRepeated(t *testing.T) {
 		"s3://bucket?path_style=true&token=hunter2%zz",
 		"s3://bucket/p#hunter2",
 		"s3://user:hunter2@bucket:port",
+		"azblob://account:hunter2@account/container",
+		"azblob://account/container?sv=2021-12-02&se=2027-01-01&sig=hunter2",
+		"azblob://account/container?endpoint=https://account.blob.core.windows.net/?sig=hunter2",
 	} {
 		if got := open.Redact(url); strings.Contains(got, "hunter2") {
 			t.Errorf("Redact(%s) = %s", url, got)
