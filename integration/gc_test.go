@@ -130,16 +130,22 @@ func TestGC(t *testing.T) {
 	}
 }
 
-// TestGCOfGCS: the server keeps its objects to itself, so only manifests get old enough.
-func TestGCOfGCS(t *testing.T) {
+// TestGCByAge: these servers keep their objects to themselves, so only manifests get old
+// enough.
+func TestGCByAge(t *testing.T) {
 	t.Parallel()
-	c, s := usualChain(t), gcsStore(t)
-	s.fill(t, c)
-	m := s.machine(t, c, s.endpoint)
-	m.env = append(m.env, "LARDER_REMOTE_MAX_AGE=1ms")
-	time.Sleep(2 * time.Second) // the server's answers say the time in seconds
-	if r := m.gc(); r.Manifests != 2 || r.Objects() != 2 || r.ObjectsLeft < int64(c.packages) {
-		t.Errorf("%+v", r)
+	c := usualChain(t)
+	for name, s := range map[string]store{"gcs": gcsStore(t), "azure": azureStore(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s.fill(t, c)
+			m := s.machine(t, c, s.endpoint)
+			m.env = append(m.env, "LARDER_REMOTE_MAX_AGE=1ms")
+			time.Sleep(2 * time.Second) // the server's answers say the time in seconds
+			if r := m.gc(); r.Manifests != 2 || r.Objects() != 2 || r.ObjectsLeft < int64(c.packages) {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
 }
 

@@ -97,8 +97,8 @@ func once(ctx context.Context, dir, file string, fill func(context.Context) erro
 	return removeUnused(filepath.Dir(dir), time.Now().Add(-keepUnused))
 }
 
-// versionDir returns the folder for what the text tools names makes of files. It creates the
-// folder.
+// versionDir returns the folder for what tools, whose versions the text names, make of the
+// given files. It creates the folder.
 func versionDir(tools string, files ...string) (string, error) {
 	version := sha256.New()
 	fmt.Fprint(version, tools)

@@ -47,7 +47,7 @@ func TestBlocksCut(t *testing.T) {
 	})
 	s := openURL(t, server.URL("container", ""), inBlocks)
 	data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
-	if _, err := s.Put(t.Context(), "key", bytes.NewReader(data), backendtest.Options(data)); meaning(err) != "failed" {
+	if _, err := s.Put(t.Context(), "key", bytes.NewReader(data), backend.OptionsOf(data)); meaning(err) != "failed" {
 		t.Errorf("put: %v, want a fault", err)
 	}
 	if _, _, err := s.Get(t.Context(), "key", backend.Range{}); meaning(err) != "not found" {
@@ -72,7 +72,7 @@ func TestBlocksInterfered(t *testing.T) {
 				panic(http.ErrAbortHandler)
 			}
 		})
-		if _, err := openURL(t, server.URL("container", ""), inBlocks).Put(t.Context(), "key", bytes.NewReader(others), backendtest.Options(others)); err == nil {
+		if _, err := openURL(t, server.URL("container", ""), inBlocks).Put(t.Context(), "key", bytes.NewReader(others), backend.OptionsOf(others)); err == nil {
 			t.Error("the other put is finished")
 		}
 	}
@@ -95,7 +95,7 @@ func TestBlocksInterfered(t *testing.T) {
 					test.interfere(t, server)
 				}
 			}).URL("container", ""), inBlocks)
-			opts := backendtest.Options(mine)
+			opts := backend.OptionsOf(mine)
 			opts.If = test.cond
 			_, err := s.Put(t.Context(), "key", bytes.NewReader(mine), opts)
 			want, ok := test.outcomes[meaning(err)]

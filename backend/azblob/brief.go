@@ -43,8 +43,8 @@ func shorten(err error) error {
 }
 
 // message returns what an answer says for people: the first line of its message, because
-// the others are for machines. If a SAS token is not valid now, it is the detail that says
-// since when. Other details quote what was signed.
+// the others are for machines. If a time is wrong, that of a SAS token or this machine's, it
+// is the detail that says so. Other details quote what was signed.
 func message(res *http.Response) string {
 	body, err := runtime.Payload(res) // which the SDK has read
 	if err != nil {
@@ -57,8 +57,10 @@ func message(res *http.Response) string {
 	if xml.Unmarshal(body, &said) != nil {
 		return ""
 	}
-	if strings.HasPrefix(said.Detail, "Signature not valid in the specified time frame") {
-		return said.Detail
+	for _, harmless := range []string{"Signature not valid in the specified time frame", "Request date header"} {
+		if strings.HasPrefix(said.Detail, harmless) {
+			return said.Detail
+		}
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(said.Message), "\n")
 	return strings.TrimSpace(line)

@@ -40,6 +40,9 @@ func TestBrief(t *testing.T) {
 		{"an expired token", server(403, "<Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request.</Message>"+
 			"<AuthenticationErrorDetail>Signature not valid in the specified time frame: Start [a] - Expiry [b] - Current [c]</AuthenticationErrorDetail></Error>"),
 			"get key: access denied: bucket account/container: 403 AuthenticationFailed: Signature not valid in the specified time frame: Start [a] - Expiry [b] - Current [c] (request R1)"},
+		{"a wrong clock", server(403, "<Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request.</Message>"+
+			"<AuthenticationErrorDetail>Request date header too old: 'now'</AuthenticationErrorDetail></Error>"),
+			"get key: access denied: bucket account/container: 403 AuthenticationFailed: Request date header too old: 'now' (request R1)"},
 		{"a page", server(502, "<html>"+strings.Repeat("bad gateway ", 1000)+"</html>"), "get key: 502 Bad Gateway (request R1)"},
 		{"nobody", gone.URL, "get key: dial tcp "},
 	} {
@@ -55,7 +58,7 @@ func TestBrief(t *testing.T) {
 				}
 				defer s.Close()
 				_, _, err = s.Get(t.Context(), "key", backend.Range{})
-				_, errPut := s.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+				_, errPut := s.Put(t.Context(), "key", strings.NewReader(""), backend.OptionsOf(nil))
 				if want := strings.Replace(test.want, "get", "put", 1); errPut == nil || !strings.HasPrefix(errPut.Error(), want) || len(errPut.Error()) > 250 {
 					t.Errorf("%v, want %s", errPut, want)
 				}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -111,7 +112,7 @@ func TestMeanings(t *testing.T) {
 				{Absent: true}: test.conditional,
 				{Version: "x"}: test.conditional,
 			} {
-				opts := backendtest.Options([]byte("data"))
+				opts := backend.OptionsOf([]byte("data"))
 				opts.If = cond
 				_, err := s.Put(t.Context(), "key", strings.NewReader("data"), opts)
 				if got := meaning(err); got != want {
@@ -167,7 +168,7 @@ func TestOneAttempt(t *testing.T) {
 	for op, call := range map[string]func() error{
 		"get": func() error { _, _, err := s.Get(t.Context(), "key", backend.Range{}); return err },
 		"put": func() error {
-			_, err := s.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+			_, err := s.Put(t.Context(), "key", strings.NewReader(""), backend.OptionsOf(nil))
 			return err
 		},
 		"delete": func() error { return s.Delete(t.Context(), "key", "") },
@@ -199,7 +200,7 @@ func TestNotTheStore(t *testing.T) {
 		"nothing": answering(t, 200, "", "", nil),
 		"created": answering(t, 201, "", "", nil),
 	} {
-		_, err := s.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+		_, err := s.Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data")))
 		if meaning(err) != "failed" {
 			t.Errorf("%s: put: %v, want a fault", name, err)
 		}
@@ -248,4 +249,38 @@ func recording(t *testing.T, version *string, query *url.Values) backend.Store {
 	}
 	t.Cleanup(func() { s.Close() })
 	return s
+}
+
+// TestWeakETag: a condition holds although a proxy marks ETags as weak.
+func TestWeakETag(t *testing.T) {
+	server := testserver.Azure(t)
+	server.Setenv(t)
+	server.Container(t, "container")
+	to, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		ModifyResponse: func(res *http.Response) error {
+			if etag := res.Header.Get("ETag"); etag != "" {
+				res.Header.Set("ETag", "W/"+etag)
+			}
+			return nil
+		},
+	})
+	t.Cleanup(proxy.Close)
+	server.Endpoint = proxy.URL
+	s := openURL(t, server.URL("container", ""))
+	put := backendtest.PutBytes(t, s, "key", []byte("one"))
+	body, got, err := s.Get(t.Context(), "key", backend.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.Close()
+	opts := backend.OptionsOf([]byte("two"))
+	opts.If.Version = got.Version
+	if _, err := s.Put(t.Context(), "key", strings.NewReader("two"), opts); err != nil || put.Version != got.Version {
+		t.Errorf("put version %s, got %s; %v", put.Version, got.Version, err)
+	}
 }

@@ -28,7 +28,7 @@ const (
 	audience = "https://storage.azure.com"
 
 	// loginPatience is how long it may take to get a token. The az command alone, which is
-	// asked last but two, needs seconds on a busy machine.
+	// one of the sources, needs seconds on a busy machine.
 	loginPatience = 30 * time.Second
 
 	// freshness is how long a token must be good for at least, so that it still is when
@@ -66,8 +66,8 @@ func newLogin(rt http.RoundTripper, unused string) (*login, error) {
 	return &login{chain: chain, unsent: unsent, unused: unused}, nil
 }
 
-// Do waits for a token before the SDK asks for it, which waits whatever the context says if
-// another request has asked.
+// Do waits for a token. The SDK asks for one afterwards, and would wait for a search that
+// another request has begun, whatever the context says.
 func (l *login) Do(req *policy.Request) (*http.Response, error) {
 	_, err := l.GetToken(req.Raw().Context(), policy.TokenRequestOptions{Scopes: []string{audience + "/.default"}})
 	if err != nil {
@@ -145,7 +145,7 @@ type noCredentials struct {
 }
 
 func (e noCredentials) Error() string {
-	return "no Azure credentials" + e.unused + ": " + loginText(e.err)
+	return "no Azure credentials: no key, no SAS token" + e.unused + ", and no login: " + loginText(e.err)
 }
 func (e noCredentials) Unwrap() []error { return []error{backend.ErrDenied, e.err} }
 

@@ -178,7 +178,7 @@ func TestLogin(t *testing.T) {
 			for user := range 16 {
 				users.Go(func() {
 					data := fmt.Append(nil, user)
-					if _, err := s.Put(t.Context(), fmt.Sprint(user), strings.NewReader(string(data)), backendtest.Options(data)); err != nil {
+					if _, err := s.Put(t.Context(), fmt.Sprint(user), strings.NewReader(string(data)), backend.OptionsOf(data)); err != nil {
 						t.Error(err)
 					}
 				})
@@ -199,7 +199,7 @@ func TestLoginRefused(t *testing.T) {
 	s := openURL(t, server.URL("container", ""))
 	backendtest.WantDenied(t, s)
 	_, _, err := s.Get(t.Context(), "key", backend.Range{})
-	want := fmt.Sprintf("get key: no Azure credentials: %s says 401 invalid_client: AADSTS7000215: Invalid client secret provided.", a.Listener.Addr())
+	want := fmt.Sprintf("get key: no Azure credentials: no key, no SAS token, and no login: %s says 401 invalid_client: AADSTS7000215: Invalid client secret provided.", a.Listener.Addr())
 	if err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -218,7 +218,7 @@ func TestNoCredentials(t *testing.T) {
 	defer s.Close()
 	backendtest.WantDenied(t, s)
 	_, _, err = s.Get(t.Context(), "key", backend.Range{})
-	if err == nil || !strings.HasPrefix(err.Error(), "get key: no Azure credentials: EnvironmentCredential: missing environment variable") {
+	if err == nil || !strings.HasPrefix(err.Error(), "get key: no Azure credentials: no key, no SAS token, and no login: EnvironmentCredential: missing environment variable") {
 		t.Error(err)
 	}
 }

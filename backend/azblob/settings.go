@@ -31,43 +31,49 @@ type settings struct {
 	unused   string // which variable is of another account, for errors
 }
 
-// settings returns what the environment says about the account of cfg. What it says about
-// another account counts for nothing. Of several credentials it takes one: those of a
-// connection string, otherwise a SAS token, otherwise a key.
-func (cfg Config) settings() (found settings, err error) {
+// settings returns what the environment says about the account of cfg.
+func (cfg Config) settings() (settings, error) {
 	if cfg.Anonymous {
 		return settings{}, nil
 	}
-	var key, variable string
-	if text := os.Getenv(connectionVariable); text != "" {
-		connection, err := parseConnection(text)
-		switch {
-		case err != nil:
-			return settings{}, fmt.Errorf("%s %w", connectionVariable, err)
-		case connection.account != cfg.Account:
-			found.unused = fmt.Sprintf(" (%s is of another one)", connectionVariable)
-		default:
-			found.endpoint, found.sas = connection.endpoint, connection.sas
-			key, variable = connection.key, connectionVariable
-		}
+	c, unused, err := cfg.connection()
+	if err != nil {
+		return settings{}, err
 	}
-	if key == "" && found.sas == "" {
-		if account := os.Getenv(accountVariable); account != "" && account != cfg.Account {
-			found.unused = fmt.Sprintf(" (%s names another one)", accountVariable)
-			return found, nil
-		}
-		found.sas, variable = os.Getenv(sasVariable), sasVariable
-		if found.sas == "" {
-			key, variable = os.Getenv(keyVariable), keyVariable
-		}
-	}
-	if found.sas, err = parseSAS(found.sas); err == nil && key != "" {
-		found.key, err = container.NewSharedKeyCredential(cfg.Account, strings.TrimSpace(key))
+	found := settings{endpoint: c.endpoint, unused: unused}
+	if found.sas, err = parseSAS(c.sas); err == nil && c.key != "" {
+		found.key, err = container.NewSharedKeyCredential(cfg.Account, strings.TrimSpace(c.key))
 	}
 	if err != nil {
-		return settings{}, fmt.Errorf("%s: %w", variable, err)
+		return settings{}, fmt.Errorf("%s: %w", c.variable, err)
 	}
 	return found, nil
+}
+
+// connection returns what a connection string says about the account of cfg, otherwise a
+// SAS token, otherwise a key. What is of another account counts for nothing; unused says
+// which variable is.
+func (cfg Config) connection() (c connection, unused string, err error) {
+	if text := os.Getenv(connectionVariable); text != "" {
+		c, err := parseConnection(text)
+		switch {
+		case err == nil && c.account != cfg.Account:
+			unused = fmt.Sprintf(" (%s is of another account)", connectionVariable)
+		case err == nil && c.key == "" && c.sas == "":
+			return c, "", fmt.Errorf("%s has neither an AccountKey nor a SharedAccessSignature", connectionVariable)
+		case err != nil:
+			return c, "", fmt.Errorf("%s %w", connectionVariable, err)
+		default:
+			return c, "", nil
+		}
+	}
+	if account := os.Getenv(accountVariable); account != "" && account != cfg.Account {
+		return connection{}, fmt.Sprintf(" (%s names another account)", accountVariable), nil
+	}
+	if sas := os.Getenv(sasVariable); sas != "" {
+		return connection{variable: sasVariable, sas: sas}, unused, nil
+	}
+	return connection{variable: keyVariable, key: os.Getenv(keyVariable)}, unused, nil
 }
 
 // parseSAS checks a SAS token, with or without a question mark before it, and returns it as
@@ -93,8 +99,8 @@ func expiry(query string) time.Time {
 	return time.Time{}
 }
 
-// connection is what a connection string says about an account.
-type connection struct{ account, endpoint, key, sas string }
+// connection is what a variable says about an account.
+type connection struct{ variable, account, endpoint, key, sas string }
 
 // parseConnection parses a connection string, such as Azure's portal shows it. Its errors
 // repeat nothing of it.
@@ -108,6 +114,7 @@ func parseConnection(text string) (c connection, err error) {
 		fields[strings.TrimSpace(name)] = value
 	}
 	c = connection{
+		variable: connectionVariable,
 		account:  fields["AccountName"],
 		endpoint: fields["BlobEndpoint"],
 		key:      fields["AccountKey"],

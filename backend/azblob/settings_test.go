@@ -144,7 +144,7 @@ func TestReadOnlyToken(t *testing.T) {
 	if _, _, err := s.Get(t.Context(), "key", backend.Range{}); meaning(err) != "not found" {
 		t.Errorf("get: %v", err)
 	}
-	if _, err := s.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data"))); meaning(err) != "denied" {
+	if _, err := s.Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data"))); meaning(err) != "denied" {
 		t.Errorf("put: %v", err)
 	}
 }
@@ -162,6 +162,7 @@ func TestUnusable(t *testing.T) {
 		{"SAS token with a bad escape", sasToken, "sig=hunter2%zz", []string{sasToken, "sig="}},
 		{"connection string", connectionString, "hunter2", []string{connectionString, "AccountName=…"}},
 		{"key in a connection string", connectionString, "AccountName=account;AccountKey=hunter2!", []string{connectionString, "base64"}},
+		{"connection string without credentials", connectionString, "AccountName=account", []string{connectionString, "neither an AccountKey nor a SharedAccessSignature"}},
 		{"endpoint in a connection string", connectionString, "AccountName=account;AccountKey=eA==;BlobEndpoint=https://x?hunter2", []string{connectionString, "BlobEndpoint"}},
 		{"nothing, without TLS", "", "", []string{"no key and no SAS token for account account", endpoint, "TLS"}},
 		{"key of another account", accountKey + "," + account, "eA==,other", []string{"no key", account + " names another"}},

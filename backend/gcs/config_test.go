@@ -58,7 +58,7 @@ func TestPathOfEndpoint(t *testing.T) {
 	s := openAt(t, server.URL+"/gcs")
 	defer s.Close()
 	s.Get(t.Context(), "key", backend.Range{})
-	s.Put(t.Context(), "key", strings.NewReader(""), backendtest.Options(nil))
+	s.Put(t.Context(), "key", strings.NewReader(""), backend.OptionsOf(nil))
 	s.Delete(t.Context(), "key", "")
 	for range s.List(t.Context(), "") {
 	}
