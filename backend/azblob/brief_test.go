@@ -10,7 +10,6 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/azblob"
-	"github.com/larderbuild/larder/backend/backendtest"
 )
 
 // TestBrief: an error is short, and says first what matters. It repeats no secret, whatever
