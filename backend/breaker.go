@@ -60,6 +60,7 @@ type circuit struct {
 	since     time.Time  // when the faults in a row began; zero: the last request succeeded
 	opened    time.Time  // when the circuit opened last
 	denied    bool       // the result that was reported last is ErrDenied
+	denial    error      // the last one of this kind
 	shut      bool       // ErrDenied has opened the circuit
 }
 
@@ -93,7 +94,7 @@ func (c *circuit) allow(op, key string) (report func(context.Context, error) err
 	if err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return nil, &OpError{op, key, c.unavailable()}
+		return nil, &OpError{op, key, c.refusal()}
 	}
 	begun := time.Now()
 	return func(ctx context.Context, err error) error {
@@ -128,7 +129,9 @@ func (c *circuit) judge(ctx context.Context, begun time.Time, err error) error {
 			c.since = begun
 		}
 	}
-	c.denied = errors.Is(err, ErrDenied)
+	if c.denied = errors.Is(err, ErrDenied); c.denied {
+		c.denial = err
+	}
 	return err
 }
 
@@ -150,6 +153,21 @@ func (c *circuit) unavailable() error {
 		since = c.opened
 	}
 	return &unavailable{since, c.opened.Add(c.Cooldown), c.shut || !c.answered.Load()}
+}
+
+// refusal is unavailable for a request that is not sent. If access was denied, its text says
+// why: that request may be the first one of which a person hears. The caller holds c.mu.
+func (c *circuit) refusal() error {
+	err := c.unavailable()
+	if !c.shut {
+		return err
+	}
+	why := c.denial
+	var at *OpError
+	if errors.As(why, &at) {
+		why = at.Err
+	}
+	return Brief(err.Error()+": "+why.Error(), err)
 }
 
 func (s *guarded) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
