@@ -37,7 +37,8 @@ var (
 	// objects, or can't delete any.
 	ErrUnsupported = errors.New("not possible with this store")
 
-	// ErrReadOnly says that the store was opened for reading only.
+	// ErrReadOnly says that the store was opened for reading only, or that it lets this
+	// caller only read, as it should.
 	ErrReadOnly = errors.New("store is read-only")
 )
 
@@ -45,6 +46,9 @@ var (
 // objects. Many goroutines may call its methods at once. When ctx is done, a
 // method ends early, with an error that wraps context.Cause(ctx).
 type Store interface {
+	// Traits says what kind of store it is. It uses neither the network nor files.
+	Traits() Traits
+
 	// Get opens the object under key, or the part of it that r names. If r
 	// starts at or past the object's end, Get returns an empty body or an
 	// error; if only its end lies past the object's end, the body ends with

@@ -10,7 +10,8 @@ import (
 
 // deferred is a store that is opened when it is first used.
 type deferred struct {
-	open func(context.Context) (Store, error)
+	traits Traits
+	open   func(context.Context) (Store, error)
 
 	once   sync.Once
 	opened chan struct{} // closed when store and err are set
@@ -18,14 +19,16 @@ type deferred struct {
 	err    error
 }
 
-// Deferred returns a store that calls open once, when it is first used. So a session that
+// Deferred returns a store with the given traits that calls open once, when it is first used. So a session that
 // never uses the store does not spend the time to open it. A request waits while the store
 // is being opened, but no longer than its own context allows. If open fails, every request
 // fails with the same error and ErrDenied: opening does not use the network, so it would
 // fail again.
-func Deferred(open func(context.Context) (Store, error)) Store {
-	return &deferred{open: open, opened: make(chan struct{})}
+func Deferred(traits Traits, open func(context.Context) (Store, error)) Store {
+	return &deferred{traits: traits, open: open, opened: make(chan struct{})}
 }
+
+func (d *deferred) Traits() Traits { return d.traits }
 
 func (d *deferred) get(ctx context.Context) (Store, error) {
 	d.once.Do(func() {

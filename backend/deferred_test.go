@@ -23,12 +23,12 @@ func TestDeferredOpensOnceAndOnlyWhenUsed(t *testing.T) {
 	opens, inner := 0, &closeCounter{}
 	open := func(context.Context) (backend.Store, error) { opens++; return inner, nil }
 
-	unused := backend.Deferred(open)
+	unused := backend.Deferred(backend.Traits{}, open)
 	if err := unused.Close(); err != nil || opens != 0 {
 		t.Fatalf("closing an unused store: %v, %d opens", err, opens)
 	}
 
-	used := backend.Deferred(open)
+	used := backend.Deferred(backend.Traits{}, open)
 	var users sync.WaitGroup
 	for range 20 {
 		users.Go(func() {
@@ -45,7 +45,7 @@ func TestDeferredOpensOnceAndOnlyWhenUsed(t *testing.T) {
 
 func TestDeferredOpenFails(t *testing.T) {
 	refused := errors.New("refused")
-	s := backend.Deferred(func(context.Context) (backend.Store, error) { return nil, refused })
+	s := backend.Deferred(backend.Traits{}, func(context.Context) (backend.Store, error) { return nil, refused })
 	defer s.Close()
 	for range 2 {
 		if _, _, err := s.Get(t.Context(), "key", backend.Range{}); !errors.Is(err, refused) {
@@ -56,7 +56,7 @@ func TestDeferredOpenFails(t *testing.T) {
 
 func TestDeferredWaitsNoLongerThanItsCaller(t *testing.T) {
 	release := make(chan struct{})
-	s := backend.Deferred(func(context.Context) (backend.Store, error) {
+	s := backend.Deferred(backend.Traits{}, func(context.Context) (backend.Store, error) {
 		<-release
 		return nil, io.ErrUnexpectedEOF
 	})

@@ -56,6 +56,14 @@ func Hurried(ctx context.Context) context.Context {
 	return context.WithValue(ctx, hurriedKey{}, true)
 }
 
+type patientKey struct{}
+
+// Patient returns a context for requests that are worth a longer wait than others:
+// WithRetry goes on for d.
+func Patient(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, patientKey{}, d)
+}
+
 // attempts is what one request has been through.
 type attempts struct {
 	Retry
@@ -100,7 +108,11 @@ func (a *attempts) await(ctx context.Context, err error) error {
 // do calls try until it succeeds or until another attempt would not help, and
 // returns its last error.
 func (s *retried) do(ctx context.Context, try func() error) error {
-	for a := s.begin(); ; {
+	a := s.begin()
+	if d, ok := ctx.Value(patientKey{}).(time.Duration); ok {
+		a.Patience = max(a.Patience, d)
+	}
+	for {
 		err := try()
 		if err == nil {
 			return nil

@@ -206,6 +206,39 @@ func TestRetryWaitsForTheCircuit(t *testing.T) {
 	}
 }
 
+// TestPatient: a request that is worth a longer wait than others gets it.
+func TestPatient(t *testing.T) {
+	busy := backendtest.Fault{Err: &backend.Busy{After: 70 * time.Second}}
+	for _, test := range []struct {
+		name     string
+		patience time.Duration // 0: the usual
+		err      bool
+	}{
+		{"the usual patience", 0, true},
+		{"less than the usual", time.Second, true},
+		{"more", 90 * time.Second, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				s := backend.WithRetry(backendtest.Faulty(faulty(t, backendtest.Fault{}), func(op, key string) backendtest.Fault {
+					if tries++; tries == 1 {
+						return busy
+					}
+					return backendtest.Fault{}
+				}), patient)
+				ctx := t.Context()
+				if test.patience > 0 {
+					ctx = backend.Patient(ctx, test.patience)
+				}
+				if _, err := get(ctx, s, "key"); (err != nil) != test.err {
+					t.Errorf("%v", err)
+				}
+			})
+		})
+	}
+}
+
 // TestRetryAfterALateSuccess: a request that began before the circuit opened may succeed
 // while it is open. The others wait all the same.
 func TestRetryAfterALateSuccess(t *testing.T) {

@@ -13,9 +13,15 @@ import (
 	"github.com/larderbuild/larder/session"
 )
 
-// lookAfterDays is how often a publication looks after a pack that its manifest goes on
-// naming, in days of the manifest's calendar.
-const lookAfterDays = 7
+// lookAfterDays returns how often a publication looks after a pack that its manifest goes on
+// naming, in days of the manifest's calendar. A store that removes what nobody reads has it
+// do so twice in the time after which that goes.
+func (p *publisher) lookAfterDays() pack.Day {
+	if unread := p.manifests.remote.store.Traits().UnreadDays; unread > 0 {
+		return max(1, pack.Day(unread/2))
+	}
+	return 7
+}
 
 // lookAfter reads a byte of each pack of d whose day it is, or of which r says that something
 // in it was misplaced. So a store that removes what is not read keeps them, though their
@@ -47,17 +53,17 @@ func (p *publisher) lookAfter(ctx context.Context, d *draft, r session.Record) (
 	return found
 }
 
-// isDue reports whether this publication looks after a pack. Each pack has one day of seven,
-// which the first publication on or after it sees to. So nobody has to note when a pack was
-// read last. What the profile names from now on because a sibling does is looked after at
-// once: the sibling may not have noticed yet that it is gone.
+// isDue reports whether this publication looks after a pack. Each pack has its day, one of
+// lookAfterDays, which the first publication on or after it sees to. So nobody has to note
+// when a pack was read last. What the profile names from now on because a sibling does is
+// looked after at once: the sibling may not have noticed yet that it is gone.
 func (d *draft) isDue(p pack.Pack) bool {
 	isNamed := func(before pack.Pack) bool { return before.ID == p.ID }
 	if d.old.packsAreLent() || !p.Own && !slices.ContainsFunc(d.old.Packs, isNamed) {
 		return true
 	}
-	since := d.old.Today
-	next := since + lookAfterDays - (since+pack.Day(p.ID[0]))%lookAfterDays // the pack's first day after since
+	since, days := d.old.Today, d.lookAfterDays()
+	next := since + days - (since+pack.Day(p.ID[0]))%days // the pack's first day after since
 	return next <= d.today
 }
 

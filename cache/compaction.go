@@ -34,13 +34,18 @@ const (
 // processes one does it: the one that has the lease. What it has written is of use only once
 // the manifest names it, so nothing is lost if it is killed, or if two do it all the same.
 func (p *publisher) compact(ctx context.Context) {
-	if !p.saved.Published || ctx.Err() != nil {
+	if !p.saved.Published || ctx.Err() != nil || p.compactsAlong() {
 		return
 	}
 	if err := p.tryCompact(ctx); err != nil && ctx.Err() == nil {
 		p.Log.Info("rewrite packs", "err", err)
 	}
 }
+
+// compactsAlong reports whether publications rewrite packs themselves: a store that appends
+// keeps what is replaced, so one pack and one manifest more would be left there each time,
+// and a lease as well.
+func (p *publisher) compactsAlong() bool { return p.manifests.remote.store.Traits().Appends }
 
 func (p *publisher) tryCompact(ctx context.Context) error {
 	old, err := p.manifests.load(ctx, false, p.manifests.fetchRoster)

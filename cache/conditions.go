@@ -19,7 +19,7 @@ const conditionsKept = 7 * 24 * time.Hour
 // now. If the store has no conditional puts, replace looks which one is there before it
 // puts. Then the last of two writers wins that put at the same moment.
 func (m *manifests) replace(ctx context.Context, name string, object []byte, version string) (backend.Object, error) {
-	if !m.remote.memory.Known(session.Unconditional) {
+	if !m.remote.isUnconditional() {
 		stored, err := m.put(ctx, name, object, backend.Condition{Absent: version == "", Version: version})
 		if !errors.Is(err, backend.ErrNoConditions) {
 			return stored, err
@@ -34,6 +34,11 @@ func (m *manifests) replace(ctx context.Context, name string, object []byte, ver
 		return backend.Object{}, err
 	}
 	return m.put(ctx, name, object, backend.Condition{})
+}
+
+// isUnconditional reports whether the store is known to have no conditional puts.
+func (r *remote) isUnconditional() bool {
+	return r.store.Traits().Unconditional || r.memory.Known(session.Unconditional)
 }
 
 // version returns the version of the object of a name, and an empty one if there is none.

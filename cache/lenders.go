@@ -26,6 +26,7 @@ func (p *publisher) latestLender(ctx context.Context) lenders {
 	var found lenders
 	if err == nil {
 		found, err = p.lenders(ctx, names[:min(1, len(names))])
+		found.complete = false // it is one of several
 	}
 	if err != nil {
 		p.Log.Info("look what siblings have packed", "err", err)

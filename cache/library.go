@@ -58,17 +58,20 @@ func (l *library) load(ctx context.Context, fresh bool, complain func(*manifests
 	if !slices.Contains(all, l.written) {
 		all = append(slices.Clone(all), l.written)
 	}
+	// What others write counts as fresh for a moment longer where requests are scarce.
+	others := fresh && !l.written.remote.store.Traits().Scarce
+	isFresh := func(m *manifests) bool { return others || fresh && m == l.written }
 	rosters := make(map[*manifests]rosterSource)
 	for _, m := range all {
-		load := sync.OnceValues(func() (roster, error) { return m.loadRoster(ctx, fresh) })
+		load := sync.OnceValues(func() (roster, error) { return m.loadRoster(ctx, isFresh(m)) })
 		rosters[m] = func(context.Context) (roster, error) { return load() }
 		if l.hasSiblings() {
 			go func() { _, _ = load() }() // siblings asks again, and waits
 		}
 	}
-	found, err := loadAll(ctx, all, complain, func(m *manifests) (published, error) { return m.load(ctx, fresh, rosters[m]) })
+	found, err := loadAll(ctx, all, complain, func(m *manifests) (published, error) { return m.load(ctx, isFresh(m), rosters[m]) })
 	siblings, errRosters := l.siblings(ctx, found, rosters)
-	lent, errSiblings := loadAll(ctx, siblings, complain, func(m *manifests) (published, error) { return m.loadSibling(ctx, fresh) })
+	lent, errSiblings := loadAll(ctx, siblings, complain, func(m *manifests) (published, error) { return m.loadSibling(ctx, others) })
 	h := l.merge(found[:len(l.read)], siblings, lent)
 	h.written = found[slices.Index(all, l.written)]
 	return h, errors.Join(err, errRosters, errSiblings)

@@ -77,7 +77,12 @@ func TestPacksOnlyWithoutProfile(t *testing.T) {
 // What another job has just published is found in its manifest, and brought by need, with
 // what lies beside it. It is not stored twice.
 func TestSiblings(t *testing.T) {
-	store, requests := traced(backendtest.Memory())
+	t.Run("a bucket", func(t *testing.T) { testSiblings(t, backendtest.Memory()) })
+	t.Run("a store that appends", func(t *testing.T) { testSiblings(t, backendtest.Appending()) })
+}
+
+func testSiblings(t *testing.T, store backend.Store) {
+	store, requests := traced(store)
 	for _, name := range []string{"test", "build"} {
 		m := newMachine(t, t.TempDir(), store, job(name))
 		build(t, m, name+" alone")
@@ -116,6 +121,31 @@ func TestSiblings(t *testing.T) {
 	c.Close(time.Minute)
 	if s := c.stats.Summary(); s.Misses != 0 || s.RemoteBytesOut != 0 {
 		t.Errorf("the next time: %+v, %q", s, requests()[before:])
+	}
+}
+
+// Where requests are scarce, a flush asks for its own manifest alone: a moment ago the session
+// has fetched those of the scopes that are only read.
+func TestFlushWhereRequestsAreScarce(t *testing.T) {
+	store, requests := traced(backendtest.Appending())
+	a := newMachine(t, t.TempDir(), store, job("build"))
+	build(t, a, packages...)
+	a.Close(time.Minute)
+	b := newMachine(t, t.TempDir(), store, job("build"), pull("pr-7"), func(c *cache.SessionConfig) { c.Defer = true })
+	rebuild(t, b, packages...)
+	build(t, b, "news")
+	b.Close(0)
+	before := len(requests())
+	if _, err := flush(t.Context(), b.dir, store, func(c *cache.FlushConfig) { c.PacksOnly = true }); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range requests()[before:] {
+		if strings.Contains(line, " v1/main/") {
+			t.Errorf("the flush asks %q", line)
+		}
+	}
+	if n := count(requests()[before:], "put"); n != 2 {
+		t.Errorf("%d puts: %q", n, requests()[before:])
 	}
 }
 

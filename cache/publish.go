@@ -24,6 +24,10 @@ const (
 	// published meanwhile: then the store's conditions never hold.
 	vainAttempts = 5
 
+	// manifestPatience is how long a manifest may wait for its turn, if a store takes only
+	// so many objects a minute.
+	manifestPatience = 90 * time.Second
+
 	firstPause = 20 * time.Millisecond
 	maxPause   = time.Second
 )
@@ -134,7 +138,11 @@ func (p *publisher) try(ctx context.Context, old published, r session.Record) (r
 	d := p.draft(old, r)
 	for d.needed {
 		if len(d.fresh) > 0 && !old.packsAreLent() { // otherwise it has just read their manifest
-			d.borrow(p.latestLender(ctx))
+			from := p.latestLender(ctx)
+			d.borrow(from)
+			if p.compactsAlong() {
+				d.follow(from)
+			}
 		}
 		if !p.lookAfter(ctx, d, r) {
 			break
@@ -159,8 +167,14 @@ func (p *publisher) try(ctx context.Context, old published, r session.Record) (r
 
 // write puts a draft into the remote.
 func (p *publisher) write(ctx context.Context, d *draft) error {
+	if p.compactsAlong() {
+		d.repack(d.stale())
+	}
 	if err := d.pack(ctx); err != nil {
 		return err
+	}
+	if p.manifests.remote.store.Traits().Scarce {
+		ctx = backend.Patient(ctx, manifestPatience) // or the pack was written for nothing
 	}
 	written, err := p.manifests.publish(ctx, d.old, &d.next)
 	if written {

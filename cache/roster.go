@@ -91,6 +91,9 @@ func (m *manifests) loadRoster(ctx context.Context, fresh bool) (roster, error) 
 
 // fetchRoster returns the roster that the remote has, and an empty one if it has none.
 func (m *manifests) fetchRoster(ctx context.Context) (roster, error) {
+	if m.remote.store.Traits().Appends {
+		return m.fetchNewest(ctx)
+	}
 	body, info, err := m.remote.store.Get(ctx, key(m.scope, rosterName(m.profile.Module)), backend.Range{})
 	if errors.Is(err, backend.ErrNotFound) {
 		return roster{}, nil
@@ -103,12 +106,29 @@ func (m *manifests) fetchRoster(ctx context.Context) (roster, error) {
 	return roster{parseRoster(string(text)), info.Version}, err
 }
 
+// fetchNewest returns a roster with the profile that was published last. A store that
+// appends knows which one that is, so it needs no object for that.
+func (m *manifests) fetchNewest(ctx context.Context) (roster, error) {
+	prefix := key(m.scope, manifestsOf(m.profile.Module))
+	body, newest, err := m.remote.store.Get(ctx, prefix, backend.Range{Length: 1})
+	if errors.Is(err, backend.ErrNotFound) {
+		return roster{}, nil
+	}
+	if err != nil {
+		return roster{}, err
+	}
+	return roster{profiles: parseRoster(strings.TrimPrefix(newest.Key, prefix))}, body.Close()
+}
+
 // saveRoster keeps a roster for the next sessions. Without the copy they ask the remote.
 func (m *manifests) saveRoster(r roster) { _ = session.WriteFile(m.rosterCopy, r.text()) }
 
 // enroll puts the profile, which was just published, in front of the module's roster. If
 // others change the roster all the time, it stays as they write it.
 func (m *manifests) enroll(ctx context.Context) error {
+	if m.remote.store.Traits().Appends {
+		return nil // the manifest is the newest one by now
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, rosterPatience, errLate)
 	defer cancel()
 	pause := firstPause

@@ -109,6 +109,9 @@ func clouds() []cloud {
 				"USERNAME", "PASSWORD", "FEDERATED_TOKEN_FILE", "TOKEN_CREDENTIALS",
 			},
 			files: []string{"CONFIG_DIR"},
+		}, {
+			prefix: "ACTIONS_", // of GitHub's services for a job
+			who:    []string{"RESULTS_URL", "RUNTIME_TOKEN"},
 		},
 	}
 }
@@ -117,9 +120,9 @@ func clouds() []cloud {
 var googleVariables = []string{"GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"}
 
 // promoteCredentials sets AWS_X to the value of each LARDER_AWS_X in environ, and does
-// the same for Azure's variables and for googleVariables. An identity is taken whole: if a
-// part of one is larder's, the build's counts for nothing. It changes this process alone: a
-// test that the go command runs does not inherit larder's credentials.
+// the same for Azure's variables, for GitHub's and for googleVariables. An identity is taken
+// whole: if a part of one is larder's, the build's counts for nothing. It changes this
+// process alone: a test that the go command runs does not inherit larder's credentials.
 func promoteCredentials(environ environment) {
 	for _, c := range clouds() {
 		var builds []string

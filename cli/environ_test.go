@@ -80,6 +80,16 @@ func TestPromoteCredentials(t *testing.T) {
 			},
 		},
 		{
+			"a token of GitHub's for larder, as its action hands it on",
+			map[string]string{
+				"ACTIONS_RESULTS_URL": "build's", "ACTIONS_CACHE_URL": "build's",
+				"LARDER_ACTIONS_RESULTS_URL": "larder's", "LARDER_ACTIONS_RUNTIME_TOKEN": "larder's",
+			},
+			map[string]string{
+				"ACTIONS_RESULTS_URL": "larder's", "ACTIONS_RUNTIME_TOKEN": "larder's", "ACTIONS_CACHE_URL": "build's",
+			},
+		},
+		{
 			"logins of az, not with the build's key",
 			map[string]string{
 				"AZURE_STORAGE_KEY": "build's", "AZURE_CONFIG_DIR": "build's", "LARDER_AZURE_CONFIG_DIR": "larder's",

@@ -48,6 +48,8 @@ func (p *program) gc(ctx context.Context, cmd *urfave.Command, s settings) error
 	switch {
 	case s.target.Remote == "":
 		return &usageError{errNoRemote, "set LARDER_REMOTE to the URL of the store"}
+	case open.Traits(s.target.Remote).Unlisted:
+		return fmt.Errorf("%s removes by itself what nobody needs any more, and lists nothing", open.Redact(s.target.Remote))
 	case s.readOnly:
 		return errGCReadOnly
 	}
@@ -79,7 +81,7 @@ func (p *program) gc(ctx context.Context, cmd *urfave.Command, s settings) error
 // collection returns what is removed from the remote of these settings.
 func (p parts) collection() collect.Config {
 	cfg := collect.Config{MaxAge: p.remoteMaxAge, Trust: p.policy.Trust, Log: p.log, Planned: func(int) {}, Done: func() {}}
-	if open.IsOwnerless(p.target.Remote) {
+	if open.Traits(p.target.Remote).Ownerless {
 		cfg.MaxSize = p.remoteMaxSize
 	}
 	return cfg
@@ -88,7 +90,7 @@ func (p parts) collection() collect.Config {
 // collectDaily removes from a remote that is a directory what nobody needs any more. No
 // bucket's owner does that, and every user of the directory may.
 func collectDaily(ctx context.Context, with parts) error {
-	if !open.IsOwnerless(with.target.Remote) || !with.writes() || with.remoteIsDown() || with.isDenied(with.local) {
+	if !open.Traits(with.target.Remote).Ownerless || !with.writes() || with.remoteIsDown() || with.isDenied(with.local) {
 		return nil
 	}
 	store := openUnguarded(with.target.Remote, with.settings, &with.stats.Remote, with.log)

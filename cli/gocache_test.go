@@ -110,7 +110,7 @@ func TestSteps(t *testing.T) {
 		{"a read-only remote, strictly", here, "--readonly=true --remote=" + remote, "save --strict", true, "", "error: " + errReadOnly.Error() + "\n"},
 		{"no module", outside, "--remote=" + remote, "restore", true, "", "error: " + errNoProfile.Error() + "\nhint: run it in the folder of the module or the workspace\n"},
 		{"an empty remote", here, "--remote=" + remote, "restore", false, "nothing to restore yet\n", ""},
-		{"a wrong setting", here, "--stats=yes", "restore", true, "", "error: LARDER_STATS (or --stats) is \"yes\": want one of 0, 1, json\nhint: larder --help lists the options\n"},
+		{"a wrong setting", here, "--stats=yes", "restore", true, "", "error: LARDER_STATS (or --stats) is \"yes\": want one of 0, 1, json, or the absolute path of a file\nhint: larder --help lists the options\n"},
 		{"an argument", here, "", "restore all", true, "", "error: larder restore takes no arguments, but got \"all\"\nhint: larder restore --help lists its options\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -134,10 +135,36 @@ func (r *recorder) Write(b []byte) (int, error) {
 }
 
 func printStats(w io.Writer, with parts) {
-	switch with.statsFormat {
+	switch format := with.statsFormat; format {
+	case statsOff:
 	case statsText:
 		_, _ = fmt.Fprintf(w, "larder: %s\n", with.stats.Summary())
 	case statsJSON:
 		_ = writeJSON(w, with.stats.Summary())
+	default:
+		if err := appendStats(format, with.stats.Summary()); err != nil {
+			with.log.Warn(fmt.Sprintf("LARDER_STATS: %v", err))
+		}
 	}
+}
+
+// appendStats appends a summary to the file at path. Sessions that end at the same time each
+// write their own line.
+func appendStats(path string, s cache.Summary) error {
+	_, err := patiently(path, func() (struct{}, error) {
+		var line bytes.Buffer
+		if err := writeJSON(&line, s); err != nil {
+			return struct{}{}, err
+		}
+		if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+			return struct{}{}, fmt.Errorf("%s is no regular file", path)
+		}
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+		if err != nil {
+			return struct{}{}, err
+		}
+		_, err = file.Write(line.Bytes())
+		return struct{}{}, errors.Join(err, file.Close())
+	})
+	return err
 }

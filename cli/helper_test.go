@@ -68,6 +68,26 @@ func TestPrintStats(t *testing.T) {
 	}
 }
 
+// TestAppendStats: each session adds a line to a file, and one that can't be written is named.
+func TestAppendStats(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "stats")
+	for _, test := range []struct{ path, file, log string }{
+		{file, `^(\{"gets":0,.*\}\n){2}$`, `^$`},
+		{t.TempDir(), `^$`, `LARDER_STATS: .* is no regular file`},
+	} {
+		var printed, logged strings.Builder
+		with := parts{stats: new(cache.Stats), log: slog.New(newHandler(&logged, slog.LevelWarn))}
+		with.statsFormat = test.path
+		printStats(&printed, with)
+		printStats(&printed, with)
+		content, _ := os.ReadFile(test.path)
+		if !regexp.MustCompile(test.file).Match(content) || !regexp.MustCompile(test.log).MatchString(logged.String()) || printed.Len() > 0 {
+			t.Errorf("%s: %q, logged %q, printed %q", test.path, content, logged.String(), printed.String())
+		}
+	}
+}
+
 // TestAllowLazy: eager never answers with archives whose bytes are not here, and lazy
 // does whatever calls it. What auto does depends on that; gocmd has its tests.
 func TestAllowLazy(t *testing.T) {

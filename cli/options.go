@@ -54,7 +54,7 @@ func (o option) variable() string {
 func options() []option {
 	return []option{{
 		flag:  "remote",
-		usage: "URL of the store that is shared: s3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix or file:///dir; without one, only the local tier is used",
+		usage: "URL of the store that is shared: s3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix, gha:// (the cache of GitHub Actions) or file:///dir; without one, only the local tier is used",
 		set: func(g *givenSettings, v string) error {
 			g.remote = v
 			return open.Check(v)
@@ -193,10 +193,15 @@ func options() []option {
 	}, {
 		flag:  "stats",
 		value: statsOff,
-		usage: "1: print a line of counts at the end of each session; json: print them as a JSON object",
+		usage: "1: print a line of counts at the end of each session; json: print them as a JSON object; the absolute path of a file: append that object there",
 		set: func(g *givenSettings, v string) error {
 			g.statsFormat = v
-			return oneOf(v, statsOff, statsText, statsJSON)
+			err := oneOf(v, statsOff, statsText, statsJSON)
+			switch {
+			case err == nil, filepath.IsAbs(v):
+				return nil
+			}
+			return fmt.Errorf("%w, or the absolute path of a file", err)
 		},
 	}, {
 		flag:  "log",

@@ -43,7 +43,7 @@ func retrying(store backend.Store) backend.Store {
 
 // openDriver returns the store at url, whose requests are counted and limited in time.
 func openDriver(url string, s settings, counters *backend.Counters, log *slog.Logger) backend.Store {
-	store := backend.Deferred(func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
+	store := backend.Deferred(open.Traits(url), func(ctx context.Context) (backend.Store, error) { return open.Store(ctx, url) })
 	if s.latency > 0 {
 		store = backend.WithLatency(store, s.latency)
 	}

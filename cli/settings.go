@@ -106,7 +106,7 @@ func (g givenSettings) resolve(from surroundings) (settings, error) {
 	s.policy.Key, s.policy.Trust = key, trust
 	s.target = target
 	if s.objects == "" {
-		s.objects = defaultObjects(open.IsScarce(target.Remote))
+		s.objects = defaultObjects(open.Traits(target.Remote).Scarce)
 	}
 	return s, nil
 }

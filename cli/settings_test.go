@@ -186,7 +186,7 @@ func TestConfigureWrong(t *testing.T) {
 		{"max object", []string{"--max-object=big"}, []string{`LARDER_MAX_OBJECT (or --max-object) is "big": ` + size}},
 		{"max size", []string{"--max-size=-1"}, []string{`LARDER_MAX_SIZE (or --max-size) is "-1": ` + size}},
 		{"max size, beyond 63 bits", []string{"--max-size=9223372036854775808"}, []string{`LARDER_MAX_SIZE (or --max-size) is "9223372036854775808": ` + size}},
-		{"stats", []string{"--stats=yes"}, []string{`LARDER_STATS (or --stats) is "yes": want one of 0, 1, json`}},
+		{"stats", []string{"--stats=yes"}, []string{`LARDER_STATS (or --stats) is "yes": want one of 0, 1, json, or the absolute path of a file`}},
 		{"log", []string{"--log=WARN"}, []string{`LARDER_LOG (or --log) is "WARN": want one of error, warn, info, debug`}},
 		{"bench", []string{"--bench-prefetch=2", "--bench-latency=x", "--bench-bandwidth=x"}, []string{
 			`LARDER_BENCH_PREFETCH (or --bench-prefetch) is "2": want true or false`,

@@ -62,7 +62,7 @@ func AzureWithLogin(t testing.TB) AzureServer {
 // startAzure starts s, whose endpoint is only a scheme so far, with more flags.
 func startAzure(t testing.TB, s AzureServer, flags ...string) AzureServer {
 	t.Helper()
-	node, azurite := nodeProgram(t, "azurite/dist/src/blob/main.js")
+	node, azurite := Node(t, "azurite/dist/src/blob/main.js")
 	s.Endpoint += startWith(t, strings.TrimSuffix(s.Endpoint, "://"), node, func(port int) []string {
 		return append([]string{
 			azurite, "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(port),
@@ -79,9 +79,20 @@ func (s AzureServer) Service() string { return s.Endpoint + "/" + s.Account }
 // Container creates a container.
 func (s AzureServer) Container(t testing.TB, name string) {
 	t.Helper()
-	key, err := container.NewSharedKeyCredential(s.Account, s.Key)
+	client, err := s.client(name)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := client.Create(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client returns Azure's own client of a container.
+func (s AzureServer) client(name string) (*container.Client, error) {
+	key, err := container.NewSharedKeyCredential(s.Account, s.Key)
+	if err != nil {
+		return nil, err
 	}
 	options := new(container.ClientOptions)
 	options.PerCallPolicies = []policy.Policy{olderVersion{}}
@@ -91,13 +102,7 @@ func (s AzureServer) Container(t testing.TB, name string) {
 		transport.TLSClientConfig.RootCAs.AddCert(s.Certificate)
 	}
 	options.Transport = &http.Client{Transport: transport}
-	client, err := container.NewClientWithSharedKeyCredential(s.Service()+"/"+name, key, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.Create(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
+	return container.NewClientWithSharedKeyCredential(s.Service()+"/"+name, key, options)
 }
 
 // olderVersion has the SDK speak a version of the protocol that Azurite knows. Azurite has

@@ -1,7 +1,8 @@
 // Package testserver starts the real servers that tests use: [S3] (versitygw, with its
 // objects in a directory), [S3WithIAM] (the same, with users who have fewer rights),
-// [GCS] (fake-gcs-server, with its objects in memory) and [Azure] (Azurite, with its objects
-// in memory). Each call starts a new server on loopback, which ends with the test. A test
+// [GCS] (fake-gcs-server, with its objects in memory), [Azure] (Azurite, with its objects
+// in memory) and [Actions] (the cache service of GitHub Actions, with its rules, in front of
+// Azurite). Each call starts a new server on loopback, which ends with the test. A test
 // may put a [Proxy] between larder and a server. The proxy is slow, silent or broken on
 // demand.
 //

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// nodeProgram returns the path of node, and that of file in the packages of npm that
+// Node returns the path of node, and that of file in the packages of npm that
 // npm/package-lock.json pins. If nobody has installed this version of them on this machine
 // before, it installs all of them.
-func nodeProgram(t testing.TB, file string) (node, program string) {
+func Node(t testing.TB, file string) (node, program string) {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err == nil {
@@ -25,7 +25,7 @@ func nodeProgram(t testing.TB, file string) (node, program string) {
 	return node, program
 }
 
-// install is nodeProgram without a test.
+// install is Node without a test.
 func install(ctx context.Context, file string) (string, error) {
 	packages, err := sourceDir("npm")
 	if err != nil {

@@ -53,6 +53,9 @@ const (
 // tests, directs to stderr.
 var silence = sync.OnceFunc(func() { azlog.SetListener(nil) })
 
+// Traits are those of all stores of this package.
+var Traits = backend.Traits{}
+
 // Open returns the store that cfg names. Open reads the environment and the files that it
 // names. The store does not use the network before the first request. The caller closes
 // it.
@@ -154,6 +157,8 @@ type store struct {
 	largestPut int64     // in bytes
 	block      int64     // in bytes, unless an object would have too many
 }
+
+func (*store) Traits() backend.Traits { return Traits }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	objectCtx, take := backend.ExpectObject(ctx)

@@ -13,9 +13,7 @@ import (
 // This file has the suite's tests of List.
 
 func testList(t *testing.T, s store) {
-	if got := s.list(t, ""); len(got) != 0 {
-		t.Errorf("an empty store lists %q", got)
-	}
+	s.expectList(t, "")
 	for _, key := range []string{"a/1", "a/12", "a/2", "ab/1", "b/a/1", "c"} {
 		s.put(t, key, []byte(key))
 	}
@@ -29,9 +27,7 @@ func testList(t *testing.T, s store) {
 		"c/":    nil,
 		"x/y/z": nil,
 	} {
-		if got := s.list(t, prefix); !slices.Equal(got, want) {
-			t.Errorf("list %q gave %q, want %q", prefix, got, want)
-		}
+		s.expectList(t, prefix, want...)
 	}
 	for obj, err := range s.List(t.Context(), "a/12") {
 		if err != nil || obj.Size != 4 || obj.Version == "" {
@@ -72,9 +68,7 @@ func testListManyPages(t *testing.T, s store) {
 		t.Fatal(err)
 	}
 	slices.Sort(want)
-	if got := s.list(t, "v1/main/a/"); !slices.Equal(got, want) {
-		t.Errorf("listed %d keys, want %d", len(got), n)
-	}
+	s.expectList(t, "v1/main/a/", want...)
 }
 
 func testListAbandoned(t *testing.T, s store) {

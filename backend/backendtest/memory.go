@@ -40,6 +40,8 @@ type memoryObject struct {
 	data    []byte
 }
 
+func (*memory) Traits() backend.Traits { return backend.Traits{} }
+
 func (m *memory) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	if ctx.Err() != nil {
 		return nil, backend.Object{}, backend.Wrap(ctx, "get", key, ctx.Err())

@@ -88,14 +88,11 @@ func testKeys(t *testing.T, s store) {
 		s.expect(t, key, random(i))
 	}
 	slices.Sort(keys)
-	if got := s.list(t, ""); !slices.Equal(got, keys) {
-		t.Errorf("listed %q\nwant   %q", got, keys)
-	}
+	s.expectList(t, "", keys...)
 	for _, key := range keys {
-		if err := s.Delete(t.Context(), key, ""); err != nil {
-			t.Errorf("delete: %v", err)
+		if s.remove(t, key); !s.Traits().Unlisted {
+			s.expectMissing(t, key)
 		}
-		s.expectMissing(t, key)
 	}
 }
 
@@ -137,9 +134,7 @@ func testWrongMD5(t *testing.T, s store) {
 		t.Errorf("overwrite with a wrong MD5: %v, want ErrDigest", err)
 	}
 	s.expect(t, "old", []byte("still"))
-	if got := s.list(t, ""); !slices.Equal(got, []string{"old"}) {
-		t.Errorf("listed %q", got)
-	}
+	s.expectList(t, "", "old")
 }
 
 func testWrongSize(t *testing.T, s store) {
@@ -165,9 +160,7 @@ func testDelete(t *testing.T, s store) {
 	if err := s.Delete(t.Context(), "never/was", ""); err != nil {
 		t.Errorf("delete: %v", err)
 	}
-	if got := s.list(t, ""); !slices.Equal(got, []string{"a/keys"}) {
-		t.Errorf("listed %q", got)
-	}
+	s.expectList(t, "", "a/keys")
 }
 
 func testDeleteVersion(t *testing.T, s store) {
@@ -186,4 +179,36 @@ func testDeleteVersion(t *testing.T, s store) {
 	if err := s.Delete(t.Context(), "a/key", old.Version); err != nil && !only(err, backend.ErrConflict) {
 		t.Errorf("delete of what is gone: %v", err)
 	}
+}
+
+func testUnlisted(t *testing.T, s store) {
+	s.put(t, "key", []byte("x"))
+	if err := s.Delete(t.Context(), "key", ""); !only(err, backend.ErrUnsupported) {
+		t.Errorf("delete: %v, want ErrUnsupported", err)
+	}
+	n := 0
+	for _, err := range s.List(t.Context(), "") {
+		if n++; !only(err, backend.ErrUnsupported) {
+			t.Errorf("list: %v, want ErrUnsupported", err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("the list has %d elements, want one error", n)
+	}
+	s.expect(t, "key", []byte("x"))
+}
+
+// testNewest tests that a key which ends with a slash stands for the newest object below.
+func testNewest(t *testing.T, s store) {
+	s.expectMissing(t, "a/")
+	for _, key := range []string{"a/first", "a/second,#!", "ab/third", "a/first"} {
+		data := []byte(key)
+		put := s.put(t, key, data)
+		prefix := key[:strings.Index(key, "/")+1]
+		got, obj, err := s.get(t.Context(), prefix, backend.Range{})
+		if err != nil || !bytes.Equal(got, data) || obj != put {
+			t.Errorf("the newest below %s is %q, %+v, %v; want %+v", prefix, got, obj, err, put)
+		}
+	}
+	s.expectMissing(t, "b/")
 }

@@ -54,6 +54,9 @@ const (
 	calls = 64
 )
 
+// Traits are those of all stores of this package.
+var Traits = backend.Traits{Ownerless: true}
+
 // Open returns the store in cfg.Dir. The first Put creates the directory. Open
 // itself does not use the file system. Close does nothing.
 func Open(_ context.Context, cfg Config) (backend.Store, error) {
@@ -105,6 +108,8 @@ func object(key string, info fs.FileInfo) backend.Object {
 		Version: fmt.Sprintf("%d-%d", info.Size(), info.ModTime().UnixNano()),
 	}
 }
+
+func (*store) Traits() backend.Traits { return Traits }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	file, info, err := s.open(ctx, key)

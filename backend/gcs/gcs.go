@@ -33,6 +33,9 @@ const (
 	pageSize = 1000
 )
 
+// Traits are those of all stores of this package.
+var Traits = backend.Traits{}
+
 // Open returns the store that cfg names. The store does not use the network before
 // the first request. The caller closes it.
 func Open(_ context.Context, cfg Config) (backend.Store, error) {
@@ -88,6 +91,8 @@ func (s *store) missing(ctx context.Context) error {
 	}
 	return backend.ErrNotFound
 }
+
+func (*store) Traits() backend.Traits { return Traits }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	objectCtx, take := backend.ExpectObject(ctx)

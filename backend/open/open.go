@@ -3,6 +3,7 @@
 //
 //	azblob://account/container/prefix?endpoint=…&anonymous=true
 //	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true&…
+//	gha://
 //	gs://bucket/prefix?endpoint=…
 //	file:///abs/dir
 package open
@@ -19,6 +20,7 @@ import (
 	"github.com/larderbuild/larder/backend/azblob"
 	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/backend/gcs"
+	"github.com/larderbuild/larder/backend/gha"
 	"github.com/larderbuild/larder/backend/s3"
 )
 
@@ -26,10 +28,7 @@ import (
 type driver struct {
 	scheme string
 	form   string // what its URLs look like, for error messages
-	scarce bool   // few requests are allowed, or each costs much
-
-	// ownerless stores have only users, and nobody else who removes what is old.
-	ownerless bool
+	traits backend.Traits
 
 	// prepare checks a URL and returns a function that opens its store.
 	prepare func(rawURL string) (opener, error)
@@ -39,10 +38,11 @@ type opener func(context.Context) (backend.Store, error)
 
 func drivers() []driver {
 	return []driver{
-		{"azblob", "azblob://account/container/prefix", false, false, preparer(azblob.ParseConfig, azblob.Open)},
-		{"file", "file:///abs/dir", false, true, preparer(dir.ParseConfig, dir.Open)},
-		{"gs", "gs://bucket/prefix", false, false, preparer(gcs.ParseConfig, gcs.Open)},
-		{"s3", "s3://bucket/prefix", false, false, preparer(s3.ParseConfig, s3.Open)},
+		{"azblob", "azblob://account/container/prefix", azblob.Traits, preparer(azblob.ParseConfig, azblob.Open)},
+		{"file", "file:///abs/dir", dir.Traits, preparer(dir.ParseConfig, dir.Open)},
+		{"gha", "gha://", gha.Traits, preparer(gha.ParseConfig, gha.Open)},
+		{"gs", "gs://bucket/prefix", gcs.Traits, preparer(gcs.ParseConfig, gcs.Open)},
+		{"s3", "s3://bucket/prefix", s3.Traits, preparer(s3.ParseConfig, s3.Open)},
 	}
 }
 
@@ -86,17 +86,10 @@ func prepare(rawURL string) (opener, error) {
 	return nil, fmt.Errorf("unknown scheme %q: %s", scheme, allowed)
 }
 
-// IsScarce reports whether the store at rawURL allows few requests, or each costs much.
-func IsScarce(rawURL string) bool {
-	d, ok := find(rawURL)
-	return ok && d.scarce
-}
-
-// IsOwnerless reports whether the store at rawURL has only users, and nobody else who removes
-// what is old.
-func IsOwnerless(rawURL string) bool {
-	d, ok := find(rawURL)
-	return ok && d.ownerless
+// Traits returns those of the store at rawURL, and none if that is not the URL of a store.
+func Traits(rawURL string) backend.Traits {
+	d, _ := find(rawURL)
+	return d.traits
 }
 
 // Check returns nil if rawURL is the URL of a store. Otherwise the error says what

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/testserver"
@@ -64,6 +65,8 @@ func TestCheckAccepts(t *testing.T) {
 		"s3://arn:aws:s3::123456789012:accesspoint/abc.mrap/prefix",
 		"s3://arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-1/accesspoint/my-ap/prefix",
 		"s3://tenant:bucket/prefix",
+		"gha://",
+		"gha:///prefix",
 		"s3://bucket/p?endpoint=https%3A%2F%2Fminio.example%3A9000%2F&path_style=true&region=x&anonymous=false",
 	} {
 		if err := open.Check(url); err != nil {
@@ -99,6 +102,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		{"two tenants", "s3://a:b:bucket/prefix", []string{`"a:b:bucket"`, "tenant:bucket"}},
 		{"illegal bucket of a tenant", "s3://tenant:Bucket", []string{`"Bucket"`, "capital letters"}},
 		{"tenant at Google", "gs://tenant:bucket", []string{"malformed URL"}},
+		{"a repository's cache by its name", "gha://owner/repo", []string{`"owner"`, "gha://", "one cache"}},
 		{"no account", "azblob:///container", []string{"account is missing", "azblob://account/container"}},
 		{"no container", "azblob://account", []string{"container is missing", "azblob://account/container"}},
 		{"account with its domain", "azblob://account.blob.core.windows.net/container", []string{`"account.blob.core.windows.net"`, "a-z and 0-9", "endpoint"}},
@@ -206,11 +210,33 @@ func TestRedactKeepsTheRest(t *testing.T) {
 	}
 }
 
-// So far no store asks that its users do without entry objects.
-func TestIsScarce(t *testing.T) {
-	for _, url := range []string{"", "file:///dir", "gs://bucket", "s3://bucket", "ftp://host"} {
-		if open.IsScarce(url) {
-			t.Errorf("%q counts its requests", url)
+// TestTraits: what is known of a store by its URL is what the store says itself.
+func TestTraits(t *testing.T) {
+	t.Setenv("ACTIONS_RESULTS_URL", "http://127.0.0.1:1/")
+	t.Setenv("ACTIONS_RUNTIME_TOKEN", "token")
+	t.Setenv("GITHUB_SERVER_URL", "")
+	for url, want := range map[string]backend.Traits{
+		"azblob://account/container?anonymous=true": {},
+		"file:///dir":          {Ownerless: true},
+		"gs://bucket":          {},
+		"s3://bucket?region=x": {},
+		"gha://":               {Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7},
+	} {
+		if got := open.Traits(url); got != want {
+			t.Errorf("%s: %+v, want %+v", url, got, want)
+		}
+		s, err := open.Store(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Traits(); got != want {
+			t.Errorf("the store at %s: %+v, want %+v", url, got, want)
+		}
+		s.Close()
+	}
+	for _, url := range []string{"", "ftp://host"} {
+		if got := open.Traits(url); got != (backend.Traits{}) {
+			t.Errorf("%q: %+v", url, got)
 		}
 	}
 }

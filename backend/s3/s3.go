@@ -50,6 +50,9 @@ import (
 // connections is how many idle connections to the server are kept.
 const connections = 64
 
+// Traits are those of all stores of this package.
+var Traits = backend.Traits{}
+
 // Open returns the store that cfg names. Open reads the SDK's configuration files.
 // The store does not use the network before the first request. The caller closes
 // it.
@@ -168,6 +171,8 @@ type store struct {
 	express    bool  // a directory bucket
 	plain      bool  // without TLS
 }
+
+func (*store) Traits() backend.Traits { return Traits }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	in := &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer}
