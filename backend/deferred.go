@@ -19,8 +19,8 @@ type deferred struct {
 	err    error
 }
 
-// Deferred returns a store with the given traits that calls open once, when it is first used. So a session that
-// never uses the store does not spend the time to open it. A request waits while the store
+// Deferred returns a store with the given traits. It calls open once, when it is first
+// used, so a session that never uses the store does not spend the time to open it. A request waits while the store
 // is being opened, but no longer than its own context allows. If open fails, every request
 // fails with the same error and ErrDenied: opening does not use the network, so it would
 // fail again.

@@ -2,9 +2,11 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/session"
 )
 

@@ -130,7 +130,7 @@ func TestExpiry(t *testing.T) {
 			}
 		}
 	})
-	_, err := s.Put(t.Context(), "key", bytes.NewReader(data), backendtest.Options(data))
+	_, err := s.Put(t.Context(), "key", bytes.NewReader(data), backend.OptionsOf(data))
 	if err == nil || errors.Is(err, backend.ErrDenied) {
 		t.Errorf("put by a URL that expires in the middle: %v, want a fault", err)
 	}
@@ -182,7 +182,7 @@ func TestKilled(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}
 	})
-	if _, err := s.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data"))); err == nil {
+	if _, err := s.Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data"))); err == nil {
 		t.Error(killed)
 	}
 	server.Watch(nil)
@@ -218,7 +218,7 @@ func TestRefs(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	server := start(t)
 	put := func() error {
-		_, err := open(t, "").Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+		_, err := open(t, "").Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data")))
 		return err
 	}
 	if err := put(); err != nil {
@@ -292,7 +292,7 @@ func TestAnswersOfTheService(t *testing.T) {
 			s := answering(t, test.code, test.body)
 			_, _, err := s.Get(t.Context(), "key", backend.Range{})
 			means(t, "get", err, test.get)
-			_, err = s.Put(t.Context(), "key", strings.NewReader("data"), backendtest.Options([]byte("data")))
+			_, err = s.Put(t.Context(), "key", strings.NewReader("data"), backend.OptionsOf([]byte("data")))
 			means(t, "put", err, test.put)
 		})
 	}
