@@ -68,20 +68,21 @@ func TestActionsClient(t *testing.T) {
 			{"a first entry", true, []string{"save", "key-1"}},
 			{"a conflict", false, []string{"save", "key-1"}},
 			{"a hit", "key-1", []string{"restore", "key-1"}},
-			{"a second entry", true, []string{"save", "key-2"}},
+			{"a second entry", true, []string{"save", "key-0"}},
 			{"the older one, by its key", "key-1", []string{"restore", "key-1"}},
-			{"the newest one, by a prefix", "key-2", []string{"restore", "other", "key-"}},
-			{"a key is a prefix, too", "key-2", []string{"restore", "key-"}},
+			{"the newest one, by a prefix, whatever sorts first", "key-0", []string{"restore", "other", "key-"}},
+			{"a key is a prefix, too", "key-0", []string{"restore", "key-"}},
+			{"case does not count", "key-1", []string{"restore", "KEY-1"}},
 			{"no prefix", nil, []string{"restore", "other", "keys-"}},
 		}},
 		{pull, []step{
-			{"a pull request reads main's", "key-2", []string{"restore", "other", "key-"}},
+			{"a pull request reads main's", "key-0", []string{"restore", "other", "key-"}},
 			{"it writes its own", true, []string{"save", "key-1"}},
 			{"it reads its own before main's", "key-1", []string{"restore", "other", "key-"}},
 		}},
-		{main, []step{{"main does not see it", "key-2", []string{"restore", "other", "key-"}}}},
+		{main, []step{{"main does not see it", "key-0", []string{"restore", "other", "key-"}}}},
 		{s.ReadOnlyToken(mainRef), []step{
-			{"who may only read", "key-2", []string{"restore", "key-2"}},
+			{"who may only read", "key-0", []string{"restore", "key-0"}},
 			{"who may not write", false, []string{"save", "key-3"}},
 		}},
 	} {
@@ -100,7 +101,7 @@ func TestActionsClient(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	client(t, s, main, folder, []string{"restore", "key-2"})
+	client(t, s, main, folder, []string{"restore", "key-0"})
 	if content, err := os.ReadFile(file); string(content) != "of main" || err != nil {
 		t.Errorf("restored %q, %v", content, err)
 	}

@@ -160,7 +160,7 @@ func (c *actionsCache) tooMany() time.Duration {
 // lookup returns the entry or reservation of a request's key. The caller holds c.mu.
 func (c *actionsCache) lookup(scope string, r actionsRequest) *actionsEntry {
 	i := slices.IndexFunc(c.entries, func(e *actionsEntry) bool {
-		return e.scope == scope && e.key == r.Key && e.version == r.Version
+		return e.scope == scope && strings.EqualFold(e.key, r.Key) && e.version == r.Version
 	})
 	if i < 0 {
 		return nil
@@ -203,17 +203,18 @@ func (c *actionsCache) publish(e *actionsEntry, size int64) int {
 }
 
 // newest returns the entry of a scope whose key is the given one, or else the newest one
-// whose key begins with it. From then on it counts as used.
+// whose key begins with it. As on GitHub, case does not count. From then on the entry counts
+// as used.
 func (c *actionsCache) newest(scope, key, version string) (found *actionsEntry) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
 	c.remove(func(e *actionsEntry) bool { return e.id > 0 && now.Sub(e.used) > c.rules.Unread })
 	for _, e := range c.entries {
-		if e.id == 0 || e.scope != scope || e.version != version || !strings.HasPrefix(e.key, key) {
+		if e.id == 0 || e.scope != scope || e.version != version || !hasPrefixFold(e.key, key) {
 			continue
 		}
-		if e.key == key {
+		if len(e.key) == len(key) {
 			found = e
 			break
 		}
@@ -225,6 +226,11 @@ func (c *actionsCache) newest(scope, key, version string) (found *actionsEntry) 
 		found.used = now
 	}
 	return found
+}
+
+// hasPrefixFold reports whether s begins with prefix, in whatever case.
+func hasPrefixFold(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
 }
 
 // remove removes the entries for which gone returns true. The caller holds c.mu.

@@ -5,7 +5,8 @@
 // finds the newest one whose key begins in a given way, among those that the job's own
 // branch, its base and the default branch have written. So each Put makes a new entry,
 // whose key is that of the object and a stamp with the time, and a Get asks for the newest
-// one of the object. Nobody reserves a key that is needed again: one that a killed job has
+// one of the object. The service takes no notice of case, so these keys have no capital
+// letters. Nobody reserves a key that is needed again: one that a killed job has
 // reserved would stay blocked. An object's version is the key of its entry.
 //
 // Bytes go to Azure Blob Storage and come from there by URLs that the service signs for a
@@ -31,7 +32,6 @@ import (
 	"iter"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -95,13 +95,20 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 func (s *store) get(
 	ctx context.Context, key string, r backend.Range, fresh bool,
 ) (body io.ReadCloser, obj backend.Object, known bool, err error) {
-	at, known, err := s.locations.find(ctx, query(key), fresh, s.service.find)
+	q := query(key)
+	if len(q) > maxLabel {
+		return nil, backend.Object{}, false, backend.ErrNotFound
+	}
+	at, known, err := s.locations.find(ctx, q, fresh, s.service.find)
 	if err != nil {
 		return nil, backend.Object{}, false, err
 	}
 	obj = backend.Object{Key: key, Version: at.label}
-	if strings.HasSuffix(key, "/") {
-		obj.Key = keyOf(at.label)
+	if isFolder(key) {
+		whole := false
+		if obj.Key, whole = keyOf(at.label); !whole {
+			return nil, backend.Object{}, false, fmt.Errorf("the newest object has too long a key: %w", backend.ErrNotFound)
+		}
 	}
 	body, obj.Size, err = s.read(ctx, at, r)
 	return body, obj, known, err

@@ -282,6 +282,9 @@ func TestAnswersOfTheService(t *testing.T) {
 		{"taken", 409, `{"code":"already_exists","msg":"exists"}`, nil, nil},
 		{"broken", 500, ``, nil, nil},
 		{"not JSON", 200, `<html>`, nil, nil},
+		{"nothing", 200, ``, nil, nil},
+		{"null", 200, `null`, backend.ErrNotFound, nil},
+		{"a lot", 200, `{"ok":true,"matched_key":"key#` + strings.Repeat("1", 4<<20), nil, nil},
 		{"no URL", 200, `{"ok":true,"matched_key":"key#1"}`, nil, nil},
 		{"no good URL", 200, `{"ok":true,"matched_key":"key#1","signed_download_url":"http://[secret","signed_upload_url":"http://[secret"}`, nil, nil},
 		{"another key", 200, `{"ok":true,"matched_key":"keys#1","signed_download_url":` + url + `}`, nil, nil},
@@ -365,27 +368,51 @@ func TestNoService(t *testing.T) {
 	}
 }
 
-// TestLabels: a label can be told from all others, and fits.
+// TestLabels: a label can be told from all others, whatever their case, and fits.
 func TestLabels(t *testing.T) {
 	now := time.Date(2026, 11, 26, 1, 2, 3, 4, time.UTC)
 	for _, key := range []string{
-		"v1/main/m/v8/example.com%2Fmodule/linux-amd64+test", "a,b#c!d!21", strings.Repeat("long", 200), strings.Repeat("é", 400),
+		"v1/main/m/v8/example.com%2Fmodule/linux-amd64+test", "a,b#c!d!21", "Größe, #1 \x00_%", strings.Repeat("long", 200), strings.Repeat("é", 400),
 	} {
 		l := gha.Label(key, now)
-		if len(l) > 512 || strings.Contains(l, ",") || !strings.HasPrefix(l, gha.Query(key)) {
+		if len(l) > 512 || strings.Contains(l, ",") || strings.ToLower(l) != l || !strings.HasPrefix(l, gha.Query(key)) {
 			t.Errorf("label %q", l)
 		}
-		if got := gha.KeyOf(l); len(key) < 400 && got != key {
-			t.Errorf("%q is of key %q", l, got)
-		}
-		if later := gha.Label(key, now.Add(time.Microsecond)); later <= l {
-			t.Errorf("%q is not behind %q", later, l)
+		if got, whole := gha.KeyOf(l); whole != (len(key) < 400) || whole && got != key {
+			t.Errorf("%q is of key %q, %t", l, got, whole)
 		}
 		if again := gha.Label(key, now); again == l {
 			t.Errorf("%q twice", l)
 		}
-		if other := gha.Query(key + "x"); strings.HasPrefix(l, other) {
-			t.Errorf("%q is found by %q", l, other)
+		for _, other := range []string{key + "x", strings.ToUpper(key)} {
+			if strings.HasPrefix(strings.ToLower(l), strings.ToLower(gha.Query(other))) {
+				t.Errorf("%q is found as %q", l, other)
+			}
 		}
+	}
+	for _, label := range []string{"", "key", "!#1", "a!2#1", "a!!00#1", "a!2G#1"} {
+		if key, whole := gha.KeyOf(label); whole {
+			t.Errorf("label %q is of key %q", label, key)
+		}
+	}
+}
+
+// TestLongFolder: a folder whose name is too long for a label has no newest object, and
+// nobody is asked for it. Nor is it known which object the newest one is if its own key is
+// too long.
+func TestLongFolder(t *testing.T) {
+	server := start(t)
+	s := open(t, "")
+	long := "folder/" + strings.Repeat("long", 200)
+	backendtest.PutBytes(t, s, long+"/key", []byte("data"))
+	if got := get(t, s, long+"/key", backend.Range{}); got != "data" {
+		t.Errorf("got %q", got)
+	}
+	before := server.Counts().Calls
+	if _, _, err := s.Get(t.Context(), long+"/", backend.Range{}); !errors.Is(err, backend.ErrNotFound) || server.Counts().Calls != before {
+		t.Errorf("a long folder: %v, after %d calls", err, server.Counts().Calls-before)
+	}
+	if _, _, err := s.Get(t.Context(), "folder/", backend.Range{}); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("a long key: %v, want ErrNotFound", err)
 	}
 }

@@ -4,13 +4,15 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 )
 
 // The service calls key what names one entry, of which there is only one ever. Here such a
 // name is called a label: a key of the store, and a stamp that tells entries of the same key
-// apart. Labels of a later entry sort behind those before.
+// apart. Which entry is the newest one is for the service to say, and not for the stamps:
+// machines have different clocks.
 
 const (
 	// maxLabel is the length in characters of the longest label that the service takes.
@@ -19,28 +21,59 @@ const (
 	// mark separates the key from the stamp.
 	mark = "#"
 
-	stampTime  = "20060102T150405.000000000"
+	stampTime  = "20060102t150405.000000000"
 	stampNoise = 6 // characters, against two stamps at the same time
 
 	maxStem = maxLabel - len(mark) - len(stampTime) - 1 - stampNoise
+
+	digestLength = 2 + 2*digestSize // of a digest in a stem
+	digestSize   = 16               // in bytes
 )
 
-// escapes are what a label has in place of characters that mean something in one.
-var (
-	escapes   = strings.NewReplacer("!", "!21", mark, "!23", ",", "!2c")
-	unescapes = strings.NewReplacer("!21", "!", "!23", mark, "!2c", ",")
-)
+// plain are the characters that stand in a label as in the key. Capital letters are not
+// among them: the service takes no notice of case.
+const plain = "abcdefghijklmnopqrstuvwxyz0123456789-._/%+"
+
+// escape returns key as it stands in a label: bytes that are not plain as !xx.
+func escape(key string) string {
+	var b strings.Builder
+	for _, c := range []byte(key) {
+		if strings.IndexByte(plain, c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "!%02x", c)
+		}
+	}
+	return b.String()
+}
+
+// unescape is the inverse of escape. It reports whether s can be unescaped.
+func unescape(s string) (key string, ok bool) {
+	head, rest, more := strings.Cut(s, "!")
+	var b strings.Builder
+	for b.WriteString(head); more; b.WriteString(head) {
+		if len(rest) < 2 {
+			return "", false
+		}
+		c, err := hex.DecodeString(rest[:2])
+		if err != nil {
+			return "", false
+		}
+		b.Write(c)
+		head, rest, more = strings.Cut(rest[2:], "!")
+	}
+	return b.String(), true
+}
 
 // stem returns what stands before the mark in the labels of key. If that would be too long,
 // its end is a digest.
 func stem(key string) string {
-	s := escapes.Replace(key)
+	s := escape(key)
 	if len(s) <= maxStem {
 		return s
 	}
 	sum := sha256.Sum256([]byte(key))
-	digest := "!!" + hex.EncodeToString(sum[:16])
-	return strings.ToValidUTF8(s[:maxStem-len(digest)], "") + digest
+	return s[:maxStem-digestLength] + "!!" + hex.EncodeToString(sum[:digestSize])
 }
 
 // label returns a label for a new entry of key.
@@ -51,14 +84,20 @@ func label(key string, now time.Time) string {
 // query returns how the labels begin that a Get of key asks for. A key that ends with a
 // slash stands for all that begin with it.
 func query(key string) string {
-	if strings.HasSuffix(key, "/") {
-		return escapes.Replace(key)
+	if isFolder(key) {
+		return escape(key)
 	}
 	return stem(key) + mark
 }
 
-// keyOf returns the key of a label.
-func keyOf(label string) string {
-	s, _, _ := strings.Cut(label, mark)
-	return unescapes.Replace(s)
+// isFolder reports whether a Get of key asks for the newest one of several objects.
+func isFolder(key string) bool { return strings.HasSuffix(key, "/") }
+
+// keyOf returns the key of a label. It reports whether the label has the whole key.
+func keyOf(label string) (key string, ok bool) {
+	s, _, ok := strings.Cut(label, mark)
+	if !ok {
+		return "", false
+	}
+	return unescape(s)
 }
