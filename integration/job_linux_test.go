@@ -15,11 +15,6 @@ import (
 	"github.com/larderbuild/larder/testserver"
 )
 
-const (
-	mainRef = "refs/heads/main"
-	pullRef = "refs/pull/7/merge"
-)
-
 // job is a job of GitHub Actions, on a fresh machine: its commands have the environment that
 // GitHub gives them, and what larder's action has handed on.
 type job struct {

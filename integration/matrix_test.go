@@ -15,7 +15,7 @@ import (
 // is not set only one of them does so for all goals.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
-	s3, gcs, azure := testserver.S3(t), testserver.GCS(t), testserver.Azure(t)
+	s3, gcs, azure, actions := testserver.S3(t), testserver.GCS(t), testserver.Azure(t), testserver.Actions(t)
 	s3.Bucket(t, "bucket")
 	gcs.Bucket(t, "bucket")
 	azure.Container(t, "container")
@@ -39,6 +39,7 @@ func TestMatrix(t *testing.T) {
 		{"s3", s3.URL("bucket", "/team"), s3.Environ(), empty, some},
 		{"gcs", gcs.URL("bucket", ""), nil, stocked, plain},
 		{"azure", azure.URL("container", "team"), azure.Environ(), stocked, some},
+		{"gha", "gha://", actions.Environ(actions.Token(mainRef)), stocked, some},
 		{"directory", directory(t), nil, stocked, some},
 	} {
 		t.Run(remote.name, func(t *testing.T) {

@@ -11,6 +11,12 @@ import (
 	"github.com/larderbuild/larder/testserver"
 )
 
+// Refs whose jobs tests of GitHub Actions run.
+const (
+	mainRef = "refs/heads/main"
+	pullRef = "refs/pull/7/merge"
+)
+
 // store is a real server that is filled by a healthy machine.
 type store struct {
 	endpoint string

@@ -22,8 +22,8 @@ import (
 // and when it refuses or removes some. Behind its signed URLs is Azurite, which checks
 // their signatures. Its methods may be called at any time.
 type ActionsServer struct {
-	// Endpoint is http://host:port. The signed URLs begin with it. A test that uses a
-	// [Proxy] sets it to the proxy's before the first request.
+	// Endpoint is http://host:port. Who reaches the service at another address, such as that
+	// of a [Proxy], gets signed URLs that begin with that one.
 	Endpoint string
 
 	blobs  AzureServer
@@ -133,10 +133,13 @@ func parseActionsToken(r *http.Request) (scopes []actionsScope, err error) {
 }
 
 // Environ returns the variables that GitHub sets for an action of a job with token.
-func (s *ActionsServer) Environ(token string) []string {
+func (s *ActionsServer) Environ(token string) []string { return ActionsEnviron(s.Endpoint, token) }
+
+// ActionsEnviron is [ActionsServer.Environ] for a job that reaches the service at endpoint.
+func ActionsEnviron(endpoint, token string) []string {
 	return []string{
 		"ACTIONS_CACHE_SERVICE_V2=True",
-		"ACTIONS_RESULTS_URL=" + s.Endpoint + "/",
+		"ACTIONS_RESULTS_URL=" + endpoint + "/",
 		"ACTIONS_RUNTIME_TOKEN=" + token,
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/sas"
 )
 
-// sign returns a signed URL for reading a blob, or for writing it.
-func (s *ActionsServer) sign(blob string, writes bool) string {
+// sign returns a signed URL at host for reading a blob, or for writing it.
+func (s *ActionsServer) sign(host, blob string, writes bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	permissions := sas.BlobPermissions{Read: !writes, Create: writes, Write: writes}
@@ -32,7 +32,7 @@ func (s *ActionsServer) sign(blob string, writes bool) string {
 		panic(err)
 	}
 	s.signed[signed.Signature()] = true
-	return s.Endpoint + "/" + s.blobs.Account + "/" + bucket + "/" + blob + "?" + signed.Encode()
+	return "http://" + host + "/" + s.blobs.Account + "/" + bucket + "/" + blob + "?" + signed.Encode()
 }
 
 // serveBlob passes a request for a blob on to Azurite, unless the test has let its URL

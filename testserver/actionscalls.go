@@ -81,11 +81,11 @@ func (s *ActionsServer) call(r *http.Request) (any, *twirpError) {
 	}
 	switch method := r.PathValue("method"); method {
 	case "CreateCacheEntry":
-		return s.create(scopes, request)
+		return s.create(r.Host, scopes, request)
 	case "FinalizeCacheEntryUpload":
 		return s.finalize(r, scopes, request)
 	case "GetCacheEntryDownloadURL":
-		return s.find(scopes, request)
+		return s.find(r.Host, scopes, request)
 	default:
 		return nil, refuse(http.StatusNotFound, "bad_route", "no method %s", method)
 	}
@@ -100,7 +100,7 @@ func writable(scopes []actionsScope) (string, *twirpError) {
 	return scopes[i].Scope, nil
 }
 
-func (s *ActionsServer) create(scopes []actionsScope, r actionsRequest) (any, *twirpError) {
+func (s *ActionsServer) create(host string, scopes []actionsScope, r actionsRequest) (any, *twirpError) {
 	scope, refused := writable(scopes)
 	if refused != nil {
 		return nil, refused
@@ -109,7 +109,7 @@ func (s *ActionsServer) create(scopes []actionsScope, r actionsRequest) (any, *t
 	if refused != nil {
 		return nil, refused
 	}
-	return map[string]any{"ok": true, "signed_upload_url": s.sign(e.blob, true)}, nil
+	return map[string]any{"ok": true, "signed_upload_url": s.sign(host, e.blob, true)}, nil
 }
 
 func (s *ActionsServer) finalize(req *http.Request, scopes []actionsScope, r actionsRequest) (any, *twirpError) {
@@ -133,14 +133,14 @@ func (s *ActionsServer) finalize(req *http.Request, scopes []actionsScope, r act
 	return map[string]any{"ok": true, "entry_id": strconv.Itoa(id)}, nil
 }
 
-func (s *ActionsServer) find(scopes []actionsScope, r actionsRequest) (any, *twirpError) {
+func (s *ActionsServer) find(host string, scopes []actionsScope, r actionsRequest) (any, *twirpError) {
 	if len(scopes) == 0 {
 		return nil, refuse(http.StatusForbidden, "permission_denied", "cache read denied: the token has no readable scopes")
 	}
 	for _, scope := range scopes {
 		for _, key := range append([]string{r.Key}, r.RestoreKeys...) {
 			if e := s.newest(scope.Scope, key, r.Version); e != nil {
-				return map[string]any{"ok": true, "signed_download_url": s.sign(e.blob, false), "matched_key": e.key}, nil
+				return map[string]any{"ok": true, "signed_download_url": s.sign(host, e.blob, false), "matched_key": e.key}, nil
 			}
 		}
 	}

@@ -58,8 +58,7 @@ func TestStoreInBlocks(t *testing.T) {
 func TestFaultsOnTheWay(t *testing.T) {
 	server := start(t)
 	link := testserver.Proxy(t, server.Endpoint)
-	server.Endpoint = link.Endpoint
-	server.Setenv(t, server.Token(mainRef))
+	t.Setenv("ACTIONS_RESULTS_URL", link.Endpoint)
 	backendtest.RunFaults(t, open(t, ""), map[string]func(){
 		"down": link.Down, "reset": link.Reset, "cut": func() { link.Cut(100_000) },
 	}, link.Heal)

@@ -24,6 +24,7 @@ type campaign struct {
 	out           io.Writer
 	programs      []string // larder, and larder with its clock ahead
 	s3            testserver.S3Server
+	actions       *testserver.ActionsServer
 	baseDirectory string // a directory remote with the standard library
 	stock         string // a cache directory with the standard library
 	native        string // GOCACHE of builds without larder
@@ -31,7 +32,10 @@ type campaign struct {
 
 const (
 	bucket = "bucket"
-	base   = "base" // prefix of what each round's remote begins with
+
+	// What each round's remote begins with has this prefix, or is on this branch.
+	base    = "base"
+	baseRef = "refs/heads/base"
 )
 
 // run runs the campaign that opts describe, and writes to out what happens.
@@ -70,13 +74,15 @@ func (c *campaign) leaveOut() {
 	c.kinds = usable
 }
 
-// prepare builds larder, starts the server, and fills what rounds begin with.
+// prepare builds larder, starts the servers, and fills what rounds begin with.
 func (c *campaign) prepare(h *host) error {
 	if err := c.buildPrograms(h.TempDir()); err != nil {
 		return err
 	}
 	c.s3 = testserver.S3(h)
 	c.s3.Bucket(h, bucket)
+	c.actions = testserver.Actions(h)
+	c.actions.Change(func(r *testserver.ActionsRules) { r.Creations = 1 << 20 }) // rounds don't disturb each other
 	work := h.TempDir()
 	c.stock, c.native, c.baseDirectory = filepath.Join(c.home, "stock"), filepath.Join(c.home, "native"), filepath.Join(c.home, "base")
 	if err := newModule().write(work); err != nil {
@@ -86,17 +92,20 @@ func (c *campaign) prepare(h *host) error {
 	if err == nil {
 		err = harness.Lend(c.native, c.stock)
 	}
-	for i, remote := range []string{c.s3.URL(bucket, base), directoryURL(c.baseDirectory)} {
+	for i, settings := range [][]string{
+		inBucket(c.s3, base), inDirectory(c.baseDirectory), inActions(c.actions.Endpoint, c.actions.Token(baseRef)),
+	} {
 		if err == nil {
-			err = c.fill(h, work, fmt.Sprintf("filler%d", i), remote)
+			err = c.fill(h, work, fmt.Sprintf("filler%d", i), settings)
 		}
 	}
 	return err
 }
 
-// fill publishes to remote what go build needs of the standard library.
-func (c *campaign) fill(h *host, work, name, remote string) error {
-	m, err := newMachine(c.home, name, work, c.programs, append(c.s3.Environ(), "LARDER_REMOTE="+remote), c.stock)
+// fill publishes to a remote, which settings name, what go build needs of the standard
+// library.
+func (c *campaign) fill(h *host, work, name string, settings []string) error {
+	m, err := newMachine(c.home, name, work, c.programs, settings, c.stock)
 	if err != nil {
 		return err
 	}

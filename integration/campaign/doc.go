@@ -15,7 +15,7 @@
 // is always the same, but not when it meets the build. The campaign prints for each
 // failure how to repeat its round.
 //
-// Servers are real: versitygw behind a gate that answers in its place, and behind
-// toxiproxy. What this machine can't have is left out, and said: kills and small disks
+// Servers are real, behind toxiproxy: versitygw, with a gate that answers in its place, and
+// Azurite, as the storage of GitHub's cache service. What this machine can't have is left out, and said: kills and small disks
 // want Linux, the disks root as well.
 package main

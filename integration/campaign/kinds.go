@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -10,20 +11,26 @@ import (
 type kind struct {
 	name  string
 	says  string
-	on    remoteKind
+	on    remotes                   // 0: anywhere
 	amid  bool                      // not for the last build of a round, whose uses must get into the manifest
 	lacks func() string             // what this machine lacks for it, or ""; nil: nothing
 	draw  func(r *rand.Rand) *fault // its parameters
 }
 
-// remoteKind says which remotes can have a kind of fault.
-type remoteKind int
+// remotes is a set of kinds of remotes.
+type remotes int
 
 const (
-	anyRemote remoteKind = iota
-	onS3
+	onS3 remotes = 1 << iota
 	onDirectory
+	onActions // the cache service of GitHub Actions
+
+	anywhere = onS3 | onDirectory | onActions
+	onLink   = onS3 | onActions // what machines reach over a link
 )
+
+// remotes returns where k can be.
+func (k *kind) remotes() remotes { return cmp.Or(k.on, anywhere) }
 
 // fault is one fault, with all that was drawn for it.
 type fault struct {
@@ -74,32 +81,40 @@ var kinds = []*kind{
 		return ruled(0, forever, rule{answer: corrupt(share, seed)}, "%.0f %% of the reads", 100*share)
 	}},
 
-	{name: "down", says: "the store refuses connections", on: onS3, draw: func(r *rand.Rand) *fault {
+	{name: "down", says: "the store refuses connections", on: onLink, draw: func(r *rand.Rand) *fault {
 		at := r.Float64()
 		return linked(at, (*link).Down, "from %.2f of the build", at)
 	}},
-	{name: "unreachable", says: "connections to the store are not answered", on: onS3, lacks: lacksUnreachable, draw: func(*rand.Rand) *fault {
+	{name: "unreachable", says: "connections to the store are not answered", on: onLink, lacks: lacksUnreachable, draw: func(*rand.Rand) *fault {
 		return &fault{begin: func(r *round, _ time.Duration) (func(), error) { return r.unreachable() }}
 	}},
-	{name: "hang", says: "answers do not come", on: onS3, draw: func(r *rand.Rand) *fault {
+	{name: "hang", says: "answers do not come", on: onLink, draw: func(r *rand.Rand) *fault {
 		at := r.Float64()
 		return linked(at, (*link).Hang, "from %.2f of the build", at)
 	}},
-	{name: "reset", says: "connections are reset", on: onS3, draw: func(r *rand.Rand) *fault {
+	{name: "reset", says: "connections are reset", on: onLink, draw: func(r *rand.Rand) *fault {
 		at := r.Float64()
 		return linked(at, (*link).Reset, "from %.2f of the build", at)
 	}},
-	{name: "cut", says: "connections end after some bytes", on: onS3, draw: func(r *rand.Rand) *fault {
+	{name: "cut", says: "connections end after some bytes", on: onLink, draw: func(r *rand.Rand) *fault {
 		bytes := int64(1) << r.IntN(18)
 		return linked(0, func(l *link) { l.Cut(bytes) }, "after %d bytes", bytes)
 	}},
-	{name: "latency", says: "the store is far away", on: onS3, draw: func(r *rand.Rand) *fault {
+	{name: "latency", says: "the store is far away", on: onLink, draw: func(r *rand.Rand) *fault {
 		d := between(r, 5*time.Millisecond, 300*time.Millisecond)
 		return linked(0, func(l *link) { l.Latency(d) }, "%v", d)
 	}},
-	{name: "slow", says: "the link is narrow, both ways", on: onS3, draw: func(r *rand.Rand) *fault {
+	{name: "slow", says: "the link is narrow, both ways", on: onLink, draw: func(r *rand.Rand) *fault {
 		kib := 8 << r.IntN(8)
 		return linked(0, func(l *link) { l.Bandwidth(kib); l.UploadBandwidth(kib) }, "%d KiB a second", kib)
+	}},
+
+	{name: "expired", says: "signed URLs are out of date all at once", on: onActions, draw: func(r *rand.Rand) *fault {
+		at := r.Float64()
+		return &fault{text: fmt.Sprintf("at %.2f of the build", at), begin: func(r *round, usual time.Duration) (func(), error) {
+			timer := time.AfterFunc(time.Duration(at*float64(usual)), r.actions.Expire)
+			return func() { timer.Stop() }, nil
+		}}
 	}},
 
 	// Amid, since a manifest that is no file for a while may be written anew.

@@ -9,9 +9,9 @@ import (
 
 // plan is what is drawn for a round, before anything of it happens.
 type plan struct {
-	number    int
-	directory bool // whether the remote is a directory
-	builds    []build
+	number int
+	remote remotes // one
+	builds []build
 }
 
 // build is one build of a round.
@@ -33,13 +33,8 @@ type build struct {
 // newPlan draws the round with the given number.
 func newPlan(opts options, number int) plan {
 	random := rand.New(rand.NewPCG(opts.seed, uint64(number)))
-	p := plan{number: number, directory: random.IntN(4) == 0}
-	has := func(k *kind) bool { return k.on == anyRemote || (k.on == onDirectory) == p.directory }
-	usable := slices.DeleteFunc(slices.Clone(opts.kinds), func(k *kind) bool { return !has(k) })
-	if len(usable) == 0 { // -kinds names none for this remote
-		p.directory = !p.directory
-		usable = opts.kinds
-	}
+	p := plan{number: number, remote: drawRemote(random, opts.kinds)}
+	usable := slices.DeleteFunc(slices.Clone(opts.kinds), func(k *kind) bool { return k.remotes()&p.remote == 0 })
 	atEnd := slices.DeleteFunc(slices.Clone(usable), func(k *kind) bool { return k.amid })
 	if len(atEnd) == 0 {
 		atEnd = kinds[:1]
@@ -78,10 +73,27 @@ func newPlan(opts options, number int) plan {
 		b.closing = []string{"wait", "linger"}[random.IntN(2)]
 		b.bytes = []string{"auto", "auto", "auto", "eager"}[random.IntN(4)]
 		b.objects = []string{"all", "all", "none"}[random.IntN(3)]
+		if p.remote == onActions {
+			b.objects = "none"
+		}
 		b.profile = []string{"", "other"}[random.IntN(2)]
 		p.builds = append(p.builds, b)
 	}
 	return p
+}
+
+// drawRemote draws a remote that at least one of kinds can be at.
+func drawRemote(random *rand.Rand, kinds []*kind) remotes {
+	var some remotes
+	for _, k := range kinds {
+		some |= k.remotes()
+	}
+	for {
+		drawn := []remotes{onS3, onS3, onActions, onDirectory}[random.IntN(4)]
+		if drawn&some != 0 {
+			return drawn
+		}
+	}
 }
 
 // String returns what b does, in a line.

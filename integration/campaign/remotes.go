@@ -2,13 +2,31 @@ package main
 
 import (
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/larderbuild/larder/testserver"
 )
+
+// inBucket returns the variables of those who use a prefix of the campaign's bucket.
+func inBucket(s3 testserver.S3Server, prefix string) []string {
+	return append(s3.Environ(), "LARDER_REMOTE="+s3.URL(bucket, prefix))
+}
+
+// inDirectory returns the variables of those who use a directory.
+func inDirectory(dir string) []string {
+	at := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(dir), "/")}
+	return []string{"LARDER_REMOTE=" + at.String()}
+}
+
+// inActions returns the variables of a job that uses a cache service with token.
+func inActions(endpoint, token string) []string {
+	return append(testserver.ActionsEnviron(endpoint, token), "LARDER_REMOTE=gha://")
+}
 
 // link is a [testserver.Link] whose faults begin later.
 type link struct {

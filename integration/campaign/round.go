@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,10 +22,10 @@ type round struct {
 	plan
 	*host
 	work     string
-	folder   string // of the remote's objects
+	folder   string // of the remote's objects; "": they are no files
 	settings []string
-	gate     *gate // nil where the remote is a directory
-	link     *link // the same
+	gate     *gate // only over S3
+	link     *link // nil where the remote is a directory
 	machines [2]*machine
 }
 
@@ -78,11 +77,10 @@ func at(number int, b build, err error) error {
 // prepare makes the remote and the machines.
 func (r *round) prepare() error {
 	r.work = filepath.Join(r.dir, "work")
-	remote, err := r.newRemote()
-	if err != nil {
+	var err error
+	if r.settings, err = r.newRemote(); err != nil {
 		return err
 	}
-	r.settings = append(r.s3.Environ(), "LARDER_REMOTE="+remote)
 	for i, name := range machineNames {
 		if r.machines[i], err = newMachine(r.dir, name, r.work, r.programs, r.settings, r.stock); err != nil {
 			return err
@@ -92,27 +90,28 @@ func (r *round) prepare() error {
 }
 
 // newRemote makes the remote with what the campaign has in one at the beginning, and
-// returns its URL.
-func (r *round) newRemote() (string, error) {
-	if r.directory {
+// returns the variables of those who use it.
+func (r *round) newRemote() ([]string, error) {
+	switch r.remote {
+	case onDirectory:
 		r.folder = filepath.Join(r.dir, "remote")
-		return directoryURL(r.folder), harness.Link(r.baseDirectory, r.folder)
+		return inDirectory(r.folder), harness.Link(r.baseDirectory, r.folder)
+	case onActions:
+		r.link = &link{testserver.Proxy(r.host, r.actions.Endpoint)}
+		token := r.actions.Token(fmt.Sprintf("refs/heads/round%d", r.number), baseRef)
+		return inActions(r.link.Endpoint, token), nil
 	}
 	prefix := fmt.Sprintf("round%d", r.number)
 	r.folder = filepath.Join(r.s3.Dir, bucket, prefix)
 	if err := harness.Link(filepath.Join(r.s3.Dir, bucket, base), r.folder); err != nil {
-		return "", err
+		return nil, err
 	}
 	r.Cleanup(func() { os.RemoveAll(r.folder) })
 	r.gate = newGate(r.host, r.s3.Endpoint)
 	r.link = &link{testserver.Proxy(r.host, r.gate.URL)}
 	near := r.s3
 	near.Endpoint = r.link.Endpoint
-	return near.URL(bucket, prefix), nil
-}
-
-func directoryURL(dir string) string {
-	return (&url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(dir), "/")}).String()
+	return inBucket(near, prefix), nil
 }
 
 // stop ends what runs in the background on the machines.
@@ -293,10 +292,21 @@ func (r *round) finish() error {
 			return wrong("machine %s has sessions left after larder flush:\n%s", m.name, indent(strings.Join(left, "\n")))
 		}
 	}
+	if r.remote == onActions {
+		return errors.Join(r.repeat(), r.finishFresh())
+	}
 	if _, damaged := harness.Objects(r.folder); len(damaged) > 0 {
 		return wrong("the remote is damaged: %v", errors.Join(damaged...))
 	}
 	return r.finishFresh()
+}
+
+// repeat has the machine of the last build do it again: of two that have published at the
+// same moment, the last one has won, and the next build adds what the other one had.
+func (r *round) repeat() error {
+	last := r.builds[len(r.builds)-1]
+	_, err := r.machines[last.machine].goCommand(r.ctx, last.goal, nativeLimit, append(last.settings(), "LARDER_CLOSE=wait"), nil)
+	return err
 }
 
 // finishFresh has a fresh machine do the last build again.
