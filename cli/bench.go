@@ -192,6 +192,9 @@ func benchSettings(cmd *urfave.Command, s settings) (settings, error) {
 	if s.readOnly && s.target.Remote != "" {
 		return s, errors.New("LARDER_READONLY (or --readonly) is true, but larder bench has to write to the remote")
 	}
+	if open.Traits(s.target.Remote).Unlisted {
+		return s, fmt.Errorf("larder bench can't remove again what it writes to %s: set LARDER_REMOTE to another store, or to nothing for a directory", open.Redact(s.target.Remote))
+	}
 	s.readOnly, s.policy.Trust = false, nil
 	if s.target.Remote == "" {
 		s.latency = benchLatency

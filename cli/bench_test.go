@@ -73,6 +73,7 @@ func TestBenchSettings(t *testing.T) {
 		{name: "a remote", change: func(s *settings) { s.target = remote }},
 		{name: "a remote, with a latency", args: "--latency 1s", change: func(s *settings) { s.target = remote }, latency: time.Second},
 		{name: "a remote that is read-only", change: func(s *settings) { s.target, s.readOnly = remote, true }, want: "LARDER_READONLY (or --readonly) is true, but larder bench has to write"},
+		{name: "a remote that lists nothing", change: func(s *settings) { s.target.Remote = "gha://" }, want: "can't remove again what it writes to gha://"},
 		{name: "a directory, and read-only", change: func(s *settings) { s.readOnly = true }, latency: 20 * time.Millisecond},
 		{name: "trust in others", change: func(s *settings) { s.policy.Trust = sign.Only(key) }, latency: 20 * time.Millisecond},
 		{name: "no runs", args: "-n 0", want: "-n is 0: want 1 or more"},

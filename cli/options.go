@@ -130,7 +130,7 @@ func options() []option {
 		},
 	}, {
 		flag:  "objects",
-		shown: objectsAll,
+		shown: "none for gha://, otherwise all",
 		usage: "all: each entry has an object of its own, too, which builds of any module can look up; none: nothing but packs and manifests is written, in far fewer requests, and a build finds what the module's other profiles have published",
 		set: func(g *givenSettings, v string) error {
 			g.objects = v
@@ -298,11 +298,14 @@ func defaultClose(environ environment) string {
 	return closeLinger
 }
 
-// defaultObjects returns the default of LARDER_OBJECTS for a remote whose requests are
-// scarce, or not.
-func defaultObjects(scarce bool) string {
-	if scarce {
-		return objectsNone
+// objectsFor returns the value of LARDER_OBJECTS for a remote, where objects is the given one,
+// or "".
+func objectsFor(remote, objects string) (string, error) {
+	switch scarce := open.Traits(remote).Scarce; {
+	case scarce && objects == objectsAll:
+		return "", fmt.Errorf("LARDER_OBJECTS (or --objects) is %q: want none for %s, which takes few requests", objects, open.Redact(remote))
+	case scarce:
+		return objectsNone, nil
 	}
-	return objectsAll
+	return cmp.Or(objects, objectsAll), nil
 }

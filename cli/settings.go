@@ -8,7 +8,6 @@ import (
 
 	urfave "github.com/urfave/cli/v3"
 
-	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/secrets"
 	"github.com/larderbuild/larder/session"
@@ -100,14 +99,12 @@ func (g givenSettings) resolve(from surroundings) (settings, error) {
 	target := g.target(from)
 	s.policy.Secrets = secrets.New(from.environ, g.buildNames(from.environ, target)...)
 	key, trust, err := readKeys(g.signKey, g.trust)
-	if err = errors.Join(append(g.wrong, err)...); err != nil {
+	objects, errObjects := objectsFor(target.Remote, s.objects)
+	if err = errors.Join(append(g.wrong, err, errObjects)...); err != nil {
 		return s, err
 	}
 	s.policy.Key, s.policy.Trust = key, trust
-	s.target = target
-	if s.objects == "" {
-		s.objects = defaultObjects(open.Traits(target.Remote).Scarce)
-	}
+	s.target, s.objects = target, objects
 	return s, nil
 }
 

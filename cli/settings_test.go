@@ -376,16 +376,26 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// TestDefaultObjects: where requests are scarce, larder writes no entry objects unless told.
-func TestDefaultObjects(t *testing.T) {
+// TestObjects: where requests are scarce, larder writes no entry objects, and who wants them
+// is told so.
+func TestObjects(t *testing.T) {
 	t.Parallel()
-	for scarce, want := range map[bool]string{false: objectsAll, true: objectsNone} {
-		if got := defaultObjects(scarce); got != want {
-			t.Errorf("scarce %v: %s, want %s", scarce, got, want)
+	for _, test := range []struct{ remote, given, want string }{
+		{"", "", objectsAll},
+		{"s3://bucket", "", objectsAll},
+		{"s3://bucket", objectsNone, objectsNone},
+		{"gha://", "", objectsNone},
+		{"gha://", objectsNone, objectsNone},
+	} {
+		given := givenSettings{plainSettings: plainSettings{objects: test.given}, remote: test.remote}
+		if s, err := given.resolve(surroundings{}); err != nil || s.objects != test.want {
+			t.Errorf("%+v: %q, %v", test, s.objects, err)
 		}
 	}
-	given := givenSettings{plainSettings: plainSettings{objects: objectsNone}, remote: "s3://bucket"}
-	if s, err := given.resolve(surroundings{}); err != nil || s.objects != objectsNone {
-		t.Errorf("none became %q, %v", s.objects, err)
+	given := givenSettings{plainSettings: plainSettings{objects: objectsAll}, remote: "gha://"}
+	s, err := given.resolve(surroundings{})
+	const want = `LARDER_OBJECTS (or --objects) is "all": want none for gha://, which takes few requests`
+	if err == nil || err.Error() != want || s.target.Remote != "" {
+		t.Errorf("%v, want %s; remote %q", err, want, s.target.Remote)
 	}
 }
