@@ -151,6 +151,7 @@ async function start() {
   if (input('scope')) variables.LARDER_SCOPE = input('scope');
   if (!env.LARDER_STATS) variables.LARDER_STATS = path.join(env.RUNNER_TEMP, 'larder-stats.json');
   for (const [name, value] of Object.entries(variables)) hand('GITHUB_ENV', name, value);
+  fs.appendFileSync(env.GITHUB_PATH, path.dirname(bin) + '\n'); // for steps such as larder gc
   hand('GITHUB_STATE', 'larder', bin);
   say(`builds use ${variables.LARDER_REMOTE || 'this machine alone'}`);
 }

@@ -107,7 +107,7 @@ func (j *job) tryStep(file string, inputs ...string) (status int) {
 		cmd.Env = append(cmd.Env, "STATE_"+name+"="+value)
 	}
 	files := make(map[string]string)
-	for _, name := range []string{"GITHUB_ENV", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"} {
+	for _, name := range []string{"GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"} {
 		files[name] = filepath.Join(j.t.TempDir(), name)
 		cmd.Env = append(cmd.Env, name+"="+files[name])
 	}
