@@ -17,9 +17,13 @@
 // The module also has what [GCSServer.Client] starts: Google's own client, as a second
 // opinion on what larder's driver does.
 //
-// Servers that run on Node.js come from npm. npm/package-lock.json pins them, and all that
-// they need. The first test that needs one has npm install them in the same way.
+// What runs on Node.js comes from npm: servers, and programs that a test runs with [Node].
+// npm/package-lock.json pins them, and all that they need. The first test that needs one has
+// npm install them in the same way.
 //
-// If a server can't be built or started, the test is skipped. But if CI is set, the test
+// [Program] builds other programs that tests run, such as linters, one by one. .ci/tools pins
+// them.
+//
+// If a server or a program can't be built or started, the test is skipped. But if CI is set, the test
 // fails, so that CI always tests everything.
 package testserver
