@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -81,6 +82,15 @@ func azureStore(t testing.TB) store {
 		at.Endpoint = endpoint
 		return at.URL("container", "pre/fix")
 	}}
+}
+
+// forLarder returns s with credentials that larder has for itself, and no other program.
+func (s store) forLarder() store {
+	s.env = slices.Clone(s.env)
+	for i := range s.env {
+		s.env[i] = "LARDER_" + s.env[i]
+	}
+	return s
 }
 
 // clouds returns a store of each cloud, by name. Azure's is there if whole is set: its
