@@ -104,9 +104,9 @@ async function program() {
   }
 }
 
-// cacheService returns the variables for a remote that is GitHub's cache service, or says
-// why there is none.
-function cacheService() {
+// cacheService returns the variables for a remote in GitHub's cache service, or says why there
+// is none.
+function cacheService(remote) {
   const host = new URL(env.GITHUB_SERVER_URL || 'https://github.com').hostname.toLowerCase();
   const mode = (env.ACTIONS_CACHE_MODE || '').trim().toLowerCase();
   if (host !== 'github.com' && !/\.(ghe\.com|localhost)$/.test(host)) {
@@ -120,7 +120,7 @@ function cacheService() {
   }
   console.log('::add-mask::' + env.ACTIONS_RUNTIME_TOKEN);
   const variables = {
-    LARDER_REMOTE: 'gha://',
+    LARDER_REMOTE: remote,
     LARDER_ACTIONS_RESULTS_URL: env.ACTIONS_RESULTS_URL,
     LARDER_ACTIONS_RUNTIME_TOKEN: env.ACTIONS_RUNTIME_TOKEN,
   };
@@ -140,8 +140,8 @@ async function start() {
   const bin = await program();
   const remote = input('remote') || env.LARDER_REMOTE || 'gha://';
   let variables = { LARDER_REMOTE: remote };
-  if (remote === 'gha://') {
-    const service = cacheService();
+  if (/^gha:/i.test(remote)) {
+    const service = cacheService(remote);
     if (service.why) say(service.why + '. Builds use this machine alone');
     variables = service.variables || { LARDER_REMOTE: '' };
   }
@@ -153,7 +153,8 @@ async function start() {
   for (const [name, value] of Object.entries(variables)) hand('GITHUB_ENV', name, value);
   fs.appendFileSync(env.GITHUB_PATH, path.dirname(bin) + '\n'); // for steps such as larder gc
   hand('GITHUB_STATE', 'larder', bin);
-  say(`builds use ${variables.LARDER_REMOTE || 'this machine alone'}`);
+  const shown = variables.LARDER_REMOTE.replace(/[^/]*@|[?#].*/g, ''); // without what may be secret
+  say(`builds use ${shown || 'this machine alone'}`);
 }
 
 // main gives the files of the checkout, if that is there by now, the times that they have in

@@ -142,13 +142,17 @@ func TestActionSettings(t *testing.T) {
 			said: "builds use gha://",
 		},
 		{
-			name: "another store", inputs: []string{"remote=s3://bucket/prefix", "scope=special"},
-			want: []string{"LARDER_REMOTE=s3://bucket/prefix", "LARDER_SCOPE=special", "LARDER_ACTIONS_RUNTIME_TOKEN="},
-			said: "builds use s3://bucket/prefix",
+			name: "another store", inputs: []string{"remote=s3://bucket/prefix?region=eu-west-1", "scope=special"},
+			want: []string{"LARDER_REMOTE=s3://bucket/prefix?region=eu-west-1", "LARDER_SCOPE=special", "LARDER_ACTIONS_RUNTIME_TOKEN="},
+			said: "builds use s3://bucket/prefix\n",
 		},
 		{
 			name: "another store, of the workflow", settings: []string{"LARDER_REMOTE=s3://bucket"},
 			want: []string{"LARDER_REMOTE=s3://bucket"}, said: "builds use s3://bucket",
+		},
+		{
+			name: "a part of the cache service", inputs: []string{"remote=gha:///team"},
+			want: []string{"LARDER_REMOTE=gha:///team", "LARDER_ACTIONS_RUNTIME_TOKEN=" + token}, said: "builds use gha:///team",
 		},
 		{name: "read-only", inputs: []string{"mode=read-only"}, want: []string{"LARDER_READONLY=true"}, said: "builds use"},
 		{name: "off", inputs: []string{"mode=off"}, want: []string{"GOCACHEPROG="}, said: "larder: off"},

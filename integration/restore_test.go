@@ -50,10 +50,22 @@ func (m *machine) build() []string {
 
 func TestRestoreAndSave(t *testing.T) {
 	t.Parallel()
-	module := newChained(t, 12)
-	remote := fileURL(t.TempDir())
+	t.Run("a directory", func(t *testing.T) { testRestoreAndSave(t, 5, fileURL(t.TempDir())) })
+	if whole {
+		actions := testserver.Actions(t)
+		t.Run("gha", func(t *testing.T) {
+			testRestoreAndSave(t, 4, "gha://", actions.Environ(actions.Token(mainRef))...)
+		})
+	}
+}
 
-	a := newNative(t, module.dir, remote)
+// testRestoreAndSave restores from a remote, and saves there. After a change it takes so many
+// requests to save: two write, at most two read which profile was published last, for a
+// sibling that lends and for the profile's place, and one finds out whether the remote has
+// conditional puts, or whether somebody else has written.
+func testRestoreAndSave(t *testing.T, requests int, remote string, settings ...string) {
+	module := newChained(t, 12)
+	a := newNative(t, module.dir, remote, settings...)
 	if err := os.Rename(stocked(t), a.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +81,7 @@ func TestRestoreAndSave(t *testing.T) {
 	}
 
 	// Another machine compiles nothing, and has nothing to save.
-	b := newNative(t, module.dir, remote)
+	b := newNative(t, module.dir, remote, settings...)
 	if c := b.counts("restore"); c.Entries != first.New || c.Failed != 0 || c.Requests > 4 {
 		t.Errorf("restored %+v of %+v", c, first)
 	}
@@ -92,11 +104,9 @@ func TestRestoreAndSave(t *testing.T) {
 	if got := b.build(); len(got) == 0 || len(got) > 4 {
 		t.Errorf("compiled %d after a change: %q", len(got), got)
 	}
-	// With it may go the indexes of the module's packages, which the go
-	// command makes once the files are no longer new. Of the requests two write, two read
-	// the roster, for a sibling that lends and for the profile's place, and one finds out,
-	// for a week, whether the remote has conditional puts.
-	if c := b.counts("save"); !c.Published || c.New == 0 || c.New > c.Used/2 || c.Requests != 5 {
+	// With it may go the indexes of the module's packages, which the go command makes once
+	// the files are no longer new.
+	if c := b.counts("save"); !c.Published || c.New == 0 || c.New > c.Used/2 || c.Requests != requests {
 		t.Errorf("saved after a change: %+v", c)
 	}
 	if exists(killed) {
@@ -104,7 +114,7 @@ func TestRestoreAndSave(t *testing.T) {
 	}
 
 	// What was restored is as good as what was built.
-	c := newNative(t, module.dir, remote)
+	c := newNative(t, module.dir, remote, settings...)
 	if n := c.counts("restore"); n.Failed != 0 {
 		t.Errorf("restored %+v", n)
 	}
@@ -116,14 +126,14 @@ func TestRestoreAndSave(t *testing.T) {
 	if n := c.counts("save"); !n.Published || n.New == 0 { // of vet
 		t.Errorf("saved after vet and test: %+v", n)
 	}
-	d := newNative(t, module.dir, remote)
+	d := newNative(t, module.dir, remote, settings...)
 	d.counts("restore")
 	if r := d.must("go", "test", "./..."); len(r.compiles()) > 0 {
 		t.Errorf("go test compiled %q", r.compiles())
 	}
 
 	// A helper finds it, too.
-	helper := newMachine(t, module.dir, remote)
+	helper := newMachine(t, module.dir, remote, settings...)
 	if got := helper.build(); len(got) > 0 {
 		t.Errorf("with the helper it compiled %q", got)
 	}

@@ -171,6 +171,31 @@ func TestEvicted(t *testing.T) {
 	}
 }
 
+// TestRemoved: where there are too many bytes, GitHub removes what was read last the longest
+// time ago, and at any time what nobody has read for a week.
+func TestRemoved(t *testing.T) {
+	server := start(t)
+	s := open(t, "")
+	server.Change(func(r *testserver.ActionsRules) { r.Quota = 25 })
+	wantGone := func(key string) {
+		t.Helper()
+		if _, _, err := s.Get(t.Context(), key, backend.Range{}); !errors.Is(err, backend.ErrNotFound) {
+			t.Errorf("%s: %v, want ErrNotFound", key, err)
+		}
+	}
+	for _, key := range []string{"a", "b"} {
+		backendtest.PutBytes(t, s, key, []byte("0123456789"))
+	}
+	get(t, s, "a", backend.Range{})
+	backendtest.PutBytes(t, s, "c", []byte("0123456789"))
+	wantGone("b")
+	server.Advance(4 * 24 * time.Hour)
+	get(t, s, "a", backend.Range{})
+	server.Advance(4 * 24 * time.Hour)
+	get(t, s, "a", backend.Range{})
+	wantGone("c")
+}
+
 // TestKilled: what a killed job has reserved is in nobody's way.
 func TestKilled(t *testing.T) {
 	server := start(t)
