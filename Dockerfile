@@ -1,0 +1,18 @@
+# An image that has larder and nothing else. Other images take the program out of it:
+#
+#	COPY --from=ghcr.io/larderbuild/larder:v1.2.3 /larder /usr/local/bin/larder
+
+FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
+ARG TARGETOS TARGETARCH VERSION REVISION
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -o /larder \
+    -ldflags="-s -w -X github.com/larderbuild/larder/cli.releaseVersion=$VERSION -X github.com/larderbuild/larder/cli.releaseRevision=$REVISION" .
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /larder /larder
+COPY LICENSE /
+ENTRYPOINT ["/larder"]
