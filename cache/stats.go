@@ -16,7 +16,7 @@ import (
 
 // Summary is what was counted in one or more sessions. It is the one list of
 // larder's statistics: LARDER_STATS=json prints each under the name in its json
-// tag, and the README's table has the text in its help tag.
+// tag, and the table in docs/trouble.md has the text in its help tag.
 type Summary struct {
 	Gets           int64         `json:"gets" help:"what the go command asked for"`
 	LocalHits      int64         `json:"local_hits" help:"of these, found in the local tier"`

@@ -10,35 +10,34 @@ import (
 	"github.com/larderbuild/larder/cache"
 )
 
-var update = flag.Bool("update", false, "write the tables to README.md")
+var update = flag.Bool("update", false, "write the tables into the pages")
 
-// TestReadme compares the tables in README.md with what the code says. With -update
-// it writes them there.
+// TestReadme compares the tables in README.md and docs with what the code says. With
+// -update it writes them there.
 func TestReadme(t *testing.T) {
-	const path = "../README.md"
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := strings.ReplaceAll(string(data), "\r\n", "\n")
-	for _, block := range []struct{ name, want string }{
-		{"options", optionsTable(options())},
-		{"stats", statsTable(cache.SummaryStats())},
+	for _, block := range []struct{ path, name, want string }{
+		{"../README.md", "options", optionsTable(options())},
+		{"../docs/trouble.md", "stats", statsTable(cache.SummaryStats())},
 	} {
+		data, err := os.ReadFile(block.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(data), "\r\n", "\n")
 		begin, end := "<!-- "+block.name+" -->\n", "<!-- /"+block.name+" -->\n"
 		before, rest, found := strings.Cut(text, begin)
 		got, after, ended := strings.Cut(rest, end)
 		switch {
 		case !found || !ended:
-			t.Errorf("%s has no section between %q and %q", path, begin, end)
+			t.Errorf("%s has no section between %q and %q", block.path, begin, end)
 		case got == block.want:
 		case *update:
 			text = before + begin + block.want + end + after
-			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			if err := os.WriteFile(block.path, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		default:
-			t.Errorf("%s has\n%s\nwant (go test ./cli -run TestReadme -update)\n%s", path, got, block.want)
+			t.Errorf("%s has\n%s\nwant (go test ./cli -run TestReadme -update)\n%s", block.path, got, block.want)
 		}
 	}
 }

@@ -20,8 +20,8 @@ import (
 )
 
 // roles is a real server with two users, the roles of a team: one for reviewed code and
-// one for pull requests. Their policies in testdata/iam are for AWS, too, and README has
-// the same text.
+// one for pull requests. Their policies in testdata/iam are for AWS, too, and docs/trust.md
+// has the same text.
 type roles struct {
 	main, pr store
 }
@@ -45,13 +45,13 @@ func newRoles(t *testing.T) roles {
 	return roles{main: role("main"), pr: role("pr")}
 }
 
-// TestReadmePolicies checks that README has the policies that the other tests use.
-func TestReadmePolicies(t *testing.T) {
-	readme := string(readFile(t, filepath.Join("..", "README.md")))
+// TestPagePolicies checks that the page has the policies that the other tests use.
+func TestPagePolicies(t *testing.T) {
+	page := string(readFile(t, filepath.Join("..", "docs", "trust.md")))
 	for _, name := range []string{"main", "pr"} {
 		file := filepath.Join("testdata", "iam", "s3-"+name+".json")
-		if !strings.Contains(readme, "```json\n"+string(readFile(t, file))+"```\n") {
-			t.Errorf("README.md does not have %s", file)
+		if !strings.Contains(page, "```json\n"+string(readFile(t, file))+"```\n") {
+			t.Errorf("docs/trust.md does not have %s", file)
 		}
 	}
 }
