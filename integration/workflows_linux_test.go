@@ -19,6 +19,8 @@ type workflow struct {
 	args   []string // of act
 	links  int64    // more programs than usual that the go command asks for
 	usual  bool     // tried in each run of the tests
+
+	sessions int // that a job has at least, where it isn't plain
 }
 
 // usualLinks is how many programs the pantry has. The go command asks for each program that it
@@ -29,7 +31,7 @@ const s3Remote = "s3://my-bucket/go-cache?region=eu-west-1"
 
 // workflows are the rows of TestWorkflows.
 func workflows() []workflow {
-	const tests = 4 // packages of the pantry that have some: linters load those, too
+	const tests = 4 // packages of the pantry that have some: linters load those, too, with go list
 	mains := [2]string{"push", "push"}
 	pulls := [2]string{"push", "pull_request"}
 	return []workflow{
@@ -41,8 +43,8 @@ func workflows() []workflow {
 		{file: "matrix.yml", events: mains, args: []string{"--matrix", "os:ubuntu-latest", "--matrix", "go:stable"}},
 		{file: "merge-queue.yml", events: [2]string{"merge_group", "pull_request"}, remote: s3Remote, store: s3Store, usual: true},
 		{file: "monorepo.yml", events: mains, args: []string{"--matrix", "module:shelf"}},
-		{file: "lint.yml", job: "staticcheck", events: mains, links: tests + 1},
-		{file: "lint.yml", job: "golangci-lint", events: mains, links: tests},
+		{file: "lint.yml", job: "staticcheck", events: mains, links: tests + 1, sessions: 4},
+		{file: "lint.yml", job: "golangci-lint", events: mains, links: tests, sessions: 3},
 	}
 }
 
@@ -96,6 +98,9 @@ func (w workflow) test(t *testing.T) {
 	if second.stats.Misses > usualLinks+w.links || second.fromRemote() == 0 {
 		t.Errorf("the second job: %d misses, %d hits in the remote\n%s", second.stats.Misses, second.fromRemote(), second.stdout)
 	}
+	if second.sessions < w.sessions {
+		t.Errorf("%d sessions, want %d: the linter has none of its own\n%s", second.sessions, w.sessions, second.stdout)
+	}
 	if a.service != nil && a.service.Counts().Creations == 0 {
 		t.Error("nothing is in GitHub's cache")
 	}
@@ -122,6 +127,20 @@ func TestWorkflowFiles(t *testing.T) {
 		}
 		if !strings.Contains(pages, "("+file+")") {
 			t.Errorf("no page in docs/ci has a link to %s", file)
+		}
+	}
+}
+
+// TestLintersOfWorkflow: lint.yml has the versions of linters that tests have tried.
+func TestLintersOfWorkflow(t *testing.T) {
+	t.Parallel()
+	workflow := string(readFile(t, "../docs/ci/lint.yml"))
+	for line := range strings.Lines(string(readFile(t, "../.ci/tools"))) {
+		name, pinned, _ := strings.Cut(strings.TrimSpace(line), "=")
+		_, version, _ := strings.Cut(pinned, "@")
+		want := map[string]string{"staticcheck": "go run " + pinned, "golangci_lint": "version: " + version}[name]
+		if !strings.Contains(workflow, want) {
+			t.Errorf("docs/ci/lint.yml lacks %q", want)
 		}
 	}
 }
