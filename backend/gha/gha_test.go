@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -328,6 +329,27 @@ func TestAnswersOfTheService(t *testing.T) {
 		_, _, err := answering(t, code, "").Get(t.Context(), "key", backend.Range{})
 		if !errors.As(err, &busy) || *busy != (backend.Busy{After: 7 * time.Second}) {
 			t.Errorf("%d: %v", code, err)
+		}
+	}
+}
+
+// TestSigned: a signed URL of a service that has TLS has TLS, too.
+func TestSigned(t *testing.T) {
+	for _, test := range []struct {
+		root, signed string
+		good         bool
+	}{
+		{"https", "https://account.blob.example/x?sig=secret", true},
+		{"https", "http://account.blob.example/x?sig=secret", false},
+		{"http", "http://127.0.0.1/x?sig=secret", true},
+		{"http", "https://account.blob.example/x?sig=secret", true},
+		{"https", "file:///secret", false},
+		{"https", "/secret", false},
+		{"https", "", false},
+	} {
+		err := gha.Signed(&url.URL{Scheme: test.root, Host: "results"}, test.signed)
+		if (err == nil) != test.good || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s of a service with %s: %v", test.signed, test.root, err)
 		}
 	}
 }
