@@ -254,7 +254,7 @@ func (w trouble) testKilled(t *testing.T) {
 	j := w.job(t)
 	everything(t, j)
 	flush := j.command(t.Context(), larder, "flush")
-	wait := j.machine.start(flush)
+	wait := j.start(flush)
 	<-reserved
 	_ = flush.Process.Kill()
 	wait()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -33,7 +34,7 @@ func programs() []program {
 		{"dustin/go-humanize", []string{"github.com/dustin/go-humanize"}, `humanize.IBytes(1); humanize.ParseBytes("")`},
 	}
 	for i, p := range list {
-		list[i].imports = append(p.imports, httpPackage)
+		list[i].imports = slices.Concat(p.imports, []string{httpPackage})
 		list[i].uses = p.uses + "; " + httpUse
 	}
 	return append([]program{
