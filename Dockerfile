@@ -1,6 +1,6 @@
 # An image that has larder and nothing else. Other images take the program out of it:
 #
-#	COPY --from=ghcr.io/larderbuild/larder:v1.2.3 /larder /usr/local/bin/larder
+#	COPY --from=ghcr.io/larderbuild/larder:1.2.3 /larder /usr/local/bin/larder
 
 FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
 ARG TARGETOS TARGETARCH VERSION REVISION
