@@ -2,7 +2,7 @@
 #
 #	COPY --from=ghcr.io/larderbuild/larder:1.2.3 /larder /usr/local/bin/larder
 
-FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
+FROM --platform=$BUILDPLATFORM golang:1.26.8-alpine AS build
 ARG TARGETOS TARGETARCH VERSION REVISION
 WORKDIR /src
 COPY go.mod go.sum ./
