@@ -84,7 +84,7 @@ func (f *draft) install() error {
 		return errors.New("the disk lost what was written before it refused more")
 	}
 	path := f.dir.bodyPath(f.entry.Output)
-	return replace(f.Name(), path, func() bool { return f.dir.touchIntact(path, f.entry) })
+	return nameBody(f.Name(), path, func() bool { return f.dir.touchIntact(path, f.entry) })
 }
 
 // discard closes and removes the file.

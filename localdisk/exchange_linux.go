@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/rogpeppe/go-internal/robustio"
 	"golang.org/x/sys/unix"
 )
 
@@ -12,7 +13,7 @@ import (
 // build that waits for hundreds of archives must not wait for that.
 func exchange(temp, path string) error {
 	if unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE) != nil {
-		return replace(temp, path, nil) // path is new, or the file system can't
+		return robustio.Rename(temp, path) // path is new, or the file system can't
 	}
 	return nil
 }

@@ -2,8 +2,10 @@
 
 package localdisk
 
-// exchange renames temp to path, as replace does.
-func exchange(temp, path string) error { return replace(temp, path, nil) }
+import "github.com/rogpeppe/go-internal/robustio"
+
+// exchange renames temp to path. Windows may need several tries.
+func exchange(temp, path string) error { return robustio.Rename(temp, path) }
 
 // renameNew renames temp to path unless a file has that name. Then its error wraps
 // fs.ErrExist.

@@ -92,7 +92,7 @@ func (d *Dir) getAt(actionPath string, action protocol.ActionID) (Entry, string,
 
 // readAction reads and touches the file at path, which has to be the action file of action.
 func (d *Dir) readAction(path string, action protocol.ActionID) (Entry, error) {
-	f, err := os.Open(path)
+	f, err := openShared(path)
 	if err != nil {
 		return Entry{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/robustio"
@@ -17,13 +18,13 @@ runs; "larder clean" and "larder prune" make it smaller.
 `
 
 // install makes the file at path appear whole or not at all. It calls write with a
-// temporary file in the same folder, and then gives that file the name path by replace.
+// temporary file in the same folder, and then gives that file the name path.
 func (d *Dir) install(path string, write func(*os.File) error) error {
 	temp, err := d.writeTemp(filepath.Dir(path), write)
 	if err != nil {
 		return err
 	}
-	if err = replace(temp, path, nil); err != nil {
+	if err = robustio.Rename(temp, path); err != nil {
 		_ = os.Remove(temp)
 	}
 	return err
@@ -47,15 +48,19 @@ func (d *Dir) writeTemp(shard string, write func(*os.File) error) (path string, 
 	return f.Name(), nil
 }
 
-// replace renames temp to path. Windows does not replace a file that somebody has open
-// or mapped. Then replace calls intact, unless that is nil. If intact reports that the
-// file at path is as good as temp, replace keeps it and removes temp. Otherwise it
-// tries the rename again for a while.
-func replace(temp, path string, intact func() bool) error {
-	if os.Rename(temp, path) == nil {
+// nameBody gives the body in temp the name path. A body that is there and can't be
+// replaced, as on Windows while somebody has it open, stays if intact reports that it is as
+// good as temp. Then nameBody removes temp. On Windows it replaces no intact body at all:
+// at that moment nobody could open it, and a compiler that tries ends with an error.
+func nameBody(temp, path string, intact func() bool) error {
+	rename := os.Rename
+	if runtime.GOOS == "windows" {
+		rename = renameNew
+	}
+	if rename(temp, path) == nil {
 		return nil
 	}
-	if intact != nil && intact() {
+	if intact() {
 		return os.Remove(temp)
 	}
 	return robustio.Rename(temp, path)

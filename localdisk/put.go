@@ -121,7 +121,7 @@ func (d *Dir) touchIntact(path string, e Entry) bool {
 		return false
 	}
 	if e.Size > 0 {
-		f, err := os.Open(path)
+		f, err := openShared(path)
 		if err != nil {
 			return false
 		}

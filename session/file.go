@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/rogpeppe/go-internal/robustio"
 )
 
 // WriteFile writes a file whole or not at all, in a folder that is there. Only its owner
@@ -18,7 +20,7 @@ func WriteFile(path string, content []byte) error {
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = robustio.Rename(f.Name(), path) // Windows may need several tries
 	}
 	if err != nil {
 		os.Remove(f.Name())

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/rogpeppe/go-internal/robustio"
 )
 
 // leftDir returns the folder of the journals that sessions have left.
@@ -104,7 +106,7 @@ func (w Work) Take() (*Journal, Pending, error) {
 	j := &Journal{path: f.Name(), file: f}
 	err = errors.Join(j.write(todo.text()), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = robustio.Rename(f.Name(), path)
 	}
 	if err != nil {
 		return nil, Pending{}, errors.Join(fmt.Errorf("take over journals: %w", err), remove(f.Name()))

@@ -78,8 +78,12 @@ func TestMergedJournals(t *testing.T) {
 		t.Fatalf("left: %+v, %v", works, err)
 	}
 	want.Record = rest
-	if _, todo, err := works[0].Take(); err != nil || !reflect.DeepEqual(todo, want) {
+	j, todo, err = works[0].Take()
+	if err != nil || !reflect.DeepEqual(todo, want) {
 		t.Errorf("%+v, %v; want %+v", todo, err, want)
+	}
+	if err := j.Close(true); err != nil {
+		t.Error(err)
 	}
 	if n, err := Uploads(local); n != 2 || err != nil {
 		t.Errorf("%d uploads, %v", n, err)

@@ -88,6 +88,7 @@ func TestSessionHalfRemoved(t *testing.T) {
 	if err := create(t, s, somewhere, false).Close(true); err != nil {
 		t.Fatal(err)
 	}
+	s.lock.Close() // Windows renames no folder with an open file
 	gone := filepath.Join(sessionsDir(local), gonePrefix+filepath.Base(s.dir))
 	if err := os.Rename(s.dir, gone); err != nil {
 		t.Fatal(err)
