@@ -91,7 +91,7 @@ func TestSteps(t *testing.T) {
 		t.Fatal(err)
 	}
 	outside := filepath.VolumeName(here) + string(filepath.Separator)
-	remote := "file://" + filepath.ToSlash(filepath.Join(t.TempDir(), "remote"))
+	remote := "file:///" + strings.TrimPrefix(filepath.ToSlash(filepath.Join(t.TempDir(), "remote")), "/")
 	for _, test := range []struct {
 		name           string
 		folder         string

@@ -23,7 +23,7 @@ import (
 func TestOpenRemote(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "remote")
-	url := "file://" + filepath.ToSlash(dir)
+	url := "file:///" + strings.TrimPrefix(filepath.ToSlash(dir), "/")
 	log := newLog(io.Discard, slog.LevelWarn)
 	for _, readOnly := range []bool{true, false} {
 		var counters backend.Counters

@@ -25,16 +25,16 @@ func ParseConfig(rawURL string) (Config, error) {
 	if u.Host != "" && u.Host != "localhost" { // which is the same
 		return Config{}, fmt.Errorf("a file URL has no host, and %q stands in its place: write file:///%s/… for an absolute path", u.Host, u.Host)
 	}
-	path := u.Path
+	path, example := u.Path, "file:///abs/dir"
 	if runtime.GOOS == "windows" {
-		path = strings.TrimPrefix(path, "/")
+		path, example = strings.TrimPrefix(path, "/"), "file:///C:/abs/dir"
 	}
 	if path == "" || path == "/" {
-		return Config{}, errors.New("the directory is missing: write file:///abs/dir")
+		return Config{}, errors.New("the directory is missing: write " + example)
 	}
 	dir := filepath.Clean(filepath.FromSlash(path))
 	if !filepath.IsAbs(dir) {
-		return Config{}, fmt.Errorf("directory %q must be absolute: write file:///abs/dir", path)
+		return Config{}, fmt.Errorf("directory %q must be absolute: write %s", path, example)
 	}
 	return Config{Dir: dir}, nil
 }

@@ -1,6 +1,7 @@
 package open_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,15 +44,18 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// disk begins absolute paths in URLs on Windows, and is empty elsewhere.
+var disk = strings.TrimPrefix(filepath.ToSlash(filepath.VolumeName(os.TempDir())+"/"), "/")
+
 func TestCheckAccepts(t *testing.T) {
 	for _, url := range []string{
 		"azblob://account/container",
 		"azblob://account1/my-container/some/prefix/?anonymous=true",
 		"azblob://devstoreaccount1/container?endpoint=http://127.0.0.1:10000/devstoreaccount1",
 		"azblob://account/container?endpoint=https%3A%2F%2Faccount.blob.core.chinacloudapi.cn",
-		"file:///abs/dir",
-		"file://localhost/abs/dir",
-		"file:///dir%20with%20spaces/and%23",
+		"file:///" + disk + "abs/dir",
+		"file://localhost/" + disk + "abs/dir",
+		"file:///" + disk + "dir%20with%20spaces/and%23",
 		"gs://bucket",
 		"gs://my_bucket.example.com/some/prefix/",
 		"gs://bucket?endpoint=http://127.0.0.1:4443",
@@ -135,7 +139,7 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		{"malformed parameters", "s3://bucket?region=%zz", []string{"malformed parameters", "name=value"}},
 		{"relative directory", "file:dir", []string{"slashes", "file:"}},
 		{"host", "file://host/dir", []string{"no host", `"host"`, "file:///"}},
-		{"no directory", "file:///", []string{"directory is missing", "file:///abs/dir"}},
+		{"no directory", "file:///", []string{"directory is missing", "file:///" + disk + "abs/dir"}},
 		{"dots", "s3://bucket/a/../b", []string{"..", "must not"}},
 		{"escaped dots", "file:///a/%2e%2e/b", []string{"..", "must not"}},
 		{"control character", "s3://bucket/a%00b", []string{"control"}},
@@ -217,10 +221,10 @@ func TestTraits(t *testing.T) {
 	t.Setenv("GITHUB_SERVER_URL", "")
 	for url, want := range map[string]backend.Traits{
 		"azblob://account/container?anonymous=true": {},
-		"file:///dir":          {Ownerless: true},
-		"gs://bucket":          {},
-		"s3://bucket?region=x": {},
-		"gha://":               {Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7},
+		"file:///" + disk + "dir":                   {Ownerless: true},
+		"gs://bucket":                               {},
+		"s3://bucket?region=x":                      {},
+		"gha://":                                    {Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7},
 	} {
 		if got := open.Traits(url); got != want {
 			t.Errorf("%s: %+v, want %+v", url, got, want)
