@@ -8,7 +8,7 @@
 // user's cache directory.
 //
 // Wine is not Windows. Wine 8 has no bcryptprimitives.dll, of which Go's runtime wants one
-// function, so the tests make one. And it can't remove files in the way that Go asks for
-// first: the go command says "Invalid function" once its work is done, and ends with status 1.
-// So the tests look at what it has made.
+// function, so the tests make one. And Wine 8 can't remove files in the way that Go asks for
+// first; so whatever is built for Windows here has a standard library that then goes on to
+// the older way (see writeOverlay).
 package wine

@@ -53,13 +53,13 @@ func (m machine) build(want string) cache.Summary {
 	return counts
 }
 
-// wantQuiet checks that a command of the go command has printed nothing but counts and what
-// tests print.
+// wantQuiet checks that a command of the go command has gone well, and has printed nothing
+// but counts and what tests print.
 func (m machine) wantQuiet(r result) {
 	m.t.Helper()
 	rest, counts, _ := harness.Counts(r.stderr)
-	if rest != "" || counts.UploadErrors > 0 || counts.Corrupt > 0 {
-		m.t.Errorf("%+v\n%s%s", counts, r.stdout, r.stderr)
+	if r.err != nil || rest != "" || counts.UploadErrors > 0 || counts.Corrupt > 0 {
+		m.t.Errorf("%v, %+v\n%s%s", r.err, counts, r.stdout, r.stderr)
 	}
 }
 
