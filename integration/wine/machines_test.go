@@ -4,6 +4,7 @@ package wine
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,26 +83,46 @@ func remotes(t *testing.T) map[string][]string {
 }
 
 // TestTwoMachines has a machine publish what another one then finds, by each way to end a
-// session.
+// session. Without LARDER_CLOSE that is the process in the background.
 func TestTwoMachines(t *testing.T) {
 	for name, remote := range remotes(t) {
-		for _, how := range []string{"wait", "linger", "defer"} {
-			t.Run(name+"/"+how, func(t *testing.T) {
+		for _, how := range []string{"wait", "", "defer"} {
+			t.Run(name+"/"+cmp.Or(how, "default"), func(t *testing.T) {
 				dir := t.TempDir()
 				newModule(t, dir, name+how)
-				settings := append(slices.Clone(remote[1:]), "LARDER_CLOSE="+how, "LARDER_PROFILE="+how)
+				settings := append(slices.Clone(remote[1:]), "LARDER_CLOSE="+how, "LARDER_PROFILE=tests"+how)
 				first := stocked(t, dir, remote[0], settings...)
 				first.build(strings.ToUpper(name + how))
-				first.flush()
+				if how == "defer" {
+					first.flush()
+				}
+				first.awaitSessions()
 				second := newMachine(t, dir, remote[0], settings...)
 				if got := second.build(strings.ToUpper(name + how)); !foundAll(got) {
 					t.Errorf("the second machine: %+v", got)
 				}
-				second.flush()
+				second.awaitSessions()
 			})
 		}
 	}
 }
+
+// awaitSessions waits until no session is left in the local tier, be it of a build or of the
+// process in the background.
+func (m machine) awaitSessions() {
+	m.t.Helper()
+	var left []os.DirEntry
+	for range 600 {
+		if left, _ = os.ReadDir(m.sessions()); len(left) == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	m.t.Errorf("sessions are left: %v", left)
+}
+
+// sessions returns the folder of sessions that are not over.
+func (m machine) sessions() string { return filepath.Join(unwin(m.tier()), "larder", "sessions") }
 
 // TestTestResult finds the result of a test on another machine. Its key has the path of the
 // local tier.
@@ -183,22 +204,14 @@ func TestKilled(t *testing.T) {
 	newModule(t, dir, "killed")
 	m := newMachine(t, dir, "file:///Z:"+filepath.Join(t.TempDir(), "remote"), "LARDER_CLOSE=linger")
 	killed := make(chan int)
-	go func() { killed <- killHelper(filepath.Join(unwin(m.tier()), "larder", "sessions")) }()
+	go func() { killed <- killHelper(m.sessions()) }()
 	r := m.goes("build", "-o", win(filepath.Join(t.TempDir(), "hello.exe")), ".")
-	if pid := <-killed; pid == 0 {
-		t.Fatalf("no helper was killed\n%s", r.stderr)
+	if pid := <-killed; pid == 0 || r.err == nil {
+		t.Fatalf("no helper was killed in the middle of the build: %v\n%s", r.err, r.stderr)
 	}
 	m.build("KILLED")
 	m.flush()
-	left, err := os.ReadDir(filepath.Join(unwin(m.tier()), "larder", "sessions"))
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	for _, session := range left {
-		if !strings.HasPrefix(session.Name(), "gone-") { // which Wine does not remove
-			t.Errorf("session %s is left", session.Name())
-		}
-	}
+	m.awaitSessions()
 }
 
 // killHelper kills the helper once a session of its is in the folder, and returns its process
@@ -228,7 +241,8 @@ func helper() int {
 	return 0
 }
 
-// TestAtOnce runs eight go commands at once, over one local tier.
+// TestAtOnce runs eight go commands at once, over one local tier: first each in a module of its
+// own, then all in one.
 func TestAtOnce(t *testing.T) {
 	const commands = 8
 	remote := "file:///Z:" + filepath.Join(t.TempDir(), "remote")
@@ -239,18 +253,27 @@ func TestAtOnce(t *testing.T) {
 		all[i].dir = t.TempDir()
 		newModule(t, all[i].dir, fmt.Sprint("word ", i))
 	}
-	for range 2 {
-		t.Run("", func(t *testing.T) {
-			for i, m := range all {
-				t.Run(fmt.Sprint(i), func(t *testing.T) {
-					t.Parallel()
-					m.t = t
-					m.build(fmt.Sprint("WORD ", i))
-				})
-			}
-		})
-	}
-	one.dir = all[0].dir
+	one.dir = t.TempDir()
+	newModule(t, one.dir, "all")
+	t.Run("own", func(t *testing.T) {
+		for i, m := range all {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				m.t = t
+				m.build(fmt.Sprint("WORD ", i))
+			})
+		}
+	})
+	t.Run("same", func(t *testing.T) {
+		for i := range commands {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				m := one
+				m.t = t
+				m.build("ALL")
+			})
+		}
+	})
 	one.flush()
 	log, err := os.ReadFile(filepath.Join(unwin(one.tier()), "larder", "log"))
 	if err != nil && !os.IsNotExist(err) {
