@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/md5"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"time"
@@ -37,9 +38,13 @@ var (
 	// objects, or can't delete any.
 	ErrUnsupported = errors.New("not possible with this store")
 
-	// ErrReadOnly says that the store was opened for reading only, or that it lets this
-	// caller only read, as it should.
+	// ErrReadOnly says that the store was opened for reading only.
 	ErrReadOnly = errors.New("store is read-only")
+
+	// ErrReader says that the store lets this caller only read, as it should. It wraps
+	// ErrReadOnly. Another caller on this machine has the same rights, so what was to be
+	// written need not be kept for one.
+	ErrReader = fmt.Errorf("%w for this caller", ErrReadOnly)
 )
 
 // Store is one remote object store. Its keys are flat, and it stores whole

@@ -38,7 +38,7 @@ func (w *work) do(ctx context.Context) error {
 		if _, denied := w.uploads.left(); denied == nil {
 			w.uploads.pause(true)
 			p, err = w.publish(ctx)
-			if errors.Is(err, backend.ErrReadOnly) { // who may only read has nothing to write
+			if errors.Is(err, backend.ErrReader) { // who may only read has nothing to write
 				w.record.Uses, err = nil, nil
 			}
 			w.uploads.pause(false)

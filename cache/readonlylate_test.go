@@ -24,7 +24,7 @@ func TestReadOnlyLate(t *testing.T) {
 			local := t.TempDir()
 			late := backendtest.Faulty(store, func(op, key string) (f backendtest.Fault) {
 				if op == "put" {
-					f.Err = backend.ErrReadOnly
+					f.Err = backend.ErrReader
 				}
 				return f
 			})

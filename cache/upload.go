@@ -273,7 +273,7 @@ func stays(err error) bool {
 func (u *uploader) settle(up queued, err error) {
 	u.Progress.done(0)
 	switch {
-	case errors.Is(err, errWithheld), errors.Is(err, errReplaced), errors.Is(err, backend.ErrReadOnly):
+	case errors.Is(err, errWithheld), errors.Is(err, errReplaced), errors.Is(err, backend.ErrReader):
 	case errors.Is(err, localdisk.ErrNotFound):
 		u.lost++
 	case err != nil:

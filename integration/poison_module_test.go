@@ -196,7 +196,7 @@ func (p *poisoned) reset(t *testing.T) {
 func (p *poisoned) machine(t *testing.T, endpoint string, settings ...string) *machine {
 	t.Helper()
 	// The go command makes 256 folders in a new GOCACHE, and then leaves them empty.
-	own := p.settings("LARDER_DIR="+p.tier, "GOCACHE="+p.tier+"-of-go")
+	own := p.settings("GOCACHEPROG="+plainLarder(t), "LARDER_DIR="+p.tier, "GOCACHE="+p.tier+"-of-go")
 	m := newMachine(t, p.dir, p.url(endpoint), slices.Concat(p.env, own, settings)...)
 	m.dir = p.tier
 	stock, err := stock()

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -59,7 +60,8 @@ var notTried = map[string]string{
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	for _, w := range workflows() {
-		if !w.usual && !whole {
+		// The linters of lint.yml are those of TestLinters, and take minutes.
+		if !w.usual && !whole || w.job != "" && os.Getenv("LARDER_TEST_LINTERS") == "" {
 			continue
 		}
 		t.Run(strings.Join([]string{w.file, w.job, w.events[1]}, " "), func(t *testing.T) {

@@ -35,8 +35,8 @@ func TestRefusals(t *testing.T) {
 	server.Advance(time.Minute)
 
 	server.Setenv(t, server.ReadOnlyToken(mainRef))
-	if err := put(); !errors.Is(err, backend.ErrReadOnly) {
-		t.Errorf("with a read-only token: %v, want ErrReadOnly", err)
+	if err := put(); !errors.Is(err, backend.ErrReader) {
+		t.Errorf("with a read-only token: %v, want ErrReader", err)
 	}
 	if got := get(t, open(t, ""), "key", backend.Range{}); got != "data" {
 		t.Errorf("with a read-only token: got %q", got)

@@ -21,7 +21,7 @@
 // ACTIONS_RESULTS_URL says where the service is, and ACTIONS_RUNTIME_TOKEN is the job's
 // token. GitHub sets them in actions, and larder's action hands them on to other steps as
 // LARDER_ACTIONS_RESULTS_URL and LARDER_ACTIONS_RUNTIME_TOKEN. A token that may only read
-// makes Put fail with backend.ErrReadOnly.
+// makes Put fail with backend.ErrReader.
 package gha
 
 import (

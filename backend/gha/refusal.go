@@ -93,7 +93,7 @@ func (r *refusal) meaning() error {
 	case r.storage:
 		return r.meaningOfStorage()
 	case strings.Contains(r.message, writeDenied):
-		return backend.ErrReadOnly
+		return backend.ErrReader
 	case strings.Contains(r.message, quotaIsHit):
 		return backend.ErrDenied
 	}
