@@ -17,3 +17,34 @@ func LimitConnecting(t *http.Transport) {
 	t.DialContext = (&net.Dialer{Timeout: connectTimeout}).DialContext
 	t.TLSHandshakeTimeout = connectTimeout
 }
+
+// idleConnections is how many idle connections to one server are kept.
+const idleConnections = 64
+
+// ManyConnections has t use many connections to a server: they transfer more than one that
+// all requests share. So it speaks HTTP/1.1; with HTTP/2, GODEBUG=http2debug=2, which is
+// meant for the build, would also print credentials. And t takes bodies as they are.
+func ManyConnections(t *http.Transport) {
+	t.MaxIdleConns = 0
+	t.MaxIdleConnsPerHost = idleConnections
+	t.DisableCompression = true
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+}
+
+// NewTransport returns a transport with LimitConnecting and ManyConnections. Whoever uses it
+// closes its idle connections.
+func NewTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	LimitConnecting(t)
+	ManyConnections(t)
+	return t
+}
+
+// NewClient returns a client over rt that follows no redirects.
+func NewClient(rt http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     rt,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

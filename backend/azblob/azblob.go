@@ -35,9 +35,6 @@ import (
 )
 
 const (
-	// connections is how many idle connections to the server are kept.
-	connections = 64
-
 	// pageSize is how many objects one request of a List asks for.
 	pageSize = 1000
 
@@ -82,16 +79,8 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 
 // newTransport returns the transport of all requests, those of the login included.
 func newTransport() *http.Transport {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	backend.LimitConnecting(transport)
+	transport := backend.NewTransport()
 	besideMetadata(transport)
-	transport.MaxIdleConns = 0
-	transport.MaxIdleConnsPerHost = connections
-	transport.DisableCompression = true
-	// Many connections transfer more than one connection that all requests share. And
-	// GODEBUG=http2debug=2, which is meant for the build, would print credentials.
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetHTTP1(true)
 	return transport
 }
 
@@ -110,7 +99,7 @@ func newContainer(cfg Config, found settings, rt http.RoundTripper) (*container.
 	case cfg.Anonymous:
 		return container.NewClientWithNoCredential(url, options)
 	case found.sas != "":
-		options.Transport = newClient(withSAS{rt, found.sas})
+		options.Transport = backend.NewClient(withSAS{rt, found.sas})
 		return container.NewClientWithNoCredential(url, options)
 	case found.key != nil:
 		return container.NewClientWithSharedKeyCredential(url, found.key, options)
@@ -128,16 +117,9 @@ func newContainer(cfg Config, found settings, rt http.RoundTripper) (*container.
 // clientOptions returns what all clients of the SDK have in common.
 func clientOptions(rt http.RoundTripper) azcore.ClientOptions {
 	return azcore.ClientOptions{
-		Transport: newClient(rt),
+		Transport: backend.NewClient(rt),
 		Retry:     policy.RetryOptions{MaxRetries: -1},
 		Telemetry: policy.TelemetryOptions{Disabled: true},
-	}
-}
-
-func newClient(rt http.RoundTripper) *http.Client {
-	return &http.Client{
-		Transport:     rt,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 

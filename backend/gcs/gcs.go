@@ -25,13 +25,8 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-const (
-	// connections is how many idle connections to the server are kept.
-	connections = 64
-
-	// pageSize is how many objects one request of a List asks for.
-	pageSize = 1000
-)
+// pageSize is how many objects one request of a List asks for.
+const pageSize = 1000
 
 // Traits are those of all stores of this package.
 var Traits = backend.Traits{}
@@ -43,15 +38,7 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	backend.LimitConnecting(transport)
-	transport.MaxIdleConns = 0
-	transport.MaxIdleConnsPerHost = connections
-	transport.DisableCompression = true
-	// Many connections transfer more than one connection that all requests share.
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetHTTP1(true)
-
+	transport := backend.NewTransport()
 	client := backend.LimitAnswers(transport)
 	if credentials {
 		client = &authorized{base: client}

@@ -37,9 +37,6 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// connections is how many idle connections to one server are kept.
-const connections = 64
-
 // Traits are those of all stores of this package.
 var Traits = backend.Traits{Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7}
 
@@ -50,19 +47,8 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	backend.LimitConnecting(transport)
-	transport.MaxIdleConns = 0
-	transport.MaxIdleConnsPerHost = connections
-	transport.DisableCompression = true
-	// Many connections transfer more than one connection that all requests share. And
-	// GODEBUG=http2debug=2, which is meant for the build, would print the token.
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetHTTP1(true)
-	client := &http.Client{
-		Transport:     backend.LimitAnswers(transport),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	transport := backend.NewTransport()
+	client := backend.NewClient(backend.LimitAnswers(transport))
 	return backend.WithPrefix(&store{
 		service:    service{client, root, token},
 		transport:  transport,

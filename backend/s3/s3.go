@@ -47,9 +47,6 @@ import (
 	"github.com/larderbuild/larder/backend"
 )
 
-// connections is how many idle connections to the server are kept.
-const connections = 64
-
 // Traits are those of all stores of this package.
 var Traits = backend.Traits{}
 
@@ -80,17 +77,8 @@ func Open(ctx context.Context, cfg Config) (backend.Store, error) {
 		sdk.Credentials = credentials{sdk.Credentials}
 	}
 	transport := sdk.HTTPClient.(*awshttp.BuildableClient).GetTransport()
-	transport.MaxIdleConns = 0
-	transport.MaxIdleConnsPerHost = connections
-	transport.DisableCompression = true
-	// Many connections transfer more than one connection that all requests share. And
-	// GODEBUG=http2debug=2, which is meant for the build, would print credentials.
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetHTTP1(true)
-	sdk.HTTPClient = &http.Client{
-		Transport:     regionAnswers{backend.LimitAnswers(transport)},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	backend.ManyConnections(transport)
+	sdk.HTTPClient = backend.NewClient(regionAnswers{backend.LimitAnswers(transport)})
 
 	client := s3.NewFromConfig(sdk, cfg.apply)
 	resolved := client.Options()
