@@ -20,6 +20,7 @@ type workflow struct {
 	args   []string // of act
 	links  int64    // more programs than usual that the go command asks for
 	usual  bool     // tried in each run of the tests
+	slow   bool     // tried only with LARDER_TEST_LINTERS: TestLinters has the same linters
 
 	sessions int // that a job has at least, where it isn't plain
 }
@@ -44,8 +45,8 @@ func workflows() []workflow {
 		{file: "matrix.yml", events: mains, args: []string{"--matrix", "os:ubuntu-latest", "--matrix", "go:stable"}},
 		{file: "merge-queue.yml", events: [2]string{"merge_group", "pull_request"}, remote: s3Remote, store: s3Store, usual: true},
 		{file: "monorepo.yml", events: mains, args: []string{"--matrix", "module:shelf"}},
-		{file: "lint.yml", job: "staticcheck", events: mains, links: tests + 1, sessions: 4},
-		{file: "lint.yml", job: "golangci-lint", events: mains, links: tests, sessions: 3},
+		{file: "lint.yml", job: "staticcheck", events: mains, links: tests + 1, sessions: 4, slow: true},
+		{file: "lint.yml", job: "golangci-lint", events: mains, links: tests, sessions: 3, slow: true},
 	}
 }
 
@@ -60,8 +61,7 @@ var notTried = map[string]string{
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	for _, w := range workflows() {
-		// The linters of lint.yml are those of TestLinters, and take minutes.
-		if !w.usual && !whole || w.job != "" && os.Getenv("LARDER_TEST_LINTERS") == "" {
+		if !w.usual && !whole || w.slow && os.Getenv("LARDER_TEST_LINTERS") == "" {
 			continue
 		}
 		t.Run(strings.Join([]string{w.file, w.job, w.events[1]}, " "), func(t *testing.T) {
