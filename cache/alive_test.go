@@ -21,7 +21,7 @@ func dayPasses(t *testing.T, store backend.Store) {
 	t.Helper()
 	m := manifest(t, store, profile)
 	m.Clock--
-	place := pack.Place{Scope: "main", Name: "m/v4/" + url.QueryEscape(profile.Module) + "/" + profile.Name}
+	place := pack.Place{Scope: "main", Name: "m/v5/" + url.QueryEscape(profile.Module) + "/" + profile.Name}
 	object, err := m.Encode(place, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -136,7 +136,7 @@ func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
 		return err
 	}
 	for _, scope := range c.lookups.read {
-		if c.retrieve(ctx, e, scope, entryKey(scope, e.Action), backend.Range{}) == nil {
+		if c.retrieveObject(ctx, e, scope) == nil {
 			return nil
 		}
 	}
@@ -145,28 +145,40 @@ func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
 
 // retrievePacked brings the body of e to the local tier, out of its pack.
 func (c *Cache) retrievePacked(ctx context.Context, e *pack.Entry) error {
-	from := c.promised.merged.Packs[e.Pack]
-	return c.retrieve(ctx, e, from.Scope, packKey(from), backend.Range{Offset: e.Offset, Length: e.Length})
+	part := backend.Range{Offset: e.Frame, Length: e.End() - e.Frame}
+	return c.retrieve(ctx, e, packKey(c.promised.merged.Packs[e.Pack]), part, func(stored io.Reader) error {
+		objects := pack.NewReader(stored, e.Frame)
+		defer objects.Close()
+		_, err := c.promised.unpack(e, objects)
+		return err
+	})
 }
 
-// retrieve brings the body of e to the local tier. It reads the entry object in the given
-// part of the object at key, which lies in scope.
-func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, scope, key string, part backend.Range) error {
-	return c.lookups.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
-		object, _, err := c.lookups.store.Get(ctx, key, part)
-		if err != nil {
-			return 0, err
-		}
-		defer object.Close()
-		body, err := openPromised(object, e, c.lookups.want(scope, e.Action))
+// retrieveObject brings the body of e to the local tier, out of its entry object in scope.
+func (c *Cache) retrieveObject(ctx context.Context, e *pack.Entry, scope string) error {
+	return c.retrieve(ctx, e, entryKey(scope, e.Action), backend.Range{}, func(stored io.Reader) error {
+		body, err := openPromised(stored, e, c.lookups.want(scope, e.Action))
 		if err == errReferral {
 			err = backend.ErrNotFound // what it refers to is what can't be had
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 		defer body.Close()
 		_, _, err = c.lookups.install(localEntry(e), body) // the entry is for the next manifest
-		return e.Cost, err
+		return err
+	})
+}
+
+// retrieve brings the body of e to the local tier: install takes it out of the given part of
+// the object at key.
+func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, key string, part backend.Range, install func(stored io.Reader) error) error {
+	return c.lookups.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
+		stored, _, err := c.lookups.store.Get(ctx, key, part)
+		if err != nil {
+			return 0, err
+		}
+		defer stored.Close()
+		return e.Cost, install(stored)
 	})
 }

@@ -32,8 +32,8 @@
 //
 //	v1/<scope>/a/<xx>/<action id>        entry object
 //	v1/<scope>/p/<xx>/<pack id>          pack
-//	v1/<scope>/m/v4/<module>/<profile>   manifest, both names escaped as in a URL's query
-//	v1/<scope>/m/v4/<module>/@profiles   roster: the profiles, the one published last first
+//	v1/<scope>/m/v5/<module>/<profile>   manifest, both names escaped as in a URL's query
+//	v1/<scope>/m/v5/<module>/@profiles   roster: the profiles, the one published last first
 //	v1/<scope>/l/<module>/<profile>      lease: who rewrites the profile's packs
 //	v1/@gc                               when package collect was last at work, in a directory
 //

@@ -133,7 +133,7 @@ func (d *draft) place(e *pack.Entry, places map[protocol.ActionID]placement) boo
 	if !ok || at.output != e.Output || d.lost[at.pack.ID] {
 		return false
 	}
-	e.Pack, e.Offset, e.Length, e.Time = d.packIndex(at.pack), at.offset, at.length, at.time
+	e.Pack, e.Span, e.Time = d.packIndex(at.pack), at.span, at.time
 	return true
 }
 

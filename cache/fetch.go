@@ -31,9 +31,6 @@ func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
 	}
 }
 
-// errCut says that a pack ends before an entry that it should hold.
-var errCut = fmt.Errorf("%w: the pack is cut", entry.ErrCorrupt)
-
 // fetchOnce brings the entries of c by one request. It returns how many entries, from the
 // first on, are settled, and the error that stopped it.
 func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, err error) {
@@ -42,42 +39,24 @@ func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, er
 		return 0, err
 	}
 	defer body.Close()
-	at := c.Offset
+	objects := pack.NewReader(body, c.Offset)
+	defer objects.Close()
 	for n, i := range c.Entries {
-		e := &p.merged.Entries[i]
-		if _, err := io.CopyN(io.Discard, body, e.Offset-at); err != nil {
-			return n, cut(err)
+		if !p.states.happen(claimed, i) {
+			continue
 		}
-		stream := &witness{Reader: body}
-		object := &io.LimitedReader{R: stream, N: e.Length}
-		if p.states.happen(claimed, i) {
-			isNew, err := p.unpack(e, object)
-			if err != nil && stream.err != nil && object.N > 0 {
-				err = cut(stream.err)
-				p.settle(i, false, err)
-				return n + 1, err
-			}
-			p.finish(i, isNew, err)
+		isNew, err := p.unpack(&p.merged.Entries[i], objects)
+		if broken := objects.Err(); err != nil && broken != nil {
+			p.settle(i, false, broken)
+			return n + 1, broken
 		}
-		if _, err := io.Copy(io.Discard, object); err != nil {
-			return n + 1, err
-		}
-		at = e.Offset + e.Length
+		p.finish(i, isNew, err)
 	}
 	return len(c.Entries), nil
 }
 
-// cut returns what the error err of a chunk's body means, before its last entry was read.
-func cut(err error) error {
-	if err == io.EOF {
-		return errCut
-	}
-	return err
-}
-
-// witness keeps the last error of its reader. So fetchOnce can tell a broken connection,
-// which ends the chunk, from an entry that is no good, which does not. And Put can tell a
-// body that breaks off from a disk that refuses it.
+// witness keeps the last error of its reader. So Put can tell a body that breaks off from a
+// disk that refuses it.
 type witness struct {
 	io.Reader
 	err error
@@ -94,9 +73,9 @@ func (w *witness) Read(b []byte) (int, error) {
 // broke reports whether the reader failed before its end.
 func (w *witness) broke() bool { return w.err != nil && w.err != io.EOF }
 
-// unpack installs e, whose entry object is object.
-func (p *prefetch) unpack(e *pack.Entry, object io.Reader) (isNew bool, err error) {
-	body, err := openPromised(object, e, p.remote.want(p.merged.Packs[e.Pack].Scope, e.Action))
+// unpack installs e, whose entry object is the next one of objects.
+func (p *prefetch) unpack(e *pack.Entry, objects *pack.Reader) (isNew bool, err error) {
+	body, err := openPacked(objects, e, p.remote.want(p.merged.Packs[e.Pack].Scope, e.Action))
 	if err != nil {
 		return false, err
 	}
@@ -108,6 +87,17 @@ var (
 	errNotTheEntry = fmt.Errorf("%w: it is not the entry that the manifest promises", entry.ErrCorrupt)
 	errReferral    = fmt.Errorf("%w: it is a referral", errNotTheEntry)
 )
+
+// openPacked returns the body of e, whose entry object is the next one of objects and has to
+// be as w wants it. The caller closes the body.
+func openPacked(objects *pack.Reader, e *pack.Entry, w entry.Want) (*entry.Reader, error) {
+	object, err := objects.Next(e)
+	if err != nil {
+		return nil, err
+	}
+	w.Framed = true
+	return openPromised(object, e, w)
+}
 
 // openPromised returns the body of an entry object. The object has to be the one that
 // the manifest promises as e, and as w wants it. The caller closes the body.

@@ -141,7 +141,7 @@ func TestForgedHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, store, "v1/main/m/v4/example.com%2Fpantry/linux-amd64", object)
+	write(t, store, "v1/main/m/v5/example.com%2Fpantry/linux-amd64", object)
 
 	var reason error
 	ctx, cancel := context.WithCancel(t.Context())

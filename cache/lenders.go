@@ -72,7 +72,7 @@ func (l lenders) add(name, scope string, m *pack.Manifest) {
 		}
 		lent := m.Packs[e.Pack]
 		lent.Own = false
-		at := placement{e.Output, lent, e.Offset, e.Length, e.Time}
+		at := placement{e.Output, lent, e.Span, e.Time}
 		if _, known := l.packed[e.Action]; !known {
 			l.packed[e.Action] = at
 		}

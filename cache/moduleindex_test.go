@@ -95,7 +95,7 @@ func publishIndex(t *testing.T, store backend.Store, body string, packed bool) {
 		file := create(t)
 		w := pack.NewWriter(file, entry.Signer{Scope: "main"})
 		var err error
-		if e.Offset, e.Length, err = w.Add(header(body, now), strings.NewReader(body)); err != nil {
+		if e.Span, err = w.Add(header(body, now), strings.NewReader(body)); err != nil {
 			t.Fatal(err)
 		}
 		id, size, _, err := w.Finish()
@@ -112,7 +112,7 @@ func publishIndex(t *testing.T, store backend.Store, body string, packed bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, store, "v1/main/m/v4/example.com%2Fpantry/linux-amd64", object)
+	write(t, store, "v1/main/m/v5/example.com%2Fpantry/linux-amd64", object)
 }
 
 // entryObject returns an entry object that holds body for the action "index".

@@ -41,7 +41,7 @@ func TestSmallerLimit(t *testing.T) {
 // A manifest of a later version stays as it is.
 func TestLaterVersion(t *testing.T) {
 	store := built(t)
-	const key = "v1/main/m/v4/example.com%2Fpantry/linux-amd64"
+	const key = "v1/main/m/v5/example.com%2Fpantry/linux-amd64"
 	object := read(t, store, key)
 	object[9] = pack.Version + 1
 	write(t, store, key, object)

@@ -33,6 +33,9 @@ func (d *draft) pack(ctx context.Context) error {
 		if err := p.write(ctx, part); err != nil {
 			return err
 		}
+		if err := p.endFrame(); err != nil {
+			return err
+		}
 	}
 	if err := p.put(ctx); err != nil {
 		return err
@@ -73,6 +76,14 @@ func (p *packer) reserve(ctx context.Context, size int64) error {
 	return nil
 }
 
+// endFrame has what comes begin a frame of its own.
+func (p *packer) endFrame() error {
+	if p.w == nil {
+		return nil
+	}
+	return p.w.EndFrame()
+}
+
 // close removes the file of the pack that is being written.
 func (p *packer) close() {
 	if p.file != nil {
@@ -91,7 +102,7 @@ func (p *packer) write(ctx context.Context, part []int) error {
 			return err
 		}
 		switch err := p.writeLocal(ctx, i); {
-		case errors.Is(err, errLacking) && p.next.Entries[i].Length > 0:
+		case errors.Is(err, errLacking) && p.next.Entries[i].InPack():
 			lacking = append(lacking, i)
 			continue
 		case errors.Is(err, errLacking), errors.Is(err, errWithheld):
@@ -147,7 +158,7 @@ func (p *packer) writeLocal(ctx context.Context, i int) error {
 	if err := p.reserve(ctx, entry.HeaderSize+e.Size); err != nil {
 		return err
 	}
-	e.Offset, e.Length, err = p.w.Add(entry.Header{
+	e.Span, err = p.w.Add(entry.Header{
 		Action: e.Action, Output: e.Output, BodySize: e.Size, Time: e.Time, Cost: e.Cost,
 	}, &cancellable{body, ctx})
 	if err == nil {
@@ -186,7 +197,7 @@ func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 }
 
 // move copies the entry objects of c from their old pack to a new one. It does not check
-// them: their readers do.
+// them: their readers do. What can't be unpacked any more is gone.
 func (p *packer) move(ctx context.Context, c pack.Chunk) error {
 	from := p.next.Packs[c.Pack]
 	chunk, _, err := p.manifests.remote.store.Get(ctx, packKey(from), backend.Range{Offset: c.Offset, Length: c.Length})
@@ -202,24 +213,24 @@ func (p *packer) move(ctx context.Context, c pack.Chunk) error {
 		return err
 	}
 	defer chunk.Close()
-	at := c.Offset
+	objects := pack.NewReader(chunk, c.Offset)
+	defer objects.Close()
 	for _, i := range c.Entries {
 		e := &p.next.Entries[i]
-		if _, err := io.CopyN(io.Discard, chunk, e.Offset-at); err != nil && !errors.Is(err, io.EOF) {
+		if err := p.reserve(ctx, entry.HeaderSize+e.Size); err != nil {
 			return err
 		}
-		length := e.Length
-		at = e.Offset + length
-		if err := p.reserve(ctx, length); err != nil {
-			return err
+		object, err := objects.Next(e)
+		if err == nil {
+			e.Span, err = p.w.Copy(e, object)
 		}
-		if e.Offset, e.Length, err = p.w.Copy(io.LimitReader(chunk, length)); err != nil {
+		switch {
+		case refused(err):
+			p.gone[i] = true
+		case err != nil:
 			return err
-		}
-		if e.Length == length {
+		default:
 			p.packed = append(p.packed, i)
-		} else {
-			p.gone[i] = true // the old pack is cut
 		}
 		p.done(i)
 	}
@@ -247,7 +258,7 @@ func (p *packer) put(ctx context.Context) error {
 		e := &p.next.Entries[i]
 		p.packedSize += e.Size
 		e.Pack = p.packIndex(made)
-		p.places[e.Action] = placement{e.Output, made, e.Offset, e.Length, e.Time}
+		p.places[e.Action] = placement{e.Output, made, e.Span, e.Time}
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func TestRoster(t *testing.T) {
 		m.put(t, fmt.Sprint(i), "news")
 		m.Close(time.Minute)
 	}
-	lines := strings.Fields(string(read(t, store, "v1/main/m/v4/example.com%2Fpantry/@profiles")))
+	lines := strings.Fields(string(read(t, store, "v1/main/m/v5/example.com%2Fpantry/@profiles")))
 	if len(lines) != 16 || lines[0] != "more+19" || lines[15] != "more+4" {
 		t.Errorf("roster: %q", lines)
 	}

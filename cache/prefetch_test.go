@@ -25,7 +25,7 @@ func TestWarmRemote(t *testing.T) {
 	}
 	got := requests()
 	if len(got) != 2 ||
-		!strings.HasPrefix(got[0], "get v1/main/m/v4/example.…/linux-amd64: ok") ||
+		!strings.HasPrefix(got[0], "get v1/main/m/v5/example.…/linux-amd64: ok") ||
 		!strings.HasPrefix(got[1], "get v1/main/p/") {
 		t.Errorf("requests:\n%s", strings.Join(got, "\n"))
 	}

@@ -59,8 +59,7 @@ type publisher struct {
 type placement struct {
 	output protocol.OutputID
 	pack   pack.Pack
-	offset int64
-	length int64
+	span   pack.Span
 	time   time.Time // that the pack has for the entry
 }
 

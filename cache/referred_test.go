@@ -20,7 +20,7 @@ import (
 var another = session.Profile{Module: "example.com/cellar", Name: "linux-amd64"}
 
 // reference is what referrals to profile's manifest have.
-const reference = "m/v4/example.com%2Fpantry/linux-amd64"
+const reference = "m/v5/example.com%2Fpantry/linux-amd64"
 
 // stored returns the bytes of all objects in store that lie under a prefix.
 func stored(t *testing.T, store backend.Store, prefix string) (sum int) {
@@ -203,19 +203,19 @@ func TestReferralToOwnManifest(t *testing.T) {
 // A reference leads nowhere but to a manifest of its own scope. What is none is a miss.
 func TestHostileReferences(t *testing.T) {
 	for reference, corrupt := range map[string]int64{
-		"m/v4/example.com%2Fnowhere/linux-amd64":      0,
+		"m/v5/example.com%2Fnowhere/linux-amd64":      0,
 		"m/v3/example.com%2Fpantry/linux-amd64":       0,
-		"m/v5/example.com%2Fpantry/linux-amd64":       0,
-		"m/v4/example.com%2Fpantry/@profiles":         1,
-		"m/v4/example.com%2fpantry/linux-amd64":       1,
-		"m/v4/example.com%zzpantry/linux-amd64":       1,
+		"m/v6/example.com%2Fpantry/linux-amd64":       0,
+		"m/v5/example.com%2Fpantry/@profiles":         1,
+		"m/v5/example.com%2fpantry/linux-amd64":       1,
+		"m/v5/example.com%zzpantry/linux-amd64":       1,
 		"p/00/0000":                                   1,
-		"../pr-1/m/v4/example.com%2Fpantry/linux":     1,
+		"../pr-1/m/v5/example.com%2Fpantry/linux":     1,
 		"a/" + actionID("it").String()[:2]:            1,
 		" ":                                           1,
-		"m/v4/example.com%2Fpantry/linux-amd64\x00":   1,
-		"https://example.com/m/v4/a/b":                1,
-		"m/v4/" + strings.Repeat("a", 900) + "/linux": 0,
+		"m/v5/example.com%2Fpantry/linux-amd64\x00":   1,
+		"https://example.com/m/v5/a/b":                1,
+		"m/v5/" + strings.Repeat("a", 900) + "/linux": 0,
 	} {
 		t.Run(reference[:min(len(reference), 60)], func(t *testing.T) {
 			store := built(t)

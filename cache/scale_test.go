@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/backend/backendtest"
-	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/localdisk"
 	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
@@ -38,8 +37,8 @@ func scaled(n int) (published, []session.Use) {
 			Used:   today,
 		}
 		if i%5 < 2 {
-			e.Size, e.Pack, e.Length = 600_000, i%4, entry.HeaderSize+150_000
-			e.Offset = offsets[e.Pack]
+			e.Size, e.Pack = 600_000, i%4
+			e.Span = pack.Span{Frame: offsets[e.Pack], Offset: offsets[e.Pack], Length: 150_000}
 			offsets[e.Pack] += e.Length
 		} else {
 			e.Inline = []byte(strings.Repeat("vet facts ", i%50))
@@ -138,7 +137,7 @@ func BenchmarkPublish(b *testing.B) {
 			for i := range found.Entries {
 				e := &found.Entries[i]
 				e.Output, e.Size, e.Inline = output, int64(len(body)), []byte(body) // for the disk's sake
-				e.Pack, e.Offset, e.Length = 0, 0, 0
+				e.Pack, e.Span = 0, pack.Span{}
 				if _, err := local.Put(localEntry(e), strings.NewReader(body)); err != nil {
 					b.Fatal(err)
 				}

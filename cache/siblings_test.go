@@ -141,7 +141,7 @@ func TestLostSibling(t *testing.T) {
 		build(t, m, name)
 		m.Close(time.Minute)
 	}
-	const other = "v1/main/m/v4/example.com%2Fpantry/other"
+	const other = "v1/main/m/v5/example.com%2Fpantry/other"
 	faulty := backendtest.Faulty(store, func(op, key string) backendtest.Fault {
 		if key == other {
 			return backendtest.Fault{Err: errors.New("connection reset")}

@@ -98,7 +98,7 @@ func manifest(t *testing.T, store backend.Store, p session.Profile) *pack.Manife
 func manifestIn(t *testing.T, store backend.Store, scope string, p session.Profile) *pack.Manifest {
 	t.Helper()
 	name := strings.NewReplacer("/", "%2F").Replace(p.Module)
-	m, err := pack.Decode(read(t, store, "v1/"+scope+"/m/v4/"+name+"/"+p.Name), pack.Place{}, nil)
+	m, err := pack.Decode(read(t, store, "v1/"+scope+"/m/v5/"+name+"/"+p.Name), pack.Place{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,10 +73,10 @@ func TestForeign(t *testing.T) {
 	loose := packOf("main", "loose", 10)
 	r.putPack(loose)
 	newer := []byte(strings.Repeat("x", 200))
-	copy(newer, "larder\r\nm\x05")
+	copy(newer, "larder\r\nm\x06")
 	foreign := []string{
 		"terraform.tfstate", "v2/main/a/00/x", "v1/readme", "v1/main/x/y", "v1/main/a/00/short", "v1/@gc",
-		"v1/pr-1/m/v5/module/linux", "v1/pr-2" + module + "linux",
+		"v1/pr-1/m/v6/module/linux", "v1/pr-2" + module + "linux",
 	}
 	for _, key := range foreign {
 		r.put(key, newer)
@@ -94,8 +94,8 @@ func TestUnread(t *testing.T) {
 	theirs, _ := sign.Generate()
 	for name, write := range map[string]func(r *remote){
 		"damaged":   func(r *remote) { r.put("v1/main"+module+"linux", []byte("not a manifest")) },
-		"newer":     func(r *remote) { r.put("v1/main/m/v5/example.com%2Fpantry/linux", []byte("larder")) },
-		"older":     func(r *remote) { r.put("v1/main/m/v3/example.com%2Fpantry/linux", []byte("larder")) },
+		"newer":     func(r *remote) { r.put("v1/main/m/v6/example.com%2Fpantry/linux", []byte("larder")) },
+		"older":     func(r *remote) { r.put("v1/main/m/v4/example.com%2Fpantry/linux", []byte("larder")) },
 		"untrusted": func(r *remote) { r.publish("main", "linux", theirs) },
 		"unsigned":  func(r *remote) { r.publish("main", "linux", nil) },
 	} {

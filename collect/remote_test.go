@@ -63,7 +63,7 @@ func (r *remote) putEntry(scope, name string) string {
 	return key
 }
 
-const module = "/m/v4/example.com%2Fpantry/"
+const module = "/m/v5/example.com%2Fpantry/"
 
 // publish puts a manifest that names packs, signed by key if that is not nil.
 func (r *remote) publish(scope, profile string, key *sign.Key, packs ...pack.Pack) string {

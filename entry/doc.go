@@ -8,7 +8,7 @@
 //	offset  size  field
 //	     0     8  magic: "larder\r\n"
 //	     8     1  version: 1
-//	     9     1  codec of the payload: 0 raw, 1 zstd (2 in a referral)
+//	     9     1  codec of the payload: 0 raw, 1 zstd (2 in a referral, 3 in a frame)
 //	    10    32  action ID
 //	    42    32  output ID: SHA-256 of the body
 //	    74     8  body size in bytes
@@ -59,8 +59,8 @@
 // the SHA-256 they are stored under. The riders stand before the payload, so who wants
 // them alone asks for the beginning of the object.
 //
-// An object without riders has version 1. Entry objects in packs have none. A reader that
-// knows version 1 only takes an object of version 2 for none of its own.
+// An object without riders has version 1. A reader that knows version 1 only takes an object
+// of version 2 for none of its own.
 //
 // # Referrals
 //
@@ -69,12 +69,20 @@
 // of version 2, and codec 2. Its payload is the reference: the key of the manifest below the
 // scope of the object, of up to 1024 bytes (packages cache and pack). All fields on the body
 // are as if the body were there. A referral may have riders; if it has none, the three fields
-// on them are zero. Entry objects in packs are no referrals. A reader that does not know
+// on them are zero. A reader that does not know
 // version 3 takes a referral for none of its own.
+//
+// # Frames
+//
+// Entry objects in packs stand in frames (package pack). A frame is compressed as a whole,
+// so its objects are not: they have version 4, the header of version 1, and codec 3. The
+// payload is the body. It has no MD5, and that field is zero: who reads the object hashes
+// the body anyway, for its output ID. Objects of version 4 stand nowhere else, and no other
+// objects stand in frames.
 //
 // # Signatures and checks
 //
-// Package sign makes and checks the signature. Its purpose is "larder entry v1", v2 or v3; its
+// Package sign makes and checks the signature. Its purpose is "larder entry v1", v2, v3 or v4; its
 // parts are the scope in which the object lies and the bytes before the
 // signature. So nobody can move an entry to another action or another scope, or
 // change its time or size, without breaking the signature. The signature covers the
@@ -88,8 +96,8 @@
 // A reader believes no header before it has checked it. [Open] refuses a header that
 // is damaged, has another version or another action, or is not signed by a trusted
 // key. The [Reader] that Open returns decodes no more bytes than the header
-// announces, and reports the end of the body only if the MD5 of the whole payload is
-// right. The riders are checked when Open returns. A caller installs them only once the
+// announces, and reports the end of the body only if the MD5 of the whole payload, where
+// it has one, is right. The riders are checked when Open returns. A caller installs them only once the
 // body is in place: an object is good as a whole or not at all.
 // Reader does not check that the body has the SHA-256 that the output ID
 // promises. The caller must check that when it stores the body.

@@ -19,26 +19,18 @@ import (
 // 20 MiB more.
 const window = 512 << 10
 
-var (
-	fast     = newEncoders(zstd.SpeedFastest)
-	thorough = newEncoders(zstd.SpeedBetterCompression)
-)
-
-// newEncoders returns a pool of encoders.
-func newEncoders(level zstd.EncoderLevel) *sync.Pool {
-	return &sync.Pool{New: func() any {
-		enc, err := zstd.NewWriter(nil,
-			zstd.WithEncoderLevel(level),
-			zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(window),
-			zstd.WithLowerEncoderMem(true),
-			zstd.WithEncoderCRC(false)) // the payload's MD5 covers it
-		if err != nil {
-			panic(err) // only for options that contradict each other
-		}
-		return enc
-	}}
-}
+var encoders = sync.Pool{New: func() any {
+	enc, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(window),
+		zstd.WithLowerEncoderMem(true),
+		zstd.WithEncoderCRC(false)) // the payload's MD5 covers it
+	if err != nil {
+		panic(err) // only for options that contradict each other
+	}
+	return enc
+}}
 
 // Signer says how entry objects are signed.
 type Signer struct {
@@ -57,16 +49,6 @@ type Signer struct {
 // fields set. Encode fails if body does not have BodySize bytes, or if the riders are more
 // than an object may have. It does not check that Output is the SHA-256 of body.
 func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer, riders ...Rider) (Header, error) {
-	return encode(dst, h, body, fast, signer, riders)
-}
-
-// EncodeThoroughly is Encode, but takes two or three times as long for a payload that is
-// about a tenth smaller. It is read as fast.
-func EncodeThoroughly(dst *os.File, h Header, body io.ReadSeeker, signer Signer, riders ...Rider) (Header, error) {
-	return encode(dst, h, body, thorough, signer, riders)
-}
-
-func encode(dst *os.File, h Header, body io.ReadSeeker, encoders *sync.Pool, signer Signer, riders []Rider) (Header, error) {
 	start, err := dst.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return Header{}, err
@@ -90,7 +72,7 @@ func encode(dst *os.File, h Header, body io.ReadSeeker, encoders *sync.Pool, sig
 		}
 		sum := md5.New()
 		out := &counter{w: io.MultiWriter(dst, sum)}
-		n, err := encodePayload(out, codec, encoders, body)
+		n, err := encodePayload(out, codec, body)
 		if err != nil {
 			return err
 		}
@@ -139,8 +121,16 @@ func EncodeReferral(h Header, reference string, signer Signer, riders ...Rider) 
 	return slices.Concat(h.Append(nil), stored, []byte(reference)), nil
 }
 
+// Frame returns h as the header of an object in a frame, signed as signer says. The body
+// follows it as it is. The caller sets the same fields of h as for Encode.
+func Frame(h Header, signer Signer) Header {
+	h.Codec, h.PayloadSize = Framed, h.BodySize
+	h.sign(signer)
+	return h
+}
+
 // encodePayload writes the payload of body to dst and returns the size of body.
-func encodePayload(dst io.Writer, codec Codec, encoders *sync.Pool, body io.Reader) (n int64, err error) {
+func encodePayload(dst io.Writer, codec Codec, body io.Reader) (n int64, err error) {
 	// The wrapper hides body's WriteTo, for which CopyBuffer would leave its
 	// buffer unused.
 	body = struct{ io.Reader }{body}

@@ -30,6 +30,7 @@ const (
 	version    = 1
 	withRiders = 2 // version of an object in which other entries ride
 	referring  = 3 // version of a referral
+	framed     = 4 // version of an object in a frame
 )
 
 // MaxReference is the length in bytes of the longest reference.
@@ -52,11 +53,12 @@ var ErrTooLarge = errors.New("the body is too large")
 // A Codec says how a payload encodes its body.
 type Codec uint8
 
-// The codecs. A referral has the last one, and no other object has it.
+// The codecs. Referrals, and objects in frames, have one of their own.
 const (
 	Raw       Codec = 0
 	Zstd      Codec = 1
-	Reference Codec = 2 // the payload is no body, but says where that is
+	Reference Codec = 2 // of a referral: the payload is no body, but says where that is
+	Framed    Codec = 3 // of an object in a frame: the payload is the body, and has no MD5
 )
 
 // Header is the decoded header of an entry object.
@@ -68,7 +70,7 @@ type Header struct {
 	PayloadSize int64          // in bytes
 	Time        time.Time      // of the original put
 	Cost        time.Duration  // from the miss to the put in the session that built the entry, at most MaxCost; 0 unknown
-	MD5         [md5.Size]byte // of the payload
+	MD5         [md5.Size]byte // of the payload; zero if that is Framed
 
 	// Those who ride along, as they stand between the header and the payload. The sizes
 	// are in bytes; RidersSize is that before compression. All three are zero if none do.
@@ -82,11 +84,14 @@ type Header struct {
 
 // Size returns the length of the encoded header in bytes.
 func (h Header) Size() int64 {
-	if h.version() == version {
-		return HeaderSize
+	if h.isLong() {
+		return MaxHeaderSize
 	}
-	return MaxHeaderSize
+	return HeaderSize
 }
+
+// isLong reports whether the encoded header has fields for riders.
+func (h Header) isLong() bool { return h.version() == withRiders || h.version() == referring }
 
 // FrontSize returns the size in bytes of what stands before the payload: the header, and
 // the riders.
@@ -100,6 +105,8 @@ func (h Header) version() byte {
 	switch {
 	case h.Codec == Reference:
 		return referring
+	case h.Codec == Framed:
+		return framed
 	case h.RidersSize > 0:
 		return withRiders
 	}
@@ -128,7 +135,7 @@ func (h Header) appendSignedPart(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Time.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.Cost))
 	b = append(b, h.MD5[:]...)
-	if h.version() != version {
+	if h.isLong() {
 		b = binary.BigEndian.AppendUint32(b, uint32(h.RidersSize))
 		b = binary.BigEndian.AppendUint32(b, uint32(h.RidersStored))
 		b = append(b, h.RidersSum[:]...)
@@ -154,6 +161,9 @@ func (h Header) check(want Want) error {
 	if h.Action != want.Action {
 		return fmt.Errorf("%w: it is action %s's", ErrCorrupt, h.Action)
 	}
+	if (h.Codec == Framed) != want.Framed {
+		return fmt.Errorf("%w: codec %d in the wrong place", ErrCorrupt, h.Codec)
+	}
 	// The signature comes first: who can't sign must not make a reader pass an entry over.
 	err := want.Trust.Check(h.KeyID, h.Signature, h.purpose(), []byte(want.Scope), h.appendSignedPart(nil))
 	if err == nil && h.BodySize > want.MaxSize {
@@ -178,8 +188,8 @@ func ParseHeader(b []byte) (Header, error) {
 	switch {
 	case !bytes.HasPrefix(b, []byte(magic)):
 		return Header{}, fmt.Errorf("%w: it does not begin with larder's magic", ErrCorrupt)
-	case b[8] < version || b[8] > referring:
-		return Header{}, fmt.Errorf("%w: version %d, want %d to %d", ErrCorrupt, b[8], version, referring)
+	case b[8] < version || b[8] > framed:
+		return Header{}, fmt.Errorf("%w: version %d, want %d to %d", ErrCorrupt, b[8], version, framed)
 	case sum != crc32.Checksum(b[:size-4], castagnoli):
 		return Header{}, fmt.Errorf("%w: the header's checksum is wrong", ErrCorrupt)
 	}
@@ -220,17 +230,19 @@ func isLong(b []byte) bool {
 // a version of the format, can't be right.
 func (h Header) checkNumbers(written byte) error {
 	switch {
-	case h.Codec > Reference || (h.Codec == Reference) != (written == referring):
+	case h.Codec > Framed || (h.Codec == Reference) != (written == referring) || (h.Codec == Framed) != (written == framed):
 		return fmt.Errorf("%w: codec %d in version %d", ErrCorrupt, h.Codec, written)
 	case h.BodySize < 0 || h.PayloadSize < 0 || h.Time.UnixNano() < 0 || h.Cost < 0:
 		return fmt.Errorf("%w: a negative size or time", ErrCorrupt)
 	case h.Cost > MaxCost:
 		return fmt.Errorf("%w: a build cost of %v, over the limit of %v", ErrCorrupt, h.Cost, MaxCost)
-	case h.Codec == Raw && h.PayloadSize != h.BodySize:
+	case (h.Codec == Raw || h.Codec == Framed) && h.PayloadSize != h.BodySize:
 		return fmt.Errorf("%w: a raw payload of %d bytes for a body of %d", ErrCorrupt, h.PayloadSize, h.BodySize)
+	case h.Codec == Framed && h.MD5 != [md5.Size]byte{}:
+		return fmt.Errorf("%w: an MD5 in a frame", ErrCorrupt)
 	case h.Codec == Reference && (h.PayloadSize == 0 || h.PayloadSize > MaxReference):
 		return fmt.Errorf("%w: a reference of %d bytes, want 1 to %d", ErrCorrupt, h.PayloadSize, MaxReference)
-	case written == version:
+	case written == version, written == framed:
 		return nil
 	case written == referring && h.RidersSize == 0 && h.RidersStored == 0 && h.RidersSum == [sha256.Size]byte{}:
 		return nil

@@ -45,6 +45,7 @@ type Want struct {
 	Scope   string      // the scope in which the object was found
 	MaxSize int64       // the largest size of its body, in bytes
 	Trust   *sign.Trust // nil: accept every object, signed or not
+	Framed  bool        // the object stands in a frame
 }
 
 // ReadHeader reads the header of the entry object in src. It checks that the header is
@@ -91,7 +92,10 @@ func Open(src io.Reader, want Want) (*Reader, error) {
 		return nil, err
 	}
 	r := &Reader{Header: h, Riders: riders, left: h.BodySize}
-	r.payload = &payload{src: src, left: h.PayloadSize, sum: md5.New(), want: h.MD5}
+	r.payload = &payload{src: src, left: h.PayloadSize}
+	if h.Codec != Framed {
+		r.payload.sum, r.payload.want = md5.New(), h.MD5
+	}
 	r.body = r.payload
 	switch h.Codec {
 	case Reference:
@@ -111,8 +115,8 @@ func Open(src io.Reader, want Want) (*Reader, error) {
 }
 
 // Read decodes the body. It returns io.EOF only if the body has its announced size,
-// the payload has its announced size and MD5, and the source ends behind the
-// payload. It returns errors of the source unchanged; its other errors wrap
+// the payload has its announced size and, outside a frame, MD5, and the source ends
+// behind the payload. It returns errors of the source unchanged; its other errors wrap
 // ErrCorrupt.
 func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
@@ -158,11 +162,11 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// payload reads the bytes of the payload, and no more, and hashes them.
+// payload reads the bytes of the payload, and no more, and hashes them if there is a sum.
 type payload struct {
 	src    io.Reader
-	left   int64 // bytes still to come
-	sum    hash.Hash
+	left   int64     // bytes still to come
+	sum    hash.Hash // nil: the payload is not hashed
 	want   [md5.Size]byte
 	srcErr error // the first error of src other than io.EOF
 }
@@ -172,7 +176,9 @@ func (p *payload) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := p.src.Read(b[:min(int64(len(b)), p.left)])
-	p.sum.Write(b[:n])
+	if p.sum != nil {
+		p.sum.Write(b[:n])
+	}
 	p.left -= int64(n)
 	switch {
 	case err == nil || err == io.EOF && p.left == 0:
@@ -190,7 +196,7 @@ func (p *payload) finish() error {
 	if p.left > 0 {
 		return fmt.Errorf("%w: %d bytes of payload behind the body", ErrCorrupt, p.left)
 	}
-	if !bytes.Equal(p.sum.Sum(nil), p.want[:]) {
+	if p.sum != nil && !bytes.Equal(p.sum.Sum(nil), p.want[:]) {
 		return fmt.Errorf("%w: the payload's MD5 is wrong", ErrCorrupt)
 	}
 	var b [1]byte

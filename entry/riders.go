@@ -62,8 +62,8 @@ func encodeRiders(h *Header, riders []Rider) ([]byte, error) {
 		return nil, fmt.Errorf("the riders of %s: %w", h.Action, err)
 	}
 	stored := plain
-	enc := fast.Get().(*zstd.Encoder)
-	defer fast.Put(enc)
+	enc := encoders.Get().(*zstd.Encoder)
+	defer encoders.Put(enc)
 	if small := enc.EncodeAll(plain, nil); len(small) < len(plain) {
 		stored = small
 	}

@@ -42,7 +42,7 @@ func packKey(scope string, id pack.ID) string {
 
 // manifestPlace returns the place of the manifest of a profile.
 func manifestPlace(scope, module, profile string) pack.Place {
-	return pack.Place{Scope: scope, Name: "m/v4/" + url.QueryEscape(module) + "/" + url.QueryEscape(profile)}
+	return pack.Place{Scope: scope, Name: "m/v5/" + url.QueryEscape(module) + "/" + url.QueryEscape(profile)}
 }
 
 // victimManifest returns the place of the manifest that victims read.
@@ -189,7 +189,7 @@ func (a *attacker) packedEvil(scope string, by entry.Signer) *pack.Manifest {
 	*e = promised(h)
 	e.Head, e.Pack = pack.Head(a.evil.prey.body), len(m.Packs)
 	id, size := a.writePack(scope, func(w *pack.Writer) (err error) {
-		e.Offset, e.Length, err = w.Add(h, bytes.NewReader(a.evil.prey.body))
+		e.Span, err = w.Add(h, bytes.NewReader(a.evil.prey.body))
 		return err
 	}, by)
 	m.Packs = append(m.Packs, pack.Pack{Scope: scope, ID: id, Size: size, Own: true})

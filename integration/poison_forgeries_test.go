@@ -22,7 +22,8 @@ type layout struct {
 var (
 	entryLayout    = layout{"larder entry v1", 130}
 	riddenLayout   = layout{"larder entry v2", 170} // of an entry object with riders
-	manifestLayout = layout{"larder manifest v4", 66}
+	framedLayout   = layout{"larder entry v4", 130} // of an entry object in a frame
+	manifestLayout = layout{"larder manifest v5", 66}
 )
 
 const manifestHeader = 134 // bytes

@@ -142,7 +142,7 @@ func rosterAttacks() []attack {
 		// The object is there for that: a writer of main has signed the manifest.
 		{name: "of another profile that is signed", do: latest("other", func(a *attacker) { a.publish(other, a.signed(a.manifest(), other)) }), unsigned: missed, signed: missed},
 		{name: "a way into another module", do: latest("../example.com%2Fother/other", evilEverywhere), unsigned: missed, signed: missed},
-		{name: "a way into another scope", do: latest("../../../../pr-7/m/v4/example.com%2Fchained/victim", evilEverywhere), unsigned: missed, signed: missed},
+		{name: "a way into another scope", do: latest("../../../../pr-7/m/v5/example.com%2Fchained/victim", evilEverywhere), unsigned: missed, signed: missed},
 		{name: "the folder itself", do: latest("..", evilEverywhere), unsigned: missed, signed: missed},
 		{name: "nothing", do: latest("", evilEverywhere), unsigned: missed, signed: missed},
 		{name: "garbage", do: latest("\x00\xff\n?#%2e%2e/\r\n", evilEverywhere), unsigned: missed, signed: missed},

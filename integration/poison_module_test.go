@@ -19,6 +19,7 @@ import (
 	"github.com/larderbuild/larder/cache"
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/integration/harness"
+	"github.com/larderbuild/larder/pack"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/sign"
 )
@@ -123,7 +124,13 @@ func (p *poisoned) embody(t *testing.T) {
 			t.Fatal(err)
 		}
 		from := m.Packs[e.Pack]
-		packed, err := entry.Open(bytes.NewReader(within(readFile(t, filepath.Join(p.filled, packKey(from.Scope, from.ID))), e)), want)
+		objects := pack.NewReader(bytes.NewReader(readFile(t, filepath.Join(p.filled, packKey(from.Scope, from.ID)))), 0)
+		object, err := objects.Next(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.Framed = true
+		packed, err := entry.Open(object, want)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,10 +139,11 @@ func (p *poisoned) embody(t *testing.T) {
 			t.Fatal(err)
 		}
 		packed.Close()
+		objects.Close()
 		h := packed.Header
 		h.RidersSize, h.RidersStored, h.RidersSum = 0, 0, [sha256.Size]byte{}
-		object := a.encode(h, body, entry.Signer{Key: p.key, Scope: "main"}, riders...)
-		if err := errors.Join(os.Remove(file), os.WriteFile(file, object, 0o666)); err != nil {
+		embodied := a.encode(h, body, entry.Signer{Key: p.key, Scope: "main"}, riders...)
+		if err := errors.Join(os.Remove(file), os.WriteFile(file, embodied, 0o666)); err != nil {
 			t.Fatal(err)
 		}
 	}

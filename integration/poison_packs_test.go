@@ -2,6 +2,11 @@ package integration
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/pack"
@@ -14,42 +19,63 @@ func packAttacks() []attack {
 	replace := func(with func(a *attacker, object []byte, m *pack.Manifest) []byte) func(*attacker) {
 		return func(a *attacker) { a.write(a.packKey(), with(a, a.read(a.packKey()), a.manifest())) }
 	}
+	// repack changes what the pack unpacks to.
+	repack := func(change func(a *attacker, m *pack.Manifest, within func(*pack.Entry) []byte)) func(*attacker) {
+		return replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
+			return a.repack(b, m, func(within func(*pack.Entry) []byte) { change(a, m, within) })
+		})
+	}
 	// put replaces the prey's entry in the pack.
 	put := func(object func(a *attacker, old []byte) []byte) func(*attacker) {
-		return replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
-			at := within(b, a.preyed(m))
+		return repack(func(a *attacker, m *pack.Manifest, within func(*pack.Entry) []byte) {
+			at := within(a.preyed(m))
 			copy(at, append(object(a, bytes.Clone(at)), make([]byte, len(at))...))
+		})
+	}
+	// frame replaces the frame that holds the prey.
+	frame := func(with []byte) func(*attacker) {
+		return replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
+			e := a.preyed(m)
+			clear(b[e.Frame:e.End()])
+			copy(b[e.Frame:e.End()], with)
 			return b
 		})
 	}
 	attacks := []attack{
-		{name: "two entries in each other's place", do: replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
-			prey, beside := within(b, a.preyed(m)), within(b, a.beside(m))
+		{name: "two entries in each other's place", do: repack(func(a *attacker, m *pack.Manifest, within func(*pack.Entry) []byte) {
+			prey, beside := within(a.preyed(m)), within(a.beside(m))
 			old := bytes.Clone(prey)
 			copy(prey, beside)
 			copy(beside, old)
-			return b
 		}), unsigned: corrupt, signed: corrupt},
-		{name: "an evil one of this name", do: put(func(a *attacker, _ []byte) []byte { return a.evilObject(entry.Signer{}) }), unsigned: corrupt, signed: untrusted},
+		{name: "an evil one of this name", do: put(func(a *attacker, _ []byte) []byte { return a.evilFramed(entry.Signer{}) }), unsigned: corrupt, signed: untrusted},
 		{name: "an evil one of this name, signed in another scope", do: put(func(a *attacker, _ []byte) []byte {
-			return a.evilObject(entry.Signer{Key: a.trusted(), Scope: "pr-7"})
+			return a.evilFramed(entry.Signer{Key: a.trusted(), Scope: "pr-7"})
 		}), unsigned: corrupt, signed: untrusted},
 		{name: "another one, of the output that the manifest promises", do: put(func(a *attacker, old []byte) []byte { return a.lookalike(old) }), unsigned: corrupt, signed: untrusted},
 		{name: "another one, of that output and with the old signature", do: put(func(a *attacker, old []byte) []byte {
 			return append(old[:entry.HeaderSize:entry.HeaderSize], a.lookalike(old)[entry.HeaderSize:]...)
 		}), unsigned: corrupt, signed: corrupt},
-		{name: "the signatures stripped", do: replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
+		{name: "the signatures stripped", do: repack(func(a *attacker, m *pack.Manifest, within func(*pack.Entry) []byte) {
 			for i := range m.Entries {
 				if e := &m.Entries[i]; e.InPack() {
-					copy(within(b, e), a.relabel(bytes.Clone(within(b, e)), strip))
+					copy(within(e), a.relabel(bytes.Clone(within(e)), strip))
 				}
 			}
-			return b
 		}), unsigned: harmless, signed: untrusted},
-		{name: "a stranger's signatures", do: put(func(a *attacker, old []byte) []byte { return entryLayout.sign(old, a.key, a.key.ID(), "main") }), unsigned: harmless, signed: untrusted},
-		{name: "a bomb in it", do: put(func(a *attacker, _ []byte) []byte { return a.bomb(bombSize) }), unsigned: corrupt, signed: untrusted},
+		{name: "a stranger's signatures", do: put(func(a *attacker, old []byte) []byte { return framedLayout.sign(old, a.key, a.key.ID(), "main") }), unsigned: harmless, signed: untrusted},
+		{name: "one of this name as it would stand outside a pack", do: put(func(a *attacker, _ []byte) []byte {
+			return a.encode(a.header(a.clean.prey.body), a.clean.prey.body, entry.Signer{Key: a.trusted(), Scope: "main"})
+		}), unsigned: corrupt, signed: corrupt},
+		{name: "a bomb in it", do: put(func(a *attacker, _ []byte) []byte {
+			body := make([]byte, bombSize)
+			return framed(a.header(body), body, entry.Signer{})
+		}), unsigned: corrupt, signed: untrusted},
+		{name: "a frame that is a bomb", do: frame(compress(make([]byte, bombSize), zstd.WithWindowSize(1<<20))), unsigned: corrupt, signed: corrupt},
+		{name: "a frame with an endless window", do: frame(compress(make([]byte, 256<<20), zstd.WithWindowSize(256<<20))), unsigned: corrupt, signed: corrupt},
+		{name: "a frame that is none", do: frame([]byte("a frame")), unsigned: corrupt, signed: corrupt},
 		{name: "an evil one, and the entry object, too", do: func(a *attacker) {
-			put(func(a *attacker, _ []byte) []byte { return a.evilObject(entry.Signer{}) })(a)
+			put(func(a *attacker, _ []byte) []byte { return a.evilFramed(entry.Signer{}) })(a)
 			a.write(a.preyKey(), a.evilObject(entry.Signer{}))
 		}, unsigned: evil, lazily: corrupt, signed: untrusted},
 		{name: "cut", do: replace(func(_ *attacker, b []byte, _ *pack.Manifest) []byte { return b[:len(b)/2] }), unsigned: corrupt, signed: corrupt},
@@ -71,27 +97,80 @@ func packAttacks() []attack {
 	return attacks
 }
 
+// evilFramed returns the evil archive under the prey's action, as it would stand in a frame.
+func (a *attacker) evilFramed(by entry.Signer) []byte {
+	return framed(a.header(a.evil.prey.body), a.evil.prey.body, by)
+}
+
+// framed returns the entry object of body as it stands in a frame.
+func framed(h entry.Header, body []byte, by entry.Signer) []byte {
+	return append(entry.Frame(h, by).Append(nil), body...)
+}
+
 // lookalike returns an intact entry object with the prey's header and length. Only its
 // body differs.
 func (a *attacker) lookalike(object []byte) []byte {
 	a.t.Helper()
-	h, err := entry.ParseHeader(object)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	for i := len(a.clean.prey.body) - 1; i >= 0; i-- {
-		body := bytes.Clone(a.clean.prey.body)
-		body[i] ^= 1
-		if other := a.encode(h, body, entry.Signer{}); len(other) == len(object) {
-			return other
-		}
-	}
-	a.t.Fatal("every change makes it shorter or longer")
-	return nil
+	body := bytes.Clone(a.clean.prey.body)
+	body[len(body)-1] ^= 1
+	return framed(a.parsed(object), body, entry.Signer{})
 }
 
-// within returns the part of a pack that holds an entry.
-func within(object []byte, e *pack.Entry) []byte {
-	end := e.Offset + e.Length
-	return object[e.Offset:end:end]
+// repack unpacks the frames of a pack that m names, has change change their entry objects,
+// and packs them again, so that each lies where it lay. The function within returns the
+// object of an entry.
+func (a *attacker) repack(b []byte, m *pack.Manifest, change func(within func(*pack.Entry) []byte)) []byte {
+	a.t.Helper()
+	prey := a.preyed(m)
+	ends := make(map[int64]int64) // by where a frame begins
+	for i := range m.Entries {
+		if e := &m.Entries[i]; e.InPack() && e.Pack == prey.Pack {
+			ends[e.Frame] = max(ends[e.Frame], e.End())
+		}
+	}
+	unpacked := make(map[int64][]byte)
+	for begin, end := range ends {
+		unpacked[begin] = decompress(a.t, b[begin:end])
+	}
+	change(func(e *pack.Entry) []byte { return unpacked[e.Frame][e.At:][:entry.HeaderSize+e.Size] })
+	for begin, end := range ends {
+		frame := compress(unpacked[begin], zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+		if int64(len(frame)) > end-begin {
+			a.t.Fatalf("a frame of %d bytes, where one of %d was", len(frame), end-begin)
+		}
+		clear(b[begin:end])
+		copy(b[begin:end], frame)
+	}
+	return b
+}
+
+// compress returns a frame of zstd.
+func compress(data []byte, opts ...zstd.EOption) []byte {
+	var frame bytes.Buffer
+	enc, err := zstd.NewWriter(&frame, opts...)
+	if err != nil {
+		panic(err) // only for options that contradict each other
+	}
+	if _, err := enc.Write(data); err != nil {
+		panic(err) // a Buffer takes everything
+	}
+	if err := enc.Close(); err != nil {
+		panic(err)
+	}
+	return frame.Bytes()
+}
+
+// decompress returns what a frame of zstd unpacks to, up to where it is cut.
+func decompress(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	dec, err := zstd.NewReader(bytes.NewReader(frame), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.Close()
+	data, err := io.ReadAll(dec)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatal(err)
+	}
+	return data
 }

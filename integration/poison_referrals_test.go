@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 
 	"github.com/larderbuild/larder/entry"
+	"github.com/larderbuild/larder/pack"
 )
 
 // referralAttacks returns the attacks with a referral in place of the prey's entry object, and
@@ -86,11 +87,11 @@ func referralAttacks() []attack {
 	}
 	return append(attacks, attack{name: "referral: in a pack", ways: []way{eager, lazy}, do: func(a *attacker) {
 		m := a.manifest()
-		object := a.read(a.packKey())
-		at := within(object, a.preyed(m))
-		clear(at)
-		copy(at, a.referral(victimManifest().Name, trusted(a)))
-		a.write(a.packKey(), object)
+		a.write(a.packKey(), a.repack(a.read(a.packKey()), m, func(within func(*pack.Entry) []byte) {
+			at := within(a.preyed(m))
+			clear(at)
+			copy(at, a.referral(victimManifest().Name, trusted(a)))
+		}))
 	}, unsigned: corrupt, signed: corrupt})
 }
 

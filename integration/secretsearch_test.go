@@ -100,9 +100,9 @@ func (v vault) searchStore(t *testing.T, folder string) shared {
 			found.manifests = append(found.manifests, string(data))
 			seeManifest(t, data, found.named, see)
 		case kind == "a":
-			seeEntries(t, data, found.objects, see)
+			seeEntries(t, data, false, found.objects, see)
 		case kind == "p":
-			seeEntries(t, data, found.packed, see)
+			seeEntries(t, decompress(t, data), true, found.packed, see)
 		default:
 			t.Errorf("%s is nothing that is known", key)
 		}
@@ -110,9 +110,9 @@ func (v vault) searchStore(t *testing.T, folder string) shared {
 	return found
 }
 
-// seeEntries calls see with each body in the entry objects that data consists of, and adds
-// their actions to actions.
-func seeEntries(t *testing.T, data []byte, actions map[protocol.ActionID]bool, see func([]byte)) {
+// seeEntries calls see with each body in the entry objects that data consists of, which
+// stand in frames or not, and adds their actions to actions.
+func seeEntries(t *testing.T, data []byte, framed bool, actions map[protocol.ActionID]bool, see func([]byte)) {
 	t.Helper()
 	for len(data) > 0 {
 		h, err := entry.ParseHeader(data)
@@ -121,7 +121,7 @@ func seeEntries(t *testing.T, data []byte, actions map[protocol.ActionID]bool, s
 			return
 		}
 		size := h.ObjectSize()
-		r, err := entry.Open(bytes.NewReader(data[:size]), entry.Want{Action: h.Action, MaxSize: 1 << 30})
+		r, err := entry.Open(bytes.NewReader(data[:size]), entry.Want{Action: h.Action, MaxSize: 1 << 30, Framed: framed})
 		if err != nil {
 			t.Error(err)
 			return

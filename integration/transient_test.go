@@ -131,7 +131,11 @@ func bodies(t *testing.T, folder string) map[string][]byte {
 	for _, kind := range []string{"a", "p"} {
 		for path := range maps.Keys(contents(t, filepath.Join(folder, kind))) {
 			n := 0
-			seeEntries(t, readFile(t, path), make(map[protocol.ActionID]bool), func(body []byte) {
+			data := readFile(t, path)
+			if kind == "p" {
+				data = decompress(t, data)
+			}
+			seeEntries(t, data, kind == "p", make(map[protocol.ActionID]bool), func(body []byte) {
 				found[fmt.Sprint(path, " ", n)] = body
 				n++
 			})

@@ -6,7 +6,7 @@ import (
 )
 
 // Chunk is a part of a pack that one request fetches, with the wanted entries in it. It
-// may hold entries between them that are not wanted.
+// begins with a frame. It may hold entries between the wanted ones that are not wanted.
 type Chunk struct {
 	Pack           int   // index in Manifest.Packs
 	Offset, Length int64 // in bytes
@@ -14,13 +14,13 @@ type Chunk struct {
 }
 
 const (
-	// maxGap is the largest number of unwanted bytes between two wanted entries of
-	// a chunk. A request takes about as long as transferring this many bytes.
+	// maxGap is the largest number of unwanted bytes between two frames of a chunk. A
+	// request takes about as long as transferring this many bytes.
 	maxGap = 128 << 10
 
-	// The first batch of entries has at most firstChunk bytes, because a build
+	// The first batch of frames has at most firstChunk bytes, because a build
 	// waits for what it asks for first. The limit doubles with each batch, up to
-	// maxChunk. A larger entry is a batch of its own.
+	// maxChunk. A larger frame is a batch of its own.
 	firstChunk = 256 << 10
 	maxChunk   = 4 << 20
 )
@@ -30,73 +30,99 @@ const (
 // indices in m.Entries, in the order in which they are wanted.
 //
 // Each build asks for the same entries in a slightly different order, and from several
-// packs by turns. So Chunks takes one batch of entries after the other, in the order
+// packs by turns. So Chunks takes one batch of frames after the other, in the order
 // in which they are wanted; only within a batch does it follow the order in the packs.
 func (m *Manifest) Chunks(want []int) []Chunk {
 	var chunks []Chunk
 	limit := int64(firstChunk)
-	var batch []int
+	var batch []Chunk
 	var size int64
 	flush := func() {
 		if len(batch) > 0 {
-			chunks = m.appendChunks(chunks, batch)
-			batch, size, limit = batch[:0], 0, min(2*limit, maxChunk)
+			chunks = append(chunks, merge(batch)...)
+			batch, size, limit = nil, 0, min(2*limit, maxChunk)
 		}
 	}
-	for _, i := range want {
-		e := &m.Entries[i]
-		if !e.InPack() {
-			continue
-		}
-		if size+e.Length > limit {
+	for _, frame := range m.frames(want) {
+		if size+frame.Length > limit {
 			flush()
 		}
-		batch = append(batch, i)
-		size += e.Length
+		batch = append(batch, frame)
+		size += frame.Length
 	}
 	flush()
 	return chunks
 }
 
-// appendChunks appends the chunks that hold the entries in batch. It orders the chunks by
-// the entry of each that is wanted first, and it sorts batch.
-func (m *Manifest) appendChunks(chunks []Chunk, batch []int) []Chunk {
-	rank := make(map[int]int, len(batch)) // by index in m.Entries; 0: wanted first
-	for r, i := range batch {
-		rank[i] = r
+// frames returns a chunk for each frame that holds wanted entries: the frame up to the last
+// of these. The chunks stand in the order in which the first entry of each is wanted.
+func (m *Manifest) frames(want []int) []Chunk {
+	type place struct {
+		pack  int
+		frame int64
 	}
-	slices.SortFunc(batch, func(i, j int) int {
-		a, b := &m.Entries[i], &m.Entries[j]
-		return cmp.Or(cmp.Compare(a.Pack, b.Pack), cmp.Compare(a.Offset, b.Offset))
-	})
-	begin := len(chunks)
-	for _, i := range batch {
+	var frames []Chunk
+	found := make(map[place]int) // in frames
+	for _, i := range want {
 		e := &m.Entries[i]
-		if n := len(chunks); n > begin && chunks[n-1].extend(e, i) {
+		if !e.InPack() {
 			continue
 		}
-		chunks = append(chunks, Chunk{Pack: e.Pack, Offset: e.Offset, Length: e.Length, Entries: []int{i}})
-	}
-	first := func(c Chunk) int {
-		r := len(batch)
-		for _, i := range c.Entries {
-			r = min(r, rank[i])
+		at := place{e.Pack, e.Frame}
+		f, ok := found[at]
+		if !ok {
+			f = len(frames)
+			found[at] = f
+			frames = append(frames, Chunk{Pack: e.Pack, Offset: e.Frame})
 		}
-		return r
+		frames[f].Entries = append(frames[f].Entries, i)
+		frames[f].Length = max(frames[f].Length, e.End()-e.Frame)
 	}
-	slices.SortStableFunc(chunks[begin:], func(a, b Chunk) int { return cmp.Compare(first(a), first(b)) })
+	for _, f := range frames {
+		slices.SortFunc(f.Entries, func(i, j int) int { return cmp.Compare(m.Entries[i].Offset, m.Entries[j].Offset) })
+	}
+	return frames
+}
+
+// merge returns the chunks of a batch, of which it makes one where they lie one behind the
+// other. It orders them by what is wanted first in each. The chunks of batch stand in the
+// order in which they are wanted.
+func merge(batch []Chunk) []Chunk {
+	type ranked struct {
+		Chunk
+		rank int // 0: wanted first
+	}
+	var byPlace []ranked
+	for rank, c := range batch {
+		byPlace = append(byPlace, ranked{c, rank})
+	}
+	slices.SortFunc(byPlace, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(a.Pack, b.Pack), cmp.Compare(a.Offset, b.Offset))
+	})
+	merged := byPlace[:0]
+	for _, c := range byPlace {
+		if n := len(merged); n > 0 && merged[n-1].extend(c.Chunk) {
+			merged[n-1].rank = min(merged[n-1].rank, c.rank)
+			continue
+		}
+		merged = append(merged, c)
+	}
+	slices.SortFunc(merged, func(a, b ranked) int { return cmp.Compare(a.rank, b.rank) })
+	chunks := make([]Chunk, len(merged))
+	for i, c := range merged {
+		chunks[i] = c.Chunk
+	}
 	return chunks
 }
 
-// extend adds entry e to the chunk. e has index i and lies behind the chunk. extend does
-// nothing and returns false if e lies in another pack or too far behind, or if the chunk
-// would get too long.
-func (c *Chunk) extend(e *Entry, i int) bool {
-	gap := e.Offset - (c.Offset + c.Length)
-	if e.Pack != c.Pack || gap > maxGap || c.Length+gap+e.Length > maxChunk+maxGap {
+// extend adds next, which lies behind the chunk, to it. It does nothing and returns false if
+// next lies in another pack or too far behind, or if the chunk would get too long.
+func (c *Chunk) extend(next Chunk) bool {
+	gap := next.Offset - (c.Offset + c.Length)
+	if next.Pack != c.Pack || gap > maxGap || c.Length+gap+next.Length > maxChunk+maxGap {
 		return false
 	}
-	c.Length += gap + e.Length
-	c.Entries = append(c.Entries, i)
+	c.Length += gap + next.Length
+	c.Entries = append(c.Entries, next.Entries...)
 	return true
 }

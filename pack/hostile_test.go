@@ -53,14 +53,30 @@ func TestHostileManifests(t *testing.T) {
 		object []byte
 		reason string
 	}{
-		"an action twice":       {change(func(m *Manifest) { m.Entries[1].Action = m.Entries[6].Action }), "twice"},
-		"an unknown pack":       {change(func(m *Manifest) { m.Entries[3].Pack = 2 }), "does not name"},
-		"past the end":          {change(func(m *Manifest) { m.Entries[3].Offset = 1<<40 - 10 }), "outside"},
-		"far past the end":      {change(func(m *Manifest) { m.Entries[3].Offset = 1<<63 - 1 }), "outside"},
-		"shorter than a header": {change(func(m *Manifest) { m.Entries[3].Length = 7 }), "outside"},
-		"overlap":               {change(func(m *Manifest) { m.Entries[7].Pack, m.Entries[7].Offset = 0, m.Entries[3].Offset+1 }), "overlap"},
-		"negative offset":       {change(func(m *Manifest) { m.Entries[3].Offset = -1 }), "too large"},
-		"negative size":         {change(func(m *Manifest) { m.Entries[3].Size = -1 << 63 }), "too large"},
+		"an action twice":      {change(func(m *Manifest) { m.Entries[1].Action = m.Entries[6].Action }), "twice"},
+		"an unknown pack":      {change(func(m *Manifest) { m.Entries[3].Pack = 2 }), "does not name"},
+		"past the end":         {change(func(m *Manifest) { m.Entries[3].Frame, m.Entries[3].Offset = 1<<40-10, 1<<40-10 }), "outside"},
+		"far past the end":     {change(func(m *Manifest) { m.Entries[3].Frame, m.Entries[3].Offset = 1<<63-1, 1<<63-1 }), "outside"},
+		"before its pack":      {change(func(m *Manifest) { m.Entries[3].Frame = -1 }), "outside its frame"},
+		"far behind its frame": {change(func(m *Manifest) { m.Entries[3].Offset, m.Entries[3].At = 2*maxFrame+1, 1 }), "outside its frame"},
+		"at another beginning": {change(func(m *Manifest) { m.Entries[3].At = 1 }), "two places"},
+		"at no beginning":      {change(func(m *Manifest) { m.Entries[3].Offset = 1 }), "two places"},
+		"past the frame's end": {change(func(m *Manifest) { m.Entries[3].Offset, m.Entries[3].At = 1, maxFrame-5000 }), "past the end of its frame"},
+		"at an endless place":  {change(func(m *Manifest) { m.Entries[3].Offset, m.Entries[3].At = 1, math.MaxInt64 }), "past the end of its frame"},
+		"a large body in a frame": {change(func(m *Manifest) {
+			m.Entries[3].Offset, m.Entries[3].At, m.Entries[3].Size = 1, 1, math.MaxInt64
+		}), "past the end of its frame"},
+		"overlap in a frame": {change(func(m *Manifest) {
+			e := &m.Entries[7]
+			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame, m.Entries[3].objectSize()-1
+		}), "overlap"},
+		"a frame in another": {change(func(m *Manifest) {
+			e := &m.Entries[7]
+			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame+1, m.Entries[3].objectSize()
+		}), "overlap"},
+		"overlap":         {change(func(m *Manifest) { m.Entries[7].Pack, m.Entries[7].Frame, m.Entries[7].Offset = 0, 1, 1 }), "overlap"},
+		"negative offset": {change(func(m *Manifest) { m.Entries[3].Frame, m.Entries[3].Offset = -1, -1 }), "too large"},
+		"negative size":   {change(func(m *Manifest) { m.Entries[3].Size = -1 << 63 }), "too large"},
 		"a long body in it": {change(func(m *Manifest) {
 			e := &m.Entries[3]
 			e.Length, e.Inline, e.Size = 0, make([]byte, MaxInline+1), MaxInline+1

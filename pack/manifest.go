@@ -37,7 +37,7 @@ const (
 
 // Version is the version of the format of manifests. It stands in their keys, too, so that
 // two versions of larder keep apart.
-const Version = 4
+const Version = 5
 
 // ErrCorrupt says that the bytes are not an intact manifest that this version can read.
 // Errors that wrap it say why.
@@ -76,10 +76,9 @@ type Entry struct {
 	// payload from which it was decoded.
 	Inline []byte
 
-	// Pack, Offset and Length say where the entry object of an entry in a pack
-	// lies. Length is 0 if the entry lies in no pack.
-	Pack           int   // index in Manifest.Packs
-	Offset, Length int64 // in bytes
+	// Pack and Span say where the entry object of an entry in a pack lies.
+	Pack int // index in Manifest.Packs
+	Span
 
 	// Head is the head of the body, see [Head], if the entry lies in a pack and its
 	// body is an archive. It shares memory with the payload, too.
@@ -134,7 +133,7 @@ type Place struct {
 
 // purpose is the purpose of a manifest's signature; see package sign. The signature also
 // covers the place and the header.
-const purpose = "larder manifest v4"
+const purpose = "larder manifest v5"
 
 // Offsets in the header.
 const (
@@ -306,7 +305,7 @@ func (m *Manifest) check() error {
 			}
 		case e.Pack < 0 || e.Pack >= len(m.Packs):
 			return fmt.Errorf("%w: action %s lies in a pack that it does not name", ErrCorrupt, e.Action)
-		case e.Offset < 0 || e.Length < entry.HeaderSize || e.Length > m.Packs[e.Pack].Size-e.Offset:
+		case e.Offset < 0 || e.Length > m.Packs[e.Pack].Size-e.Offset:
 			return fmt.Errorf("%w: action %s lies outside its pack", ErrCorrupt, e.Action)
 		default:
 			ranges = append(ranges, e)
@@ -315,10 +314,12 @@ func (m *Manifest) check() error {
 	slices.SortFunc(ranges, func(a, b *Entry) int {
 		return cmp.Or(cmp.Compare(a.Pack, b.Pack), cmp.Compare(a.Offset, b.Offset))
 	})
-	for i, e := range ranges[min(1, len(ranges)):] {
-		if before := ranges[i]; before.Pack == e.Pack && before.Offset+before.Length > e.Offset {
-			return fmt.Errorf("%w: actions %s and %s overlap", ErrCorrupt, before.Action, e.Action)
+	var before *Entry
+	for _, e := range ranges {
+		if err := e.checkBehind(before); err != nil {
+			return err
 		}
+		before = e
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ func TestRoundTrip(t *testing.T) {
 // library, so the test decodes the file and compares only headers with it, without
 // the fields that depend on zstd.
 func TestGolden(t *testing.T) {
-	object := golden(t, "manifest-v4.golden", encode(t, sample(8)))
+	object := golden(t, "manifest-v5.golden", encode(t, sample(8)))
 	got, err := Decode(object, Place{}, nil)
 	if err != nil || !reflect.DeepEqual(got, sample(8)) {
 		t.Errorf("%+v, %v", got, err)

@@ -1,10 +1,15 @@
 package pack
 
 import (
+	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"io"
 	"os"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/larderbuild/larder/entry"
 )
@@ -12,12 +17,18 @@ import (
 // Writer writes a pack to a file. It must not be used by more than one goroutine at a
 // time.
 type Writer struct {
-	// Thorough has Add take its time for smaller objects; see [entry.EncodeThoroughly].
+	// Thorough has the Writer take two or three times as long for a pack that is about a
+	// tenth smaller. It is unpacked as fast. It must be set before the first object.
 	Thorough bool
 
 	file   *os.File
 	signer entry.Signer
 	size   int64 // of the pack so far, in bytes
+
+	encoder *zstd.Encoder    // nil before the first frame
+	out     *io.OffsetWriter // of the frame that is being written; nil: none is
+	frame   int64            // where that begins in the pack
+	at      int64            // bytes of the objects in it
 }
 
 // NewWriter returns a Writer that writes a pack to file, which must be empty. It signs
@@ -26,45 +37,100 @@ func NewWriter(file *os.File, signer entry.Signer) *Writer {
 	return &Writer{file: file, signer: signer}
 }
 
-// Add encodes the entry object of body, as entry.Encode does, and appends it to the
-// pack. It returns the object's offset and length in bytes. After an error the pack is
-// as it was before.
-func (w *Writer) Add(h entry.Header, body io.ReadSeeker) (offset, length int64, err error) {
-	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
-		return 0, 0, err
-	}
-	encode := entry.Encode
-	if w.Thorough {
-		encode = entry.EncodeThoroughly
-	}
-	h, err = encode(w.file, h, body, w.signer)
-	if err != nil {
-		return 0, 0, err
-	}
-	offset, length = w.grow(h.ObjectSize())
-	return offset, length, nil
+// Add appends the entry object of body to the pack, and returns where it lies. The caller
+// sets the fields of h that entry.Frame asks for. Add reads body to its end. It fails if
+// body does not have h.BodySize bytes, and does not check that h.Output is its SHA-256.
+// After an error the pack holds what it held before.
+func (w *Writer) Add(h entry.Header, body io.Reader) (Span, error) {
+	h = entry.Frame(h, w.signer)
+	return w.append(io.MultiReader(bytes.NewReader(h.Append(nil)), body), h.ObjectSize())
 }
 
-// Copy appends an entry object of another pack, unchanged and with the signature that it
-// has. The object is what src holds up to its end. Copy returns the object's offset and
-// length in bytes. After an error the pack is as it was before.
-func (w *Writer) Copy(src io.Reader) (offset, length int64, err error) {
-	if _, err := w.file.Seek(w.size, io.SeekStart); err != nil {
-		return 0, 0, err
-	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{w.file}, src, make([]byte, 64<<10))
-	if err != nil {
-		return 0, 0, err
-	}
-	offset, length = w.grow(n)
-	return offset, length, nil
+// Copy appends the entry object of e, as another pack holds it, unchanged and with the
+// signature that it has. The object is what a Reader has returned for e. Copy returns where
+// it lies now. After an error the pack holds what it held before.
+func (w *Writer) Copy(e *Entry, object io.Reader) (Span, error) {
+	return w.append(object, e.objectSize())
 }
 
-// grow makes the n bytes that stand behind the pack a part of it.
-func (w *Writer) grow(n int64) (offset, length int64) {
-	offset = w.size
-	w.size += n
-	return offset, n
+// append appends an object of size bytes to the pack.
+func (w *Writer) append(object io.Reader, size int64) (Span, error) {
+	if w.at+size > maxFrame {
+		if err := w.EndFrame(); err != nil {
+			return Span{}, err
+		}
+	}
+	if w.out == nil {
+		if err := w.beginFrame(); err != nil {
+			return Span{}, err
+		}
+	}
+	// The wrappers hide methods for which CopyBuffer would leave its buffer unused.
+	n, err := io.CopyBuffer(struct{ io.Writer }{w.encoder}, struct{ io.Reader }{object}, make([]byte, 64<<10))
+	if err == nil && n != size {
+		err = fmt.Errorf("an entry object of %d bytes, not %d", n, size)
+	}
+	if err == nil {
+		err = w.encoder.Flush()
+	}
+	if err != nil {
+		return Span{}, errors.Join(err, w.cutFrame())
+	}
+	s := Span{Frame: w.frame, Offset: w.size, At: w.at}
+	w.at += size
+	w.grow()
+	s.Length = w.size - s.Offset
+	return s, nil
+}
+
+// beginFrame begins a frame behind what the pack holds.
+func (w *Writer) beginFrame() error {
+	if w.encoder == nil {
+		level := zstd.SpeedFastest
+		if w.Thorough {
+			level = zstd.SpeedBetterCompression
+		}
+		var err error
+		if w.encoder, err = newEncoder(level); err != nil {
+			return err
+		}
+	}
+	w.out = io.NewOffsetWriter(w.file, w.size)
+	w.frame, w.at = w.size, 0
+	w.encoder.Reset(w.out)
+	return nil
+}
+
+// EndFrame has the next object begin a frame, so that nobody who wants that, or what stands
+// behind it, has to read what stands before it.
+func (w *Writer) EndFrame() error {
+	if w.out == nil {
+		return nil
+	}
+	err := w.encoder.Close()
+	w.grow()
+	w.out, w.at = nil, 0
+	return err
+}
+
+// lastBlock ends a frame of zstd. It is a block of no bytes.
+var lastBlock = []byte{1, 0, 0}
+
+// cutFrame ends the frame behind its last object. What was written of another one is
+// overwritten, or cut off when the pack ends.
+func (w *Writer) cutFrame() (err error) {
+	if w.at > 0 {
+		_, err = w.file.WriteAt(lastBlock, w.size)
+		w.size += int64(len(lastBlock))
+	}
+	w.out, w.at = nil, 0
+	return err
+}
+
+// grow makes what was written to the frame a part of the pack.
+func (w *Writer) grow() {
+	written, _ := w.out.Seek(0, io.SeekCurrent) // it has no way to fail
+	w.size = w.frame + written
 }
 
 // Size returns the size of the pack so far, in bytes.
@@ -73,6 +139,9 @@ func (w *Writer) Size() int64 { return w.size }
 // Finish returns the ID of the pack, its size in bytes, and its MD5, which a store
 // checks. It leaves the position of the file at the start.
 func (w *Writer) Finish() (id ID, size int64, sum [md5.Size]byte, err error) {
+	if err := w.EndFrame(); err != nil {
+		return id, 0, sum, err
+	}
 	if err := w.file.Truncate(w.size); err != nil { // cuts off an object that could not be appended
 		return id, 0, sum, err
 	}

@@ -64,6 +64,8 @@ func (m *Manifest) appendEntries(b []byte) []byte {
 		b = binary.AppendUvarint(b, uint64(e.Pack)+1)
 		b = binary.AppendUvarint(b, uint64(e.Offset))
 		b = binary.AppendUvarint(b, uint64(e.Length))
+		b = binary.AppendUvarint(b, uint64(e.Offset-e.Frame))
+		b = binary.AppendUvarint(b, uint64(e.At))
 		b = binary.AppendUvarint(b, uint64(len(e.Head)))
 	}
 	for i := range m.Entries {
@@ -144,6 +146,8 @@ func (p *parser) entries() []Entry {
 			if e.Length = p.Number(math.MaxInt64); e.Length == 0 {
 				p.Fail("an entry object of no bytes")
 			}
+			e.Frame = e.Offset - p.Number(math.MaxInt64)
+			e.At = p.Number(math.MaxInt64)
 			heads[i] = p.Number(MaxHead)
 		case e.Size > MaxInline:
 			p.Fail("a body that is too long to stand in it")

@@ -13,7 +13,6 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/larderbuild/larder/entry"
 	"github.com/larderbuild/larder/protocol"
 	"github.com/larderbuild/larder/sign"
 )
@@ -51,7 +50,12 @@ func sample(n int) *Manifest {
 		case 2:
 			e.Inline = fmt.Append(nil, "a small body, number ", i)
 		case 3:
-			e.Size, e.Pack, e.Offset, e.Length = 5000+int64(i), i/4%2, offset, entry.HeaderSize+int64(i)
+			e.Size, e.Pack = 5000+int64(i), i/4%2
+			e.Span = Span{Frame: offset, Offset: offset, Length: 1000 + int64(i)}
+			if i%16 > 7 { // in the frame of the entry that lies before it in the pack
+				before := m.Entries[i-8]
+				e.Frame, e.At = before.Frame, before.At+before.objectSize()
+			}
 			offset += e.Length
 			if i%8 == 7 {
 				e.Head = []byte(archiveHead)

@@ -41,7 +41,7 @@ func TestSigned(t *testing.T) {
 		want   error
 	}{
 		{"as it is", object, linux, sign.Only(k), nil},
-		{"the golden file", golden(t, "signed-manifest-v4.golden", object), linux, sign.Only(k), nil},
+		{"the golden file", golden(t, "signed-manifest-v5.golden", object), linux, sign.Only(k), nil},
 		{"by anybody", object, Place{}, nil, nil},
 		{"in another scope", object, Place{"pr-7", linux.Name}, sign.Only(k), sign.ErrUntrusted},
 		{"under another name", object, Place{"main", "m/example.com%2Fm/darwin"}, sign.Only(k), sign.ErrUntrusted},
