@@ -2,8 +2,10 @@ package integration
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
@@ -71,8 +73,8 @@ func packAttacks() []attack {
 			body := make([]byte, bombSize)
 			return framed(a.header(body), body, entry.Signer{})
 		}), unsigned: corrupt, signed: untrusted},
-		{name: "a frame that is a bomb", do: frame(compress(make([]byte, bombSize), zstd.WithWindowSize(1<<20))), unsigned: corrupt, signed: corrupt},
-		{name: "a frame with an endless window", do: frame(compress(make([]byte, 256<<20), zstd.WithWindowSize(256<<20))), unsigned: corrupt, signed: corrupt},
+		{name: "a frame that is a bomb", do: frame(bombFrame(bombSize, 1<<20)), unsigned: corrupt, signed: corrupt},
+		{name: "a frame with an endless window", do: frame(bombFrame(256<<20, 256<<20)), unsigned: corrupt, signed: corrupt},
 		{name: "a frame that is none", do: frame([]byte("a frame")), unsigned: corrupt, signed: corrupt},
 		{name: "an evil one, and the entry object, too", do: func(a *attacker) {
 			put(func(a *attacker, _ []byte) []byte { return a.evilFramed(entry.Signer{}) })(a)
@@ -122,42 +124,63 @@ func (a *attacker) lookalike(object []byte) []byte {
 func (a *attacker) repack(b []byte, m *pack.Manifest, change func(within func(*pack.Entry) []byte)) []byte {
 	a.t.Helper()
 	prey := a.preyed(m)
-	ends := make(map[int64]int64) // by where a frame begins
+	frames := make(map[int64][]*pack.Entry) // by where they begin
 	for i := range m.Entries {
 		if e := &m.Entries[i]; e.InPack() && e.Pack == prey.Pack {
-			ends[e.Frame] = max(ends[e.Frame], e.End())
+			frames[e.Frame] = append(frames[e.Frame], e)
 		}
 	}
 	unpacked := make(map[int64][]byte)
-	for begin, end := range ends {
-		unpacked[begin] = decompress(a.t, b[begin:end])
+	for begin, entries := range frames {
+		slices.SortFunc(entries, func(a, b *pack.Entry) int { return cmp.Compare(a.At, b.At) })
+		unpacked[begin] = decompress(a.t, b[begin:entries[len(entries)-1].End()])
 	}
-	change(func(e *pack.Entry) []byte { return unpacked[e.Frame][e.At:][:entry.HeaderSize+e.Size] })
-	for begin, end := range ends {
-		frame := compress(unpacked[begin], zstd.WithEncoderLevel(zstd.SpeedBestCompression))
-		if int64(len(frame)) > end-begin {
-			a.t.Fatalf("a frame of %d bytes, where one of %d was", len(frame), end-begin)
+	within := func(e *pack.Entry) []byte { return unpacked[e.Frame][e.At:][:entry.HeaderSize+e.Size] }
+	change(within)
+	for _, entries := range frames {
+		var objects [][]byte
+		for _, e := range entries {
+			objects = append(objects, within(e))
 		}
-		clear(b[begin:end])
-		copy(b[begin:end], frame)
+		frame, ends := compress(objects, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(1<<20))
+		for i, e := range entries {
+			if e.Frame+ends[i] > e.End() {
+				a.t.Fatalf("an entry object ends at %d of its frame, and did at %d", ends[i], e.End()-e.Frame)
+			}
+		}
+		last := entries[len(entries)-1]
+		clear(b[last.Frame:last.End()])
+		copy(b[last.Frame:last.End()], frame)
 	}
 	return b
 }
 
-// compress returns a frame of zstd.
-func compress(data []byte, opts ...zstd.EOption) []byte {
-	var frame bytes.Buffer
-	enc, err := zstd.NewWriter(&frame, opts...)
+// compress returns a frame of zstd with some data, and where what each unpacks from ends in it.
+func compress(data [][]byte, opts ...zstd.EOption) (frame []byte, ends []int64) {
+	var out bytes.Buffer
+	enc, err := zstd.NewWriter(&out, opts...)
 	if err != nil {
 		panic(err) // only for options that contradict each other
 	}
-	if _, err := enc.Write(data); err != nil {
-		panic(err) // a Buffer takes everything
+	for _, d := range data {
+		if _, err := enc.Write(d); err != nil {
+			panic(err) // a Buffer takes everything
+		}
+		if err := enc.Flush(); err != nil {
+			panic(err)
+		}
+		ends = append(ends, int64(out.Len()))
 	}
 	if err := enc.Close(); err != nil {
 		panic(err)
 	}
-	return frame.Bytes()
+	return out.Bytes(), ends
+}
+
+// bombFrame returns a frame of zstd that unpacks to size zeros, with a window.
+func bombFrame(size, window int) []byte {
+	frame, _ := compress([][]byte{make([]byte, size)}, zstd.WithWindowSize(window))
+	return frame
 }
 
 // decompress returns what a frame of zstd unpacks to, up to where it is cut.
