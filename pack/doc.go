@@ -5,11 +5,17 @@
 //
 // # Packs
 //
-// A pack is a sequence of entry objects (package entry), with nothing before, between
-// or behind them. Its ID is the SHA-256 of its bytes; it never changes. The entry
+// A pack is a sequence of frames of zstd. Each unpacks to a sequence of entry objects
+// (package entry), with nothing before, between or behind them: the bodies of a build have
+// much in common, and are smaller together. A frame unpacks to at most 4 MiB, unless it holds
+// one object alone, and has a window of at most 4 MiB. An entry object ends where a block of
+// its frame ends. So the bytes from the beginning of the frame to the end of that block are
+// enough to read it. The frames have no checksum.
+//
+// The ID of a pack is the SHA-256 of its bytes; it never changes. The entry
 // objects stand in the order in which a build first asked for them, except that
-// archives stand behind everything else: a build that reads only the heads of
-// archives does not download that part of the pack.
+// archives stand behind everything else, in frames of their own: a build that reads only the
+// heads of archives does not download that part of the pack.
 //
 // # Manifests
 //
@@ -19,7 +25,7 @@
 //	offset  size  field
 //	     0     8  magic: "larder\r\n"
 //	     8     1  'm'
-//	     9     1  version: 4
+//	     9     1  version: 5
 //	    10     8  size of the decompressed payload in bytes
 //	    18     8  size of the compressed payload in bytes
 //	    26    32  SHA-256 of the compressed payload
@@ -28,7 +34,7 @@
 //	   130     4  CRC-32C of the 130 bytes before it
 //	   134        compressed payload
 //
-// Package sign makes and checks the signature. Its purpose is "larder manifest v4"; its
+// Package sign makes and checks the signature. Its purpose is "larder manifest v5"; its
 // parts are the scope in which the manifest lies, its key below that scope, and the 66
 // bytes before the signature. So nobody can move a manifest to another scope, module
 // or profile without breaking the signature. The signature covers the payload through
@@ -60,8 +66,10 @@
 //	    build cost in nanoseconds, at most an hour
 //	    day of the last use, days since the epoch
 //	    1 + index of its pack, or 0
-//	    in a pack: offset and length of its entry object in bytes, length of
-//	        the body's head (0 if the body is no archive)
+//	    in a pack: offset and length in bytes of the part of its frame that
+//	        unpacks to its entry object, how many bytes before that the frame
+//	        begins, how many bytes the frame unpacks to before the object, length
+//	        of the body's head (0 if the body is no archive)
 //	for each entry
 //	    action ID, 32 bytes, unless it is a subkey
 //	    in a pack: output ID, 32 bytes
@@ -84,7 +92,7 @@
 //
 // A reader accepts a manifest whole or not at all. [Decode] refuses a manifest whose
 // digest or signature is wrong. It also refuses one that names an action twice, names
-// a scope that [CheckScope] refuses, has a range outside its pack or two ranges that
-// overlap, or has a number that is not in its shortest form. What an entry promises is
+// a scope that [CheckScope] refuses, has an entry object outside its pack or frame, or two
+// that overlap, or has a number that is not in its shortest form. What an entry promises is
 // checked once more when the entry is fetched.
 package pack

@@ -17,8 +17,8 @@ import (
 // Writer writes a pack to a file. It must not be used by more than one goroutine at a
 // time.
 type Writer struct {
-	// Thorough has the Writer take two or three times as long for a pack that is about a
-	// tenth smaller. It is unpacked as fast. It must be set before the first object.
+	// Thorough has the Writer take twice as long for a pack that is about a twentieth
+	// smaller. It is unpacked as fast. It must be set before the first object.
 	Thorough bool
 
 	file   *os.File
@@ -86,7 +86,7 @@ func (w *Writer) append(object io.Reader, size int64) (Span, error) {
 // beginFrame begins a frame behind what the pack holds.
 func (w *Writer) beginFrame() error {
 	if w.encoder == nil {
-		level := zstd.SpeedFastest
+		level := zstd.SpeedDefault
 		if w.Thorough {
 			level = zstd.SpeedBetterCompression
 		}

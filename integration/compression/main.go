@@ -69,31 +69,35 @@ func run(out io.Writer, packs []string) error {
 
 // readPack returns the bodies in a pack.
 func readPack(path string) (bodies [][]byte, err error) {
-	pack, err := os.ReadFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	for len(pack) > 0 {
-		h, err := entry.ParseHeader(pack)
+	defer file.Close()
+	dec, err := zstd.NewReader(file)
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	header := make([]byte, entry.HeaderSize)
+	for {
+		switch _, err := io.ReadFull(dec, header); err {
+		case nil:
+		case io.EOF:
+			return bodies, nil
+		default:
+			return nil, err
+		}
+		h, err := entry.ParseHeader(header)
 		if err != nil {
 			return nil, err
 		}
-		if int64(len(pack)) < h.ObjectSize() {
-			return nil, errors.New("the pack is cut")
-		}
-		r, err := entry.Open(bytes.NewReader(pack[:h.ObjectSize()]), entry.Want{Action: h.Action, MaxSize: h.BodySize})
-		if err != nil {
-			return nil, err
-		}
-		body, err := io.ReadAll(r)
-		r.Close()
-		if err != nil {
+		body := make([]byte, h.PayloadSize)
+		if _, err := io.ReadFull(dec, body); err != nil {
 			return nil, err
 		}
 		bodies = append(bodies, body)
-		pack = pack[h.ObjectSize():]
 	}
-	return bodies, nil
 }
 
 // way is a way to compress bodies.
