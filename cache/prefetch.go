@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// streams is how many chunks are fetched at once. Each is decoded as it
-	// comes, through buffers of a few hundred KiB, so what is in flight stays
-	// far below 128 MiB however large the packs are.
+	// streams is how many chunks are fetched at once. Each is unpacked as it
+	// comes, through zstd's window of at most 4 MiB, so what is in flight stays
+	// below 64 MiB however large the packs are.
 	streams = 8
 
 	// followInterval is the pause between two looks of a session at what another

@@ -91,6 +91,7 @@ func (p *poisoned) fill(t *testing.T, key *sign.Key) {
 	if err = errors.Join(err, os.Rename(p.folder, p.filled)); err != nil {
 		t.Fatal(err)
 	}
+	p.loosen(t)
 	p.embody(t)
 	for _, w := range []way{byLookup, bySiblings, eager, lazy} {
 		p.reset(t)

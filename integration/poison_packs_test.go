@@ -3,8 +3,11 @@ package integration
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -118,41 +121,104 @@ func (a *attacker) lookalike(object []byte) []byte {
 	return framed(a.parsed(object), body, entry.Signer{})
 }
 
-// repack unpacks the frames of a pack that m names, has change change their entry objects,
-// and packs them again, so that each lies where it lay. The function within returns the
-// object of an entry.
+// unpackedFrame is what a frame of a pack unpacks to.
+type unpackedFrame struct {
+	entries []*pack.Entry // in their order
+	data    []byte
+}
+
+// within returns the entry object of e.
+func (f *unpackedFrame) within(e *pack.Entry) []byte {
+	return f.data[e.At:][:entry.HeaderSize+e.Size]
+}
+
+// pack compresses the frame, and returns where each object ends in it.
+func (f *unpackedFrame) pack(opts ...zstd.EOption) (frame []byte, ends []int64) {
+	var objects [][]byte
+	for _, e := range f.entries {
+		objects = append(objects, f.within(e))
+	}
+	return compress(objects, opts...)
+}
+
+// unpack unpacks the frames of the pack b that m names, in their order. The pack is the i-th of
+// m.
+func unpack(t *testing.T, b []byte, m *pack.Manifest, i int) (frames []*unpackedFrame) {
+	t.Helper()
+	var entries []*pack.Entry
+	for j := range m.Entries {
+		if e := &m.Entries[j]; e.InPack() && e.Pack == i {
+			entries = append(entries, e)
+		}
+	}
+	slices.SortFunc(entries, func(a, b *pack.Entry) int { return cmp.Compare(a.Offset, b.Offset) })
+	for _, e := range entries {
+		if e.At == 0 {
+			frames = append(frames, &unpackedFrame{})
+		}
+		f := frames[len(frames)-1]
+		f.entries = append(f.entries, e)
+	}
+	for _, f := range frames {
+		last := f.entries[len(f.entries)-1]
+		f.data = decompress(t, b[last.Frame:last.End()])
+	}
+	return frames
+}
+
+// repack unpacks the frames of the prey's pack, has change change their entry objects, and
+// packs them again, so that each lies where it lay. The function within returns the object of
+// an entry.
 func (a *attacker) repack(b []byte, m *pack.Manifest, change func(within func(*pack.Entry) []byte)) []byte {
 	a.t.Helper()
-	prey := a.preyed(m)
-	frames := make(map[int64][]*pack.Entry) // by where they begin
-	for i := range m.Entries {
-		if e := &m.Entries[i]; e.InPack() && e.Pack == prey.Pack {
-			frames[e.Frame] = append(frames[e.Frame], e)
-		}
-	}
-	unpacked := make(map[int64][]byte)
-	for begin, entries := range frames {
-		slices.SortFunc(entries, func(a, b *pack.Entry) int { return cmp.Compare(a.At, b.At) })
-		unpacked[begin] = decompress(a.t, b[begin:entries[len(entries)-1].End()])
-	}
-	within := func(e *pack.Entry) []byte { return unpacked[e.Frame][e.At:][:entry.HeaderSize+e.Size] }
-	change(within)
-	for _, entries := range frames {
-		var objects [][]byte
-		for _, e := range entries {
-			objects = append(objects, within(e))
-		}
-		frame, ends := compress(objects, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(1<<20))
-		for i, e := range entries {
+	frames := unpack(a.t, b, m, a.preyed(m).Pack)
+	change(func(e *pack.Entry) []byte {
+		i := slices.IndexFunc(frames, func(f *unpackedFrame) bool { return f.entries[0].Frame == e.Frame })
+		return frames[i].within(e)
+	})
+	for _, f := range frames {
+		frame, ends := f.pack(zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(1<<20))
+		for i, e := range f.entries {
 			if e.Frame+ends[i] > e.End() {
 				a.t.Fatalf("an entry object ends at %d of its frame, and did at %d", ends[i], e.End()-e.Frame)
 			}
 		}
-		last := entries[len(entries)-1]
+		last := f.entries[len(f.entries)-1]
 		clear(b[last.Frame:last.End()])
 		copy(b[last.Frame:last.End()], frame)
 	}
 	return b
+}
+
+// loosen compresses the victims' packs less, so that what attackers put into a frame fits where
+// something else was.
+func (p *poisoned) loosen(t *testing.T) {
+	t.Helper()
+	a := &attacker{poisoned: p, t: t}
+	write := func(key string, object []byte) {
+		file := filepath.Join(p.filled, filepath.FromSlash(key))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o777), os.WriteFile(file, object, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m := a.manifest()
+	for i := range m.Packs {
+		from := &m.Packs[i]
+		var loose []byte
+		for _, f := range unpack(t, readFile(t, filepath.Join(p.filled, packKey(from.Scope, from.ID))), m, i) {
+			frame, ends := f.pack(zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(zstd.MinWindowSize))
+			begin := int64(len(loose))
+			at := begin
+			for j, e := range f.entries {
+				e.Frame, e.Offset, e.Length = begin, at, begin+ends[j]-at
+				at = e.End()
+			}
+			loose = append(loose, frame...)
+		}
+		from.ID, from.Size = sha256.Sum256(loose), int64(len(loose))
+		write(packKey(from.Scope, from.ID), loose)
+	}
+	write(objectKey(victimManifest()), a.signed(m, victimManifest()))
 }
 
 // compress returns a frame of zstd with some data, and where what each unpacks from ends in it.

@@ -122,7 +122,7 @@ func (c *Chunk) extend(next Chunk) bool {
 	if next.Pack != c.Pack || gap > maxGap || c.Length+gap+next.Length > maxChunk+maxGap {
 		return false
 	}
-	c.Length += gap + next.Length
+	c.Length = max(c.Length, next.Offset+next.Length-c.Offset)
 	c.Entries = append(c.Entries, next.Entries...)
 	return true
 }

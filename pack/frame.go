@@ -106,6 +106,9 @@ func (r *Reader) Next(e *Entry) (io.Reader, error) {
 			r.damage = err
 		}
 	}
+	if e.At < r.at { // two manifests contradict each other
+		return nil, fmt.Errorf("%w: it overlaps the one before", entry.ErrCorrupt)
+	}
 	unpacked := unpacked{r}
 	if _, err := io.CopyN(io.Discard, unpacked, e.At-r.at); err != nil {
 		return nil, err

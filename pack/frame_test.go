@@ -241,6 +241,23 @@ func TestAddFails(t *testing.T) {
 	}
 }
 
+// Two manifests may name a pack, and contradict each other. The reader refuses what it can't
+// read any more, and goes on.
+func TestContradiction(t *testing.T) {
+	p := newPacked(t)
+	for i := range 3 {
+		p.add(t, text(i))
+	}
+	r := NewReader(bytes.NewReader(p.finish(t)), 0)
+	defer r.Close()
+	for _, i := range []int{1, 0, 2} {
+		body, err := readNext(r, p.entries[i])
+		if i == 0 && !errors.Is(err, entry.ErrCorrupt) || i != 0 && (err != nil || body != p.bodies[i]) {
+			t.Errorf("entry %d: %d bytes, %v", i, len(body), err)
+		}
+	}
+}
+
 // An object that is copied from another pack is the same one.
 func TestCopy(t *testing.T) {
 	from, to := newPacked(t), newPacked(t)
