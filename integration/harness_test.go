@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
+	defer inMemory()()
 	dir, err := os.MkdirTemp("", "larder-integration-")
 	if err != nil {
 		return 0, err
