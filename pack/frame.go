@@ -106,6 +106,7 @@ func (r *Reader) Next(e *Entry) (io.Reader, error) {
 			r.damage = err
 		}
 	}
+	r.src.end = e.End()
 	if e.At < r.at { // two manifests contradict each other
 		return nil, fmt.Errorf("%w: it overlaps the one before", entry.ErrCorrupt)
 	}
@@ -160,15 +161,29 @@ func (r *Reader) broken() error {
 type source struct {
 	r   *bufio.Reader
 	at  int64 // in the pack
+	end int64 // where Read ends: behind the object that is wanted
 	err error // that ended it
+
+	pending error // that came together with the last bytes
 }
 
 func (s *source) Read(b []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
-	n, err := s.r.Read(b)
+	if s.at >= s.end {
+		return 0, io.EOF
+	}
+	if s.pending != nil {
+		s.fail(s.pending)
+		return 0, s.err
+	}
+	n, err := s.r.Read(b[:min(int64(len(b)), s.end-s.at)])
 	s.at += int64(n)
+	if n > 0 {
+		s.pending = err
+		return n, nil
+	}
 	s.fail(err)
 	return n, err
 }

@@ -327,6 +327,25 @@ func TestDamagedPack(t *testing.T) {
 	}
 }
 
+// A source may return its end together with its last bytes, as bodies of net/http do.
+func TestEndWithBytes(t *testing.T) {
+	p := newPacked(t)
+	p.add(t, noise(200_000))
+	data := p.finish(t)[:p.entries[0].End()]
+	p.check(t, &atOnce{data}, 0, 0)
+}
+
+// atOnce returns io.EOF with the last of its bytes.
+type atOnce struct{ rest []byte }
+
+func (a *atOnce) Read(b []byte) (n int, err error) {
+	n = copy(b, a.rest)
+	if a.rest = a.rest[n:]; len(a.rest) == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
 // The error of a source comes back unchanged, and ends the reader.
 func TestReaderFault(t *testing.T) {
 	p := newPacked(t)
