@@ -64,8 +64,9 @@ func TestHostileManifests(t *testing.T) {
 		"past the frame's end": {change(func(m *Manifest) { m.Entries[3].Offset, m.Entries[3].At = 1, maxFrame-5000 }), "past the end of its frame"},
 		"at an endless place":  {change(func(m *Manifest) { m.Entries[3].Offset, m.Entries[3].At = 1, math.MaxInt64 }), "past the end of its frame"},
 		"a large body in a frame": {change(func(m *Manifest) {
-			m.Entries[3].Offset, m.Entries[3].At, m.Entries[3].Size = 1, 1, math.MaxInt64
+			m.Entries[3].Offset, m.Entries[3].At, m.Entries[3].Size = 1, 1, maxFrame
 		}), "past the end of its frame"},
+		"an endless body": {change(func(m *Manifest) { m.Entries[3].Size = math.MaxInt64 }), "can't be"},
 		"overlap in a frame": {change(func(m *Manifest) {
 			e := &m.Entries[7]
 			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame, m.Entries[3].objectSize()-1
@@ -97,8 +98,8 @@ func TestHostileManifests(t *testing.T) {
 		"of what is before":    {derived(1, -1), "subkey of an action"},
 		"of what is far":       {derived(1, math.MaxInt64), "subkey of an action"},
 		"an endless cost":      {change(func(m *Manifest) { m.Entries[2].Cost = math.MaxInt64 }), "cost"},
-		"before the epoch":     {change(func(m *Manifest) { m.Entries[2].Time = time.Unix(0, -1) }), "negative"},
-		"after all time":       {seal(slices.Concat([]byte{0, 0, 0, 0, 0, 2}, late, late, bytes.Repeat([]byte{1}, 32), make([]byte, 32))), "negative"},
+		"before the epoch":     {change(func(m *Manifest) { m.Entries[2].Time = time.Unix(0, -1) }), "can't be"},
+		"after all time":       {seal(slices.Concat([]byte{0, 0, 0, 0, 0, 2}, late, late, bytes.Repeat([]byte{1}, 32), make([]byte, 32))), "can't be"},
 		"nothing":              {seal(nil), "cut"},
 	} {
 		t.Run(name, func(t *testing.T) {

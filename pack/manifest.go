@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -293,8 +294,8 @@ func (m *Manifest) check() error {
 		}
 		seen[e.Action] = true
 		switch {
-		case e.Size < 0 || e.Cost < 0 || e.Time.UnixNano() < 0:
-			return fmt.Errorf("%w: action %s has a negative size or time", ErrCorrupt, e.Action)
+		case e.Size < 0 || e.Size > math.MaxInt64-entry.HeaderSize || e.Cost < 0 || e.Time.UnixNano() < 0:
+			return fmt.Errorf("%w: action %s has a size or time that can't be", ErrCorrupt, e.Action)
 		case e.Cost > entry.MaxCost:
 			return fmt.Errorf("%w: action %s has a build cost over the limit of %v", ErrCorrupt, e.Action, entry.MaxCost)
 		case len(e.Head) > 0 && (!e.InPack() || len(Head(e.Head)) != len(e.Head)):

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -68,13 +67,16 @@ func (w *Writer) append(object io.Reader, size int64) (Span, error) {
 	// The wrappers hide methods for which CopyBuffer would leave its buffer unused.
 	n, err := io.CopyBuffer(struct{ io.Writer }{w.encoder}, struct{ io.Reader }{object}, make([]byte, 64<<10))
 	if err == nil && n != size {
-		err = fmt.Errorf("an entry object of %d bytes, not %d", n, size)
+		err = fmt.Errorf("%w: an entry object of %d bytes, not %d", entry.ErrCorrupt, n, size)
 	}
 	if err == nil {
 		err = w.encoder.Flush()
 	}
 	if err != nil {
-		return Span{}, errors.Join(err, w.cutFrame())
+		if failed := w.cutFrame(); failed != nil {
+			return Span{}, failed // what is wrong with the object does not matter then
+		}
+		return Span{}, err
 	}
 	s := Span{Frame: w.frame, Offset: w.size, At: w.at}
 	w.at += size
