@@ -145,40 +145,38 @@ func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
 
 // retrievePacked brings the body of e to the local tier, out of its pack.
 func (c *Cache) retrievePacked(ctx context.Context, e *pack.Entry) error {
-	part := backend.Range{Offset: e.Frame, Length: e.End() - e.Frame}
-	return c.retrieve(ctx, e, packKey(c.promised.merged.Packs[e.Pack]), part, func(stored io.Reader) error {
-		objects := pack.NewReader(stored, e.Frame)
+	p := c.promised
+	chunk := p.merged.Chunks([]int{p.index[e.Action]})[0]
+	from := p.merged.Packs[chunk.Pack]
+	return c.lookups.ask(ctx, packKey(from), func(ctx context.Context) (saved time.Duration, err error) {
+		objects, err := p.remote.openChunk(ctx, from, chunk)
+		if err != nil {
+			return 0, err
+		}
 		defer objects.Close()
-		_, err := c.promised.unpack(e, objects)
-		return err
+		_, err = p.unpack(e, objects.Reader) // the entry is for the next manifest
+		return e.Cost, err
 	})
 }
 
 // retrieveObject brings the body of e to the local tier, out of its entry object in scope.
 func (c *Cache) retrieveObject(ctx context.Context, e *pack.Entry, scope string) error {
-	return c.retrieve(ctx, e, entryKey(scope, e.Action), backend.Range{}, func(stored io.Reader) error {
-		body, err := openPromised(stored, e, c.lookups.want(scope, e.Action))
+	key := entryKey(scope, e.Action)
+	return c.lookups.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
+		object, _, err := c.lookups.store.Get(ctx, key, backend.Range{})
+		if err != nil {
+			return 0, err
+		}
+		defer object.Close()
+		body, err := openPromised(object, e, c.lookups.want(scope, e.Action))
 		if err == errReferral {
 			err = backend.ErrNotFound // what it refers to is what can't be had
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		defer body.Close()
 		_, _, err = c.lookups.install(localEntry(e), body) // the entry is for the next manifest
-		return err
-	})
-}
-
-// retrieve brings the body of e to the local tier: install takes it out of the given part of
-// the object at key.
-func (c *Cache) retrieve(ctx context.Context, e *pack.Entry, key string, part backend.Range, install func(stored io.Reader) error) error {
-	return c.lookups.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
-		stored, _, err := c.lookups.store.Get(ctx, key, part)
-		if err != nil {
-			return 0, err
-		}
-		defer stored.Close()
-		return e.Cost, install(stored)
+		return e.Cost, err
 	})
 }

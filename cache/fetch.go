@@ -34,18 +34,16 @@ func (p *prefetch) fetch(ctx context.Context, c pack.Chunk) {
 // fetchOnce brings the entries of c by one request. It returns how many entries, from the
 // first on, are settled, and the error that stopped it.
 func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, err error) {
-	body, _, err := p.remote.store.Get(ctx, packKey(p.merged.Packs[c.Pack]), backend.Range{Offset: c.Offset, Length: c.Length})
+	objects, err := p.remote.openChunk(ctx, p.merged.Packs[c.Pack], c)
 	if err != nil {
 		return 0, err
 	}
-	defer body.Close()
-	objects := pack.NewReader(body, c.Offset)
 	defer objects.Close()
 	for n, i := range c.Entries {
 		if !p.states.happen(claimed, i) {
 			continue
 		}
-		isNew, err := p.unpack(&p.merged.Entries[i], objects)
+		isNew, err := p.unpack(&p.merged.Entries[i], objects.Reader)
 		if broken := objects.Err(); err != nil && broken != nil {
 			p.settle(i, false, broken)
 			return n + 1, broken
@@ -53,6 +51,26 @@ func (p *prefetch) fetchOnce(ctx context.Context, c pack.Chunk) (fetched int, er
 		p.finish(i, isNew, err)
 	}
 	return len(c.Entries), nil
+}
+
+// chunkReader reads the entry objects of a chunk, out of the answer to one request.
+type chunkReader struct {
+	*pack.Reader
+	body io.Closer
+}
+
+// openChunk asks for c, which is a part of the pack from. The caller closes the chunkReader.
+func (r *remote) openChunk(ctx context.Context, from pack.Pack, c pack.Chunk) (*chunkReader, error) {
+	body, _, err := r.store.Get(ctx, packKey(from), backend.Range{Offset: c.Offset, Length: c.Length})
+	if err != nil {
+		return nil, err
+	}
+	return &chunkReader{pack.NewReader(body, c.Offset), body}, nil
+}
+
+func (c *chunkReader) Close() error {
+	_ = c.Reader.Close() // it always returns nil
+	return c.body.Close()
 }
 
 // witness keeps the last error of its reader. So Put can tell a body that breaks off from a

@@ -155,7 +155,7 @@ func (p *packer) writeLocal(ctx context.Context, i int) error {
 		e.Inline, err = io.ReadAll(body)
 		return err
 	}
-	if err := p.reserve(ctx, entry.HeaderSize+e.Size); err != nil {
+	if err := p.reserve(ctx, e.ObjectSize()); err != nil {
 		return err
 	}
 	e.Span, err = p.w.Add(entry.Header{
@@ -200,7 +200,7 @@ func intact(body *os.File, e *pack.Entry, scan *secrets.Scan) bool {
 // them: their readers do. What can't be unpacked any more is gone.
 func (p *packer) move(ctx context.Context, c pack.Chunk) error {
 	from := p.next.Packs[c.Pack]
-	chunk, _, err := p.manifests.remote.store.Get(ctx, packKey(from), backend.Range{Offset: c.Offset, Length: c.Length})
+	objects, err := p.manifests.remote.openChunk(ctx, from, c)
 	if errors.Is(err, backend.ErrNotFound) {
 		p.lost[from.ID] = true
 		for _, i := range c.Entries {
@@ -212,12 +212,10 @@ func (p *packer) move(ctx context.Context, c pack.Chunk) error {
 	if err != nil {
 		return err
 	}
-	defer chunk.Close()
-	objects := pack.NewReader(chunk, c.Offset)
 	defer objects.Close()
 	for _, i := range c.Entries {
 		e := &p.next.Entries[i]
-		if err := p.reserve(ctx, entry.HeaderSize+e.Size); err != nil {
+		if err := p.reserve(ctx, e.ObjectSize()); err != nil {
 			return err
 		}
 		object, err := objects.Next(e)

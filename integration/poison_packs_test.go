@@ -129,7 +129,7 @@ type unpackedFrame struct {
 
 // within returns the entry object of e.
 func (f *unpackedFrame) within(e *pack.Entry) []byte {
-	return f.data[e.At:][:entry.HeaderSize+e.Size]
+	return f.data[e.At:][:e.ObjectSize()]
 }
 
 // pack compresses the frame, and returns where each object ends in it.

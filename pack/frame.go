@@ -29,8 +29,9 @@ type Span struct {
 // read the object needs the bytes from Frame to End.
 func (s Span) End() int64 { return s.Offset + s.Length }
 
-// objectSize returns the size in bytes of the entry object of e, once it is unpacked.
-func (e *Entry) objectSize() int64 { return entry.HeaderSize + e.Size }
+// ObjectSize returns the size in bytes of the entry object of e, which lies in a pack, once it
+// is unpacked.
+func (e *Entry) ObjectSize() int64 { return entry.HeaderSize + e.Size }
 
 // checkBehind returns an error that wraps ErrCorrupt if e, which lies in a pack, can't lie
 // there behind before. before is nil if e is the first.
@@ -40,12 +41,12 @@ func (e *Entry) checkBehind(before *Entry) error {
 		return fmt.Errorf("%w: action %s lies outside its frame", ErrCorrupt, e.Action)
 	case (e.At == 0) != (e.Offset == e.Frame):
 		return fmt.Errorf("%w: action %s begins in two places of its frame", ErrCorrupt, e.Action)
-	case e.At < 0 || e.At > 0 && e.At > maxFrame-e.objectSize():
+	case e.At < 0 || e.At > 0 && e.At > maxFrame-e.ObjectSize():
 		return fmt.Errorf("%w: action %s lies past the end of its frame", ErrCorrupt, e.Action)
 	case before == nil || before.Pack != e.Pack:
 		return nil
 	case before.End() > e.Offset,
-		before.Frame == e.Frame && before.At+before.objectSize() > e.At,
+		before.Frame == e.Frame && before.At+before.ObjectSize() > e.At,
 		before.Frame != e.Frame && before.End() > e.Frame:
 		return fmt.Errorf("%w: actions %s and %s overlap", ErrCorrupt, before.Action, e.Action)
 	}
@@ -94,10 +95,10 @@ func NewReader(src io.Reader, offset int64) *Reader {
 }
 
 // Next returns the entry object of e, which must lie behind that of the call before. The
-// object can be read until the next call. It ends where the object ends. If its frame is
-// damaged, so that nothing more can be read from that, the error wraps entry.ErrCorrupt;
-// objects of later frames can still be read. Other errors are those of the source, which
-// Err returns as well.
+// object can be read until the next call, and ends where the object ends. Errors that wrap
+// entry.ErrCorrupt say that the object can't be read, and nothing behind it in its frame if that
+// is damaged. All other errors are those of the source. Objects of later frames can be read as
+// long as Err returns nil.
 func (r *Reader) Next(e *Entry) (io.Reader, error) {
 	if e.Frame != r.frame {
 		r.src.skipTo(e.Frame)
@@ -110,11 +111,10 @@ func (r *Reader) Next(e *Entry) (io.Reader, error) {
 	if e.At < r.at { // two manifests contradict each other
 		return nil, fmt.Errorf("%w: it overlaps the one before", entry.ErrCorrupt)
 	}
-	unpacked := unpacked{r}
-	if _, err := io.CopyN(io.Discard, unpacked, e.At-r.at); err != nil {
+	if _, err := io.CopyN(io.Discard, unpacked{r}, e.At-r.at); err != nil {
 		return nil, err
 	}
-	return io.LimitReader(unpacked, e.objectSize()), nil
+	return io.LimitReader(unpacked{r}, e.ObjectSize()), nil
 }
 
 // Err returns the error that keeps the Reader from reading on: that of its source, or one

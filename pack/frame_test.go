@@ -169,7 +169,7 @@ func TestPack(t *testing.T) {
 			defer dec.Close()
 			var size int64
 			for _, e := range p.entries {
-				size += e.objectSize()
+				size += e.ObjectSize()
 			}
 			if n, err := io.Copy(io.Discard, dec); err != nil || n != size {
 				t.Errorf("%d bytes, want %d; %v", n, size, err)
@@ -236,7 +236,7 @@ func TestAddFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dec.Close()
-	if n, err := io.Copy(io.Discard, dec); err != nil || n != 3*p.entries[0].objectSize() {
+	if n, err := io.Copy(io.Discard, dec); err != nil || n != 3*p.entries[0].ObjectSize() {
 		t.Errorf("the pack unpacks to %d bytes, %v", n, err)
 	}
 }

@@ -69,11 +69,11 @@ func TestHostileManifests(t *testing.T) {
 		"an endless body": {change(func(m *Manifest) { m.Entries[3].Size = math.MaxInt64 }), "can't be"},
 		"overlap in a frame": {change(func(m *Manifest) {
 			e := &m.Entries[7]
-			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame, m.Entries[3].objectSize()-1
+			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame, m.Entries[3].ObjectSize()-1
 		}), "overlap"},
 		"a frame in another": {change(func(m *Manifest) {
 			e := &m.Entries[7]
-			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame+1, m.Entries[3].objectSize()
+			e.Pack, e.Frame, e.At = 0, m.Entries[3].Frame+1, m.Entries[3].ObjectSize()
 		}), "overlap"},
 		"overlap":         {change(func(m *Manifest) { m.Entries[7].Pack, m.Entries[7].Frame, m.Entries[7].Offset = 0, 1, 1 }), "overlap"},
 		"negative offset": {change(func(m *Manifest) { m.Entries[3].Frame, m.Entries[3].Offset = -1, -1 }), "too large"},

@@ -49,7 +49,7 @@ func (w *Writer) Add(h entry.Header, body io.Reader) (Span, error) {
 // signature that it has. The object is what a Reader has returned for e. Copy returns where
 // it lies now. After an error the pack holds what it held before.
 func (w *Writer) Copy(e *Entry, object io.Reader) (Span, error) {
-	return w.append(object, e.objectSize())
+	return w.append(object, e.ObjectSize())
 }
 
 // append appends an object of size bytes to the pack.

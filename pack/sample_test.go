@@ -54,7 +54,7 @@ func sample(n int) *Manifest {
 			e.Span = Span{Frame: offset, Offset: offset, Length: 1000 + int64(i)}
 			if i%16 > 7 { // in the frame of the entry that lies before it in the pack
 				before := m.Entries[i-8]
-				e.Frame, e.At = before.Frame, before.At+before.objectSize()
+				e.Frame, e.At = before.Frame, before.At+before.ObjectSize()
 			}
 			offset += e.Length
 			if i%8 == 7 {
