@@ -69,7 +69,7 @@ func manifestAttacks() []attack {
 			m.Entries = drop(m.Entries, a.beside(m).Action)
 		}), unsigned: corrupt, lazily: corrupt, signed: untrusted},
 		{name: "another time", ways: []way{eager}, do: unsigned(func(a *attacker, m *pack.Manifest) { e := a.preyed(m); e.Time = e.Time.Add(time.Hour) }), unsigned: corrupt, signed: untrusted},
-		{name: "another size of a body", ways: []way{eager}, do: unsigned(func(a *attacker, m *pack.Manifest) { a.preyed(m).Size++ }), unsigned: corrupt, signed: untrusted},
+		{name: "another size of a body", ways: []way{eager}, do: unsigned(func(a *attacker, m *pack.Manifest) { a.preyed(m).Size-- }), unsigned: corrupt, signed: untrusted},
 
 		// It names only what the writers of main have put, and costs lookups.
 		{name: "an older one that was signed, in place of a newer", do: func(a *attacker) {

@@ -112,13 +112,15 @@ func framed(h entry.Header, body []byte, by entry.Signer) []byte {
 	return append(entry.Frame(h, by).Append(nil), body...)
 }
 
-// lookalike returns an intact entry object with the prey's header and length. Only its
-// body differs.
+// lookalike returns an intact entry object with the prey's header, but not signed, and with its
+// length. Only its body differs.
 func (a *attacker) lookalike(object []byte) []byte {
 	a.t.Helper()
 	body := bytes.Clone(a.clean.prey.body)
 	body[len(body)-1] ^= 1
-	return framed(a.parsed(object), body, entry.Signer{})
+	h := a.parsed(object)
+	strip(&h)
+	return framed(h, body, entry.Signer{})
 }
 
 // unpackedFrame is what a frame of a pack unpacks to.
