@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -79,7 +80,7 @@ func (c *Cache) passBarrier(ctx context.Context) {
 }
 
 // fill makes the lazy files of given whole: first with what the prefetch brings, then
-// with what can be fetched one by one, at last with what the go command builds again.
+// with what can be fetched after all, at last with what the go command builds again.
 func (c *Cache) fill(ctx context.Context, given []*pack.Entry) error {
 	// The prefetch fetches several at once; here each only waits for it.
 	for _, e := range given {
@@ -90,7 +91,13 @@ func (c *Cache) fill(ctx context.Context, given []*pack.Entry) error {
 			return e.Cost, c.promised.wait(ctx, e)
 		})
 	})
-	lacking, err := c.fillEach(lacking, streams, func(e *pack.Entry) error { return c.fetchAlone(ctx, e) })
+	failed := c.retrievePacked(ctx, lacking...)
+	lacking, err := c.fillEach(lacking, streams, func(e *pack.Entry) error {
+		if failed[e] == nil || c.retrieveAnyObject(ctx, e) {
+			return nil
+		}
+		return failed[e]
+	})
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -128,34 +135,66 @@ func (c *Cache) fillEach(entries []*pack.Entry, limit int, bring func(*pack.Entr
 	return lacking, first
 }
 
-// fetchAlone brings the body of e to the local tier by a request of its own: out of
-// its pack, or out of its entry object in one of the scopes.
-func (c *Cache) fetchAlone(ctx context.Context, e *pack.Entry) error {
-	err := c.retrievePacked(ctx, e)
-	if err == nil || c.PacksOnly {
-		return err
+// retrievePacked brings the bodies of entries, which lie in packs, to the local tier. It returns
+// an error for each that it could not bring.
+func (c *Cache) retrievePacked(ctx context.Context, entries ...*pack.Entry) map[*pack.Entry]error {
+	p := c.promised
+	wanted := make([]int, len(entries))
+	for i, e := range entries {
+		wanted[i] = p.index[e.Action]
 	}
-	for _, scope := range c.lookups.read {
-		if c.retrieveObject(ctx, e, scope) == nil {
+	chunks := p.merged.Chunks(wanted)
+	errs := make([][]error, len(chunks))
+	var group errgroup.Group
+	group.SetLimit(streams)
+	for n, chunk := range chunks {
+		group.Go(func() error {
+			errs[n] = c.retrieveChunk(ctx, chunk)
 			return nil
+		})
+	}
+	_ = group.Wait() // each entry has its own error
+	failed := make(map[*pack.Entry]error)
+	for n, chunk := range chunks {
+		for j, i := range chunk.Entries {
+			if errs[n][j] != nil {
+				failed[&p.merged.Entries[i]] = errs[n][j]
+			}
 		}
 	}
-	return err
+	return failed
 }
 
-// retrievePacked brings the body of e to the local tier, out of its pack.
-func (c *Cache) retrievePacked(ctx context.Context, e *pack.Entry) error {
+// retrieveChunk brings the bodies of the entries of chunk to the local tier, by one request. It
+// returns an error, or nil, for each of them.
+func (c *Cache) retrieveChunk(ctx context.Context, chunk pack.Chunk) []error {
 	p := c.promised
-	chunk := p.merged.Chunks([]int{p.index[e.Action]})[0]
 	from := p.merged.Packs[chunk.Pack]
-	return c.lookups.ask(ctx, packKey(from), func(ctx context.Context) (saved time.Duration, err error) {
+	errs := make([]error, len(chunk.Entries))
+	_ = c.lookups.ask(ctx, packKey(from), func(ctx context.Context) (saved time.Duration, err error) {
 		objects, err := p.remote.openChunk(ctx, from, chunk)
 		if err != nil {
+			for j := range errs {
+				errs[j] = err
+			}
 			return 0, err
 		}
 		defer objects.Close()
-		_, err = p.unpack(e, objects.Reader) // the entry is for the next manifest
-		return e.Cost, err
+		for j, i := range chunk.Entries {
+			e := &p.merged.Entries[i]
+			_, errs[j] = p.unpack(e, objects.Reader) // the entry is for the next manifest
+			saved += e.Cost
+		}
+		return saved, cmp.Or(errs...)
+	})
+	return errs
+}
+
+// retrieveAnyObject brings the body of e to the local tier, out of its entry object in one of
+// the scopes. It reports whether it could.
+func (c *Cache) retrieveAnyObject(ctx context.Context, e *pack.Entry) bool {
+	return !c.PacksOnly && slices.ContainsFunc(c.lookups.read, func(scope string) bool {
+		return c.retrieveObject(ctx, e, scope) == nil
 	})
 }
 

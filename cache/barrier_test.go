@@ -170,6 +170,35 @@ func TestBarrierWithoutPacks(t *testing.T) {
 	}
 }
 
+// What a fault has kept away comes in as few requests as it would have come without.
+func TestBarrierAfterAFault(t *testing.T) {
+	var asked atomic.Int32
+	var lazily atomic.Bool // nothing but archives is fetched any more
+	store := backendtest.Faulty(compiled(t), func(_, key string) backendtest.Fault {
+		if strings.HasPrefix(key, "v1/main/p/") && lazily.Load() && asked.Add(1) == 1 {
+			return backendtest.Fault{Err: errors.New("unavailable")}
+		}
+		return backendtest.Fault{}
+	})
+	m := newMachine(t, t.TempDir(), store, under(profile), lazy(t))
+	defer m.Close(0)
+	for _, name := range packages {
+		m.wantHit(t, name+" vet", big(name+" vet"))
+	}
+	lazily.Store(true)
+	var given []protocol.Entry
+	for _, name := range packages {
+		given = append(given, wantLazy(t, m, name))
+	}
+	m.wantMiss(t, "what was changed")
+	for i, name := range packages {
+		wantWhole(t, given[i], name)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("%d requests for %d archives, want 2", n, len(given))
+	}
+}
+
 // publishedLate is compiled, but the publication comes after the uploads, since it failed at
 // first. So the bodies are in entry objects, too.
 func publishedLate(t *testing.T) backend.Store {

@@ -228,7 +228,7 @@ func (c *Cache) findAlone(ctx context.Context, action protocol.ActionID) (hit, e
 	if e == nil || !e.InPack() || e.Size > c.MaxObject {
 		return hit{}, errNotPromised
 	}
-	if err := c.retrievePacked(ctx, e); err != nil {
+	if err := c.retrievePacked(ctx, e)[e]; err != nil {
 		return hit{}, err
 	}
 	found, err := c.lookups.locate(action)

@@ -135,17 +135,20 @@ type ownPack struct {
 	isWasteful bool  // a third is of no use
 }
 
-// ownPacks returns the profile's own packs, those first of which the least is of use.
+// ownPacks returns the profile's own packs, those first of which the least is of use. It leaves
+// out a pack with a body that is larger than this session may unpack.
 func (d *draft) ownPacks() []ownPack {
 	used := make([]int64, len(d.next.Packs))
+	tooLarge := make([]bool, len(d.next.Packs)) // to be unpacked here
 	for i := range d.next.Entries {
 		if e := &d.next.Entries[i]; e.InPack() {
 			used[e.Pack] += e.Length
+			tooLarge[e.Pack] = tooLarge[e.Pack] || e.Size > d.MaxObject
 		}
 	}
 	var own []ownPack
 	for i, p := range d.next.Packs {
-		if !p.Own {
+		if !p.Own || tooLarge[i] {
 			continue
 		}
 		o := ownPack{Pack: p, used: used[i], isSmall: used[i] <= d.limits.pack/2, isWasteful: p.Size-used[i] > p.Size/3}

@@ -63,6 +63,19 @@ func TestStale(t *testing.T) {
 	}
 }
 
+// A pack with a body that is larger than this session may unpack stays as it is.
+func TestStaleButLarge(t *testing.T) {
+	d := &draft{publisher: &publisher{limits: usualLimits}}
+	d.MaxObject = 1000
+	for i := range 2 * tierPacks {
+		d.next.Packs = append(d.next.Packs, pack.Pack{ID: pack.ID{byte(i)}, Size: 100, Own: true})
+		d.next.Entries = append(d.next.Entries, pack.Entry{Pack: i, Size: 1000 + int64(i%2), Span: pack.Span{Length: 100}})
+	}
+	if stale := d.stale(); len(stale) != tierPacks || stale[pack.ID{1}] {
+		t.Errorf("rewrites %d packs", len(stale))
+	}
+}
+
 // scattered publishes tierPacks small packs, and returns the last publisher and all uses.
 func scattered(w *workshop, profile string) (p *publisher, all []made) {
 	w.t.Helper()

@@ -69,8 +69,7 @@
 // of version 2, and codec 2. Its payload is the reference: the key of the manifest below the
 // scope of the object, of up to 1024 bytes (packages cache and pack). All fields on the body
 // are as if the body were there. A referral may have riders; if it has none, the three fields
-// on them are zero. A reader that does not know
-// version 3 takes a referral for none of its own.
+// on them are zero. A reader that does not know version 3 takes a referral for none of its own.
 //
 // # Frames
 //

@@ -38,10 +38,8 @@ type Signer struct {
 	Scope string    // the scope in which the objects will lie
 }
 
-// Encode writes the entry object of body to dst, beginning at dst's current position,
-// and signs it as signer says. It cuts dst off behind the object and leaves the
-// position there. After an error, what dst holds from the starting position on
-// is undefined.
+// Encode makes dst the entry object of body, and signs it as signer says. It leaves the
+// position of dst anywhere. After an error, what dst holds is undefined.
 //
 // Encode reads body from its current position to the end, in constant memory, and
 // reads it twice if compression does not make it smaller. The caller sets the
@@ -49,10 +47,6 @@ type Signer struct {
 // fields set. Encode fails if body does not have BodySize bytes, or if the riders are more
 // than an object may have. It does not check that Output is the SHA-256 of body.
 func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer, riders ...Rider) (Header, error) {
-	start, err := dst.Seek(0, io.SeekCurrent)
-	if err != nil {
-		return Header{}, err
-	}
 	bodyStart, err := body.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return Header{}, err
@@ -64,14 +58,11 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer, riders ..
 	}
 
 	writePayload := func(codec Codec) error {
-		if _, err := dst.Seek(start+h.FrontSize(), io.SeekStart); err != nil {
-			return err
-		}
 		if _, err := body.Seek(bodyStart, io.SeekStart); err != nil {
 			return err
 		}
 		sum := md5.New()
-		out := &counter{w: io.MultiWriter(dst, sum)}
+		out := &counter{w: io.MultiWriter(io.NewOffsetWriter(dst, h.FrontSize()), sum)}
 		n, err := encodePayload(out, codec, body)
 		if err != nil {
 			return err
@@ -94,14 +85,10 @@ func Encode(dst *os.File, h Header, body io.ReadSeeker, signer Signer, riders ..
 
 	h.sign(signer)
 
-	end := start + h.ObjectSize()
-	if err := dst.Truncate(end); err != nil {
+	if err := dst.Truncate(h.ObjectSize()); err != nil {
 		return Header{}, err
 	}
-	if _, err := dst.WriteAt(append(h.Append(nil), stored...), start); err != nil {
-		return Header{}, err
-	}
-	_, err = dst.Seek(end, io.SeekStart)
+	_, err = dst.WriteAt(append(h.Append(nil), stored...), 0)
 	return h, err
 }
 
@@ -121,9 +108,9 @@ func EncodeReferral(h Header, reference string, signer Signer, riders ...Rider) 
 	return slices.Concat(h.Append(nil), stored, []byte(reference)), nil
 }
 
-// Frame returns h as the header of an object in a frame, signed as signer says. The body
+// FramedHeader returns h as the header of an object in a frame, signed as signer says. The body
 // follows it as it is. The caller sets the same fields of h as for Encode.
-func Frame(h Header, signer Signer) Header {
+func FramedHeader(h Header, signer Signer) Header {
 	h.Codec, h.PayloadSize = Framed, h.BodySize
 	h.sign(signer)
 	return h

@@ -41,6 +41,9 @@ func packAttacks() []attack {
 	frame := func(with []byte) func(*attacker) {
 		return replace(func(a *attacker, b []byte, m *pack.Manifest) []byte {
 			e := a.preyed(m)
+			if len(with) > int(e.End()-e.Frame) {
+				a.t.Fatalf("a frame of %d bytes is too large to take the place of one of %d", len(with), e.End()-e.Frame)
+			}
 			clear(b[e.Frame:e.End()])
 			copy(b[e.Frame:e.End()], with)
 			return b
@@ -109,7 +112,7 @@ func (a *attacker) evilFramed(by entry.Signer) []byte {
 
 // framed returns the entry object of body as it stands in a frame.
 func framed(h entry.Header, body []byte, by entry.Signer) []byte {
-	return append(entry.Frame(h, by).Append(nil), body...)
+	return append(entry.FramedHeader(h, by).Append(nil), body...)
 }
 
 // lookalike returns an intact entry object with the prey's header, but not signed, and with its

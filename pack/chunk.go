@@ -20,7 +20,8 @@ const (
 
 	// The first batch of frames has at most firstChunk bytes, because a build
 	// waits for what it asks for first. The limit doubles with each batch, up to
-	// maxChunk. A larger frame is a batch of its own.
+	// maxChunk. A frame that is larger is a batch of its own. A full frame has about
+	// 1 MiB, so the first limits act only where frames are short or little of one is wanted.
 	firstChunk = 256 << 10
 	maxChunk   = 4 << 20
 )

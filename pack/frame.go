@@ -37,7 +37,7 @@ func (e *Entry) ObjectSize() int64 { return entry.HeaderSize + e.Size }
 // there behind before. before is nil if e is the first.
 func (e *Entry) checkBehind(before *Entry) error {
 	switch {
-	case e.Frame < 0 || e.Frame > e.Offset || e.Offset-e.Frame > 2*maxFrame:
+	case e.Frame < 0 || e.Frame > e.Offset || e.Offset-e.Frame > 2*maxFrame: // twice what can stand between them, at most
 		return fmt.Errorf("%w: action %s lies outside its frame", ErrCorrupt, e.Action)
 	case (e.At == 0) != (e.Offset == e.Frame):
 		return fmt.Errorf("%w: action %s begins in two places of its frame", ErrCorrupt, e.Action)
@@ -100,6 +100,13 @@ func NewReader(src io.Reader, offset int64) *Reader {
 // is damaged. All other errors are those of the source. Objects of later frames can be read as
 // long as Err returns nil.
 func (r *Reader) Next(e *Entry) (io.Reader, error) {
+	isBehind := e.Frame >= r.src.at
+	if e.Frame == r.frame {
+		isBehind = e.At >= r.at
+	}
+	if !isBehind { // two manifests contradict each other
+		return nil, fmt.Errorf("%w: it overlaps the one before", entry.ErrCorrupt)
+	}
 	if e.Frame != r.frame {
 		r.src.skipTo(e.Frame)
 		r.frame, r.at, r.damage = e.Frame, 0, nil
@@ -108,9 +115,6 @@ func (r *Reader) Next(e *Entry) (io.Reader, error) {
 		}
 	}
 	r.src.end = e.End()
-	if e.At < r.at { // two manifests contradict each other
-		return nil, fmt.Errorf("%w: it overlaps the one before", entry.ErrCorrupt)
-	}
 	if _, err := io.CopyN(io.Discard, unpacked{r}, e.At-r.at); err != nil {
 		return nil, err
 	}
@@ -121,10 +125,14 @@ func (r *Reader) Next(e *Entry) (io.Reader, error) {
 // that wraps entry.ErrCorrupt if the pack ends before what was asked for.
 func (r *Reader) Err() error { return r.src.err }
 
-// Close frees what the Reader needed. It does not close the source. It always returns nil.
+// Close frees what the Reader needed, which can read nothing more then. It does not close the
+// source. It always returns nil.
 func (r *Reader) Close() error {
-	_ = r.decoder.Reset(bytes.NewReader(nil)) // drops the reference to the source
-	decoders.Put(r.decoder)
+	if r.decoder != nil {
+		_ = r.decoder.Reset(bytes.NewReader(nil)) // drops the reference to the source
+		decoders.Put(r.decoder)
+		r.decoder = nil
+	}
 	return nil
 }
 
@@ -188,15 +196,12 @@ func (s *source) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// skipTo moves on to a place in the pack.
+// skipTo moves on to a place in the pack, which must not lie before that where the source is.
 func (s *source) skipTo(place int64) {
 	for s.err == nil && s.at < place {
 		n, err := s.r.Discard(int(min(place-s.at, 1<<20)))
 		s.at += int64(n)
 		s.fail(err)
-	}
-	if s.err == nil && s.at > place {
-		s.err = fmt.Errorf("%w: a frame goes on in the next one", entry.ErrCorrupt)
 	}
 }
 

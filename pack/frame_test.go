@@ -241,6 +241,22 @@ func TestAddFails(t *testing.T) {
 	}
 }
 
+// A frame that can't be ended is no part of the pack, which is not finished either.
+func TestEndFails(t *testing.T) {
+	p := newPacked(t)
+	p.add(t, text(0))
+	size := p.Size()
+	p.file.Close()
+	for range 2 {
+		if err := p.EndFrame(); !errors.Is(err, os.ErrClosed) || p.Size() != size {
+			t.Errorf("%d bytes, want %d; %v", p.Size(), size, err)
+		}
+	}
+	if _, _, _, err := p.Finish(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("finished: %v", err)
+	}
+}
+
 // Two manifests may name a pack, and contradict each other. The reader refuses what it can't
 // read any more, and goes on.
 func TestContradiction(t *testing.T) {

@@ -37,11 +37,11 @@ func NewWriter(file *os.File, signer entry.Signer) *Writer {
 }
 
 // Add appends the entry object of body to the pack, and returns where it lies. The caller
-// sets the fields of h that entry.Frame asks for. Add reads body to its end. It fails if
+// sets the fields of h that entry.FramedHeader asks for. Add reads body to its end. It fails if
 // body does not have h.BodySize bytes, and does not check that h.Output is its SHA-256.
 // After an error the pack holds what it held before.
 func (w *Writer) Add(h entry.Header, body io.Reader) (Span, error) {
-	h = entry.Frame(h, w.signer)
+	h = entry.FramedHeader(h, w.signer)
 	return w.append(io.MultiReader(bytes.NewReader(h.Append(nil)), body), h.ObjectSize())
 }
 
@@ -104,15 +104,18 @@ func (w *Writer) beginFrame() error {
 }
 
 // EndFrame has the next object begin a frame, so that nobody who wants that, or what stands
-// behind it, has to read what stands before it.
+// behind it, has to read what stands before it. After an error the pack holds what it held
+// before, and the frame is still to be ended.
 func (w *Writer) EndFrame() error {
 	if w.out == nil {
 		return nil
 	}
-	err := w.encoder.Close()
+	if err := w.encoder.Close(); err != nil {
+		return err
+	}
 	w.grow()
 	w.out, w.at = nil, 0
-	return err
+	return nil
 }
 
 // lastBlock ends a frame of zstd. It is a block of no bytes.
@@ -120,13 +123,15 @@ var lastBlock = []byte{1, 0, 0}
 
 // cutFrame ends the frame behind its last object. What was written of another one is
 // overwritten, or cut off when the pack ends.
-func (w *Writer) cutFrame() (err error) {
+func (w *Writer) cutFrame() error {
 	if w.at > 0 {
-		_, err = w.file.WriteAt(lastBlock, w.size)
+		if _, err := w.file.WriteAt(lastBlock, w.size); err != nil {
+			return err
+		}
 		w.size += int64(len(lastBlock))
 	}
 	w.out, w.at = nil, 0
-	return err
+	return nil
 }
 
 // grow makes what was written to the frame a part of the pack.
