@@ -1,3 +1,7 @@
+//go:build !windows
+
+// On Windows no session is lazy.
+
 package gocmd_test
 
 import (

@@ -26,6 +26,7 @@ var (
 	kept      string // folder of what runs share: the go command for Windows, and Wine's own files
 	larderExe string
 	overlay   string // file for the flag -overlay of whatever is built for Windows
+	holder    *exec.Cmd
 )
 
 func TestMain(m *testing.M) {
@@ -68,7 +69,10 @@ func setUp(temp string) (err error) {
 		return fmt.Errorf("the standard library, compiled under Wine: %w", err)
 	}
 	larderExe = filepath.Join(temp, "larder.exe")
-	return forWindows("../..", "build", "-o", larderExe, ".")
+	if err := forWindows("../..", "build", "-o", larderExe, "."); err != nil {
+		return err
+	}
+	return holdServices()
 }
 
 // find returns the path of the first of programs that is there.
@@ -235,7 +239,7 @@ func bootWine() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	out, err := wineCommand(ctx, nil, "wineboot", "--init").CombinedOutput()
-	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // services that it starts have the pipe
+	if err != nil && !errors.Is(err, exec.ErrWaitDelay) { // see holdServices
 		return fmt.Errorf("%w\n%s", err, out)
 	}
 	for ctx.Err() == nil { // its services go on in the background
@@ -253,6 +257,25 @@ func bootWine() error {
 }
 
 func prefix() string { return filepath.Join(kept, "prefix") }
+
+// holdServices starts the holder, a program that ends with the tests. The first program that Wine runs
+// starts its services, and they keep that program's stderr for as long as any runs: this one's,
+// which is no pipe that a test waits for.
+func holdServices() error {
+	holder = wineCommand(context.Background(), nil, "cmd")
+	if _, err := holder.StdinPipe(); err != nil { // cmd ends when it closes
+		return err
+	}
+	out, err := holder.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := holder.Start(); err != nil {
+		return err
+	}
+	_, err = out.Read(make([]byte, 1)) // then it runs, and so do they
+	return err
+}
 
 // win returns the path by which Windows programs know path.
 func win(path string) string { return "Z:" + strings.ReplaceAll(path, "/", `\`) }
