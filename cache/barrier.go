@@ -93,10 +93,14 @@ func (c *Cache) fill(ctx context.Context, given []*pack.Entry) error {
 	})
 	failed := c.retrievePacked(ctx, lacking...)
 	lacking, err := c.fillEach(lacking, streams, func(e *pack.Entry) error {
-		if failed[e] == nil || c.retrieveAnyObject(ctx, e) {
+		err := failed[e]
+		if err != nil && !isLoss(err) { // a fault in the middle of a chunk
+			err = c.retrievePacked(ctx, e)[e]
+		}
+		if err == nil || c.retrieveAnyObject(ctx, e) {
 			return nil
 		}
-		return failed[e]
+		return err
 	})
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -170,8 +174,9 @@ func (c *Cache) retrievePacked(ctx context.Context, entries ...*pack.Entry) map[
 func (c *Cache) retrieveChunk(ctx context.Context, chunk pack.Chunk) []error {
 	p := c.promised
 	from := p.merged.Packs[chunk.Pack]
+	key := packKey(from)
 	errs := make([]error, len(chunk.Entries))
-	_ = c.lookups.ask(ctx, packKey(from), func(ctx context.Context) (saved time.Duration, err error) {
+	_ = c.lookups.ask(ctx, key, func(ctx context.Context) (saved time.Duration, err error) {
 		objects, err := p.remote.openChunk(ctx, from, chunk)
 		if err != nil {
 			for j := range errs {
@@ -182,10 +187,15 @@ func (c *Cache) retrieveChunk(ctx context.Context, chunk pack.Chunk) []error {
 		defer objects.Close()
 		for j, i := range chunk.Entries {
 			e := &p.merged.Entries[i]
-			_, errs[j] = p.unpack(e, objects.Reader) // the entry is for the next manifest
-			saved += e.Cost
+			_, errs[j] = p.unpack(e, objects.Reader) // whether it is new does not matter here
+			switch {
+			case errs[j] == nil:
+				saved += e.Cost
+			case objects.Err() == nil:
+				c.lookups.explain(ctx, key, errs[j])
+			}
 		}
-		return saved, cmp.Or(errs...)
+		return saved, objects.Err()
 	})
 	return errs
 }

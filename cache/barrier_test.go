@@ -122,6 +122,15 @@ func TestBarrierWithoutPacks(t *testing.T) {
 		break_  func(*testing.T, backend.Store) backend.Store
 		rebuilt bool
 	}{
+		"packs break off": {func(t *testing.T, s backend.Store) backend.Store {
+			var broken atomic.Int32
+			return backendtest.Faulty(s, func(op, key string) backendtest.Fault {
+				if strings.HasPrefix(key, "v1/main/p/") && broken.Add(1) <= 3 {
+					return backendtest.Fault{Break: unavailable}
+				}
+				return backendtest.Fault{}
+			})
+		}, false},
 		"packs are gone": {func(t *testing.T, s backend.Store) backend.Store {
 			remove(t, s, "v1/main/p/")
 			return s
@@ -170,12 +179,42 @@ func TestBarrierWithoutPacks(t *testing.T) {
 	}
 }
 
+// Where a store has packs alone, nobody asks it for entry objects.
+func TestBarrierPacksOnly(t *testing.T) {
+	store := compiled(t)
+	remove(t, store, "v1/main/p/")
+	counted := backendtest.Faulty(store, func(_, key string) backendtest.Fault {
+		if strings.HasPrefix(key, "v1/main/a/") {
+			t.Errorf("asked for %s", key)
+		}
+		return backendtest.Fault{}
+	})
+	dir := t.TempDir()
+	m := newMachine(t, dir, counted, under(profile), packsOnly, lazily(cache.Lazy{
+		Rebuild: func(context.Context) error {
+			again := newMachine(t, dir, nil)
+			compile(t, again, packages...)
+			again.Close(0)
+			return nil
+		},
+		Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
+	}))
+	defer m.Close(0)
+	e := wantLazy(t, m, "fmt")
+	m.wantMiss(t, "what was changed")
+	wantWhole(t, e, "fmt")
+}
+
 // What a fault has kept away comes in as few requests as it would have come without.
 func TestBarrierAfterAFault(t *testing.T) {
-	var asked atomic.Int32
+	var asked, alone atomic.Int32
 	var lazily atomic.Bool // nothing but archives is fetched any more
 	store := backendtest.Faulty(compiled(t), func(_, key string) backendtest.Fault {
-		if strings.HasPrefix(key, "v1/main/p/") && lazily.Load() && asked.Add(1) == 1 {
+		switch {
+		case !lazily.Load():
+		case strings.HasPrefix(key, "v1/main/a/"):
+			alone.Add(1)
+		case strings.HasPrefix(key, "v1/main/p/") && asked.Add(1) == 1:
 			return backendtest.Fault{Err: errors.New("unavailable")}
 		}
 		return backendtest.Fault{}
@@ -196,6 +235,9 @@ func TestBarrierAfterAFault(t *testing.T) {
 	}
 	if n := asked.Load(); n != 2 {
 		t.Errorf("%d requests for %d archives, want 2", n, len(given))
+	}
+	if n := alone.Load(); n != 1 {
+		t.Errorf("%d requests for entry objects, want one for what was changed", n)
 	}
 }
 

@@ -164,9 +164,16 @@ func (d *draft) ownPacks() []ownPack {
 // repack takes the entries out of stale packs: they lie where they were packed meanwhile, or
 // are to be packed. It reports whether there were any.
 func (d *draft) repack(stale map[pack.ID]bool) (found bool) {
+	own := make(map[pack.ID]bool) // as the manifest stands now
+	for _, p := range d.ownPacks() {
+		own[p.ID] = true
+	}
 	for i := range d.next.Entries {
 		e := &d.next.Entries[i]
-		if !e.InPack() || !stale[d.next.Packs[e.Pack].ID] {
+		if !e.InPack() {
+			continue
+		}
+		if id := d.next.Packs[e.Pack].ID; !stale[id] || !own[id] {
 			continue
 		}
 		found = true

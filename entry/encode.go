@@ -38,8 +38,8 @@ type Signer struct {
 	Scope string    // the scope in which the objects will lie
 }
 
-// Encode makes dst the entry object of body, and signs it as signer says. It leaves the
-// position of dst anywhere. After an error, what dst holds is undefined.
+// Encode makes dst the entry object of body, and signs it as signer says. What dst held before
+// goes. Encode does not move the position of dst. After an error, what dst holds is undefined.
 //
 // Encode reads body from its current position to the end, in constant memory, and
 // reads it twice if compression does not make it smaller. The caller sets the

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -37,7 +38,8 @@ func (e *Entry) ObjectSize() int64 { return entry.HeaderSize + e.Size }
 // there behind before. before is nil if e is the first.
 func (e *Entry) checkBehind(before *Entry) error {
 	switch {
-	case e.Frame < 0 || e.Frame > e.Offset || e.Offset-e.Frame > 2*maxFrame: // twice what can stand between them, at most
+	// Before an object stand objects of at most maxFrame bytes. They never take twice that.
+	case e.Frame < 0 || e.Frame > e.Offset || e.Offset-e.Frame > 2*maxFrame:
 		return fmt.Errorf("%w: action %s lies outside its frame", ErrCorrupt, e.Action)
 	case (e.At == 0) != (e.Offset == e.Frame):
 		return fmt.Errorf("%w: action %s begins in two places of its frame", ErrCorrupt, e.Action)
@@ -100,11 +102,14 @@ func NewReader(src io.Reader, offset int64) *Reader {
 // is damaged. All other errors are those of the source. Objects of later frames can be read as
 // long as Err returns nil.
 func (r *Reader) Next(e *Entry) (io.Reader, error) {
+	if r.src.err != nil {
+		return nil, r.src.err
+	}
 	isBehind := e.Frame >= r.src.at
 	if e.Frame == r.frame {
 		isBehind = e.At >= r.at
 	}
-	if !isBehind { // two manifests contradict each other
+	if !isBehind { // a compaction reads what two manifests say of a pack
 		return nil, fmt.Errorf("%w: it overlaps the one before", entry.ErrCorrupt)
 	}
 	if e.Frame != r.frame {
@@ -125,9 +130,10 @@ func (r *Reader) Next(e *Entry) (io.Reader, error) {
 // that wraps entry.ErrCorrupt if the pack ends before what was asked for.
 func (r *Reader) Err() error { return r.src.err }
 
-// Close frees what the Reader needed, which can read nothing more then. It does not close the
-// source. It always returns nil.
+// Close frees what the Reader needed. It does not close the source. It always returns nil.
+// Everything else returns os.ErrClosed then.
 func (r *Reader) Close() error {
+	r.src.err = os.ErrClosed
 	if r.decoder != nil {
 		_ = r.decoder.Reset(bytes.NewReader(nil)) // drops the reference to the source
 		decoders.Put(r.decoder)

@@ -27,6 +27,7 @@ type Writer struct {
 	encoder *zstd.Encoder    // nil before the first frame
 	out     *io.OffsetWriter // of the frame that is being written; nil: none is
 	frame   int64            // where that begins in the pack
+	err     error            // that keeps the frame from being ended, and the Writer from going on
 	at      int64            // bytes of the objects in it
 }
 
@@ -39,7 +40,8 @@ func NewWriter(file *os.File, signer entry.Signer) *Writer {
 // Add appends the entry object of body to the pack, and returns where it lies. The caller
 // sets the fields of h that entry.FramedHeader asks for. Add reads body to its end. It fails if
 // body does not have h.BodySize bytes, and does not check that h.Output is its SHA-256.
-// After an error the pack holds what it held before.
+// After an error the pack holds what it held before. If that can't be written, Add, Copy and
+// Finish return the same error from then on.
 func (w *Writer) Add(h entry.Header, body io.Reader) (Span, error) {
 	h = entry.FramedHeader(h, w.signer)
 	return w.append(io.MultiReader(bytes.NewReader(h.Append(nil)), body), h.ObjectSize())
@@ -47,13 +49,16 @@ func (w *Writer) Add(h entry.Header, body io.Reader) (Span, error) {
 
 // Copy appends the entry object of e, as another pack holds it, unchanged and with the
 // signature that it has. The object is what a Reader has returned for e. Copy returns where
-// it lies now. After an error the pack holds what it held before.
+// it lies now. It fails as Add does.
 func (w *Writer) Copy(e *Entry, object io.Reader) (Span, error) {
 	return w.append(object, e.ObjectSize())
 }
 
 // append appends an object of size bytes to the pack.
 func (w *Writer) append(object io.Reader, size int64) (Span, error) {
+	if w.err != nil {
+		return Span{}, w.err
+	}
 	if w.at+size > maxFrame {
 		if err := w.EndFrame(); err != nil {
 			return Span{}, err
@@ -104,14 +109,13 @@ func (w *Writer) beginFrame() error {
 }
 
 // EndFrame has the next object begin a frame, so that nobody who wants that, or what stands
-// behind it, has to read what stands before it. After an error the pack holds what it held
-// before, and the frame is still to be ended.
+// behind it, has to read what stands before it.
 func (w *Writer) EndFrame() error {
-	if w.out == nil {
-		return nil
+	if w.out == nil || w.err != nil {
+		return w.err
 	}
-	if err := w.encoder.Close(); err != nil {
-		return err
+	if w.encoder.Close() != nil {
+		return w.cutFrame()
 	}
 	w.grow()
 	w.out, w.at = nil, 0
@@ -125,8 +129,8 @@ var lastBlock = []byte{1, 0, 0}
 // overwritten, or cut off when the pack ends.
 func (w *Writer) cutFrame() error {
 	if w.at > 0 {
-		if _, err := w.file.WriteAt(lastBlock, w.size); err != nil {
-			return err
+		if _, w.err = w.file.WriteAt(lastBlock, w.size); w.err != nil {
+			return w.err
 		}
 		w.size += int64(len(lastBlock))
 	}
