@@ -15,6 +15,15 @@ import (
 // secret: it quotes neither the text before an @, nor the value of a parameter,
 // nor any part of a URL that cannot be parsed.
 func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
+	u, query, err := ParseURLWithUser(rawURL, params...)
+	if err == nil && u.User != nil {
+		err = errors.New("user and password have no place in the URL: credentials come from the environment")
+	}
+	return u, query, err
+}
+
+// ParseURLWithUser is ParseURL for stores whose URLs may have a user and a password.
+func ParseURLWithUser(rawURL string, params ...string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		// The error of url.Parse quotes what it could not parse.
@@ -22,9 +31,6 @@ func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
 	}
 	if u.Opaque != "" {
 		return nil, nil, fmt.Errorf("malformed URL: two slashes must follow %q", u.Scheme+":")
-	}
-	if u.User != nil {
-		return nil, nil, errors.New("user and password have no place in the URL: credentials come from the environment")
 	}
 	if u.Fragment != "" || strings.Contains(rawURL, "#") {
 		return nil, nil, errors.New("a fragment (#) has no place in the URL: write %23 for a # in a prefix")

@@ -1,7 +1,7 @@
 package backend
 
-// Traits are what callers have to know about a kind of store before they use it. A driver
-// has the same Traits for all its stores. The zero Traits are those of a bucket.
+// Traits are what callers have to know about a kind of store before they use it. They
+// follow from the URL of a store. The zero Traits are those of a bucket.
 type Traits struct {
 	// Scarce says that few requests are allowed, or that each costs much. Such a store is
 	// no place for many small objects.

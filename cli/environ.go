@@ -76,7 +76,7 @@ func backgroundFolder(environ environment, root string) string {
 // namesCredentials reports whether a variable may hold the path of a file from which a
 // driver's client reads credentials or certificates.
 func namesCredentials(name string) bool {
-	return slices.ContainsFunc([]string{"AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "SSL_CERT_"}, func(prefix string) bool {
+	return slices.ContainsFunc([]string{"AWS_", "AZURE_", "GOOGLE_", "CLOUDSDK_", "SSL_CERT_", "LARDER_TLS_"}, func(prefix string) bool {
 		return strings.HasPrefix(name, prefix)
 	})
 }
@@ -116,11 +116,11 @@ func clouds() []cloud {
 	}
 }
 
-// googleVariables are those of Google's clients that larder may have for itself.
-var googleVariables = []string{"GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"}
+// singleVariables are those of Google's clients and of Redis's that larder may have for itself.
+var singleVariables = []string{"GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST", "REDISCLI_AUTH"}
 
 // promoteCredentials sets AWS_X to the value of each LARDER_AWS_X in environ, and does
-// the same for Azure's variables, for GitHub's and for googleVariables. An identity is taken
+// the same for Azure's variables, for GitHub's and for singleVariables. An identity is taken
 // whole: if a part of one is larder's, the build's counts for nothing. It changes this
 // process alone: a test that the go command runs does not inherit larder's credentials.
 func promoteCredentials(environ environment) {
@@ -146,7 +146,7 @@ func promoteCredentials(environ environment) {
 
 // isCredential reports whether a variable is one for which larder has another one.
 func isCredential(name string) bool {
-	return slices.Contains(googleVariables, name) || slices.ContainsFunc(clouds(), func(c cloud) bool {
+	return slices.Contains(singleVariables, name) || slices.ContainsFunc(clouds(), func(c cloud) bool {
 		return strings.HasPrefix(name, c.prefix)
 	})
 }

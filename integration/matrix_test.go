@@ -33,25 +33,31 @@ func TestMatrix(t *testing.T) {
 	if whole {
 		ofS3, ofGCS = plain, some
 	}
-	for _, remote := range []struct {
+	type row struct {
 		name, url string
 		settings  []string
 		in        pantry
 		goals     []reached
-	}{
+	}
+	test := func(t *testing.T, remote row) {
+		first := stocked.machine(t, remote.url, remote.settings...)
+		testMachines(t, remote.goals, first, func(t *testing.T) *machine {
+			return remote.in.machine(t, remote.url, remote.settings...)
+		})
+	}
+	for _, remote := range []row{
 		{"s3", s3.URL("bucket", "/team"), s3.Environ(), empty, ofS3},
 		{"gcs", gcs.URL("bucket", ""), nil, stocked, ofGCS},
 		{"azure", azure.URL("container", "team"), azure.Environ(), stocked, some},
 		{"gha", "gha://", actions.Environ(actions.Token(mainRef)), stocked, some},
 		{"directory", directory(t), nil, stocked, some},
 	} {
-		t.Run(remote.name, func(t *testing.T) {
-			first := stocked.machine(t, remote.url, remote.settings...)
-			testMachines(t, remote.goals, first, func(t *testing.T) *machine {
-				return remote.in.machine(t, remote.url, remote.settings...)
-			})
-		})
+		t.Run(remote.name, func(t *testing.T) { test(t, remote) })
 	}
+	t.Run("redis", func(t *testing.T) {
+		server := redisStore(t) // without one, this alone is skipped
+		test(t, row{"redis", server.url(server.endpoint), nil, stocked, some})
+	})
 }
 
 // otherVersions returns go commands that are not the one that runs the tests: the

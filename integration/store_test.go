@@ -84,6 +84,13 @@ func azureStore(t testing.TB) store {
 	}}
 }
 
+func redisStore(t testing.TB) store {
+	t.Helper()
+	return store{endpoint: "http://" + testserver.Redis(t), url: func(endpoint string) string {
+		return "redis://" + strings.TrimPrefix(endpoint, "http://") + "/1?prefix=team:"
+	}}
+}
+
 // forLarder returns s with credentials that larder has for itself, and no other program.
 func (s store) forLarder() store {
 	s.env = slices.Clone(s.env)

@@ -63,7 +63,7 @@ func AzureWithLogin(t testing.TB) AzureServer {
 func startAzure(t testing.TB, s AzureServer, flags ...string) AzureServer {
 	t.Helper()
 	node, azurite := Node(t, "azurite/dist/src/blob/main.js")
-	s.Endpoint += startWith(t, strings.TrimSuffix(s.Endpoint, "://"), node, func(port int) []string {
+	s.Endpoint += startUntil(t, answersHTTP(strings.TrimSuffix(s.Endpoint, "://")), node, func(port int) []string {
 		return append([]string{
 			azurite, "--blobHost", "127.0.0.1", "--blobPort", strconv.Itoa(port),
 			"--inMemoryPersistence", "--silent", "--disableTelemetry",

@@ -25,11 +25,11 @@ const (
 // test. If the test has failed, its output is logged.
 func start(t testing.TB, file string, args func(port int) []string) string {
 	t.Helper()
-	return startWith(t, "http", file, args)
+	return startUntil(t, answersHTTP("http"), file, args)
 }
 
-// startWith is start for a server that speaks http or https, as scheme says.
-func startWith(t testing.TB, scheme, file string, args func(port int) []string) string {
+// startUntil is start for a server that is up once answers returns nil.
+func startUntil(t testing.TB, answers func(addr string) error, file string, args func(port int) []string) string {
 	t.Helper()
 	var err error
 	for range startAttempts {
@@ -38,7 +38,7 @@ func startWith(t testing.TB, scheme, file string, args func(port int) []string) 
 			break
 		}
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		if err = run(t, scheme+"://"+addr, exec.Command(file, args(port)...)); err == nil {
+		if err = run(t, func() error { return answers(addr) }, exec.Command(file, args(port)...)); err == nil {
 			return addr
 		}
 	}
@@ -46,8 +46,28 @@ func startWith(t testing.TB, scheme, file string, args func(port int) []string) 
 	return ""
 }
 
-// run starts cmd and returns when it answers at url.
-func run(t testing.TB, url string, cmd *exec.Cmd) error {
+// answersHTTP returns a function that says whether a server answers, by http or https.
+func answersHTTP(scheme string) func(addr string) error {
+	client := http.Client{
+		Timeout: time.Second,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // any answer will do
+		},
+		// One of the servers redirects a request for / to a site on the Internet.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return func(addr string) error {
+		res, err := client.Get(scheme + "://" + addr)
+		if err == nil {
+			res.Body.Close()
+		}
+		return err
+	}
+}
+
+// run starts cmd and returns when answers returns nil.
+func run(t testing.TB, answers func() error, cmd *exec.Cmd) error {
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -66,30 +86,30 @@ func run(t testing.TB, url string, cmd *exec.Cmd) error {
 		}
 	})
 
-	client := http.Client{
-		Timeout: time.Second,
-		Transport: &http.Transport{
-			DisableKeepAlives: true,
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // any answer will do
-		},
-		// One of the servers redirects a request for / to a site on the Internet.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	deadline := time.After(startLimit)
 	for {
-		res, err := client.Get(url)
+		err := answers()
 		if err == nil {
-			res.Body.Close()
 			return nil
 		}
 		select {
 		case <-exited:
 			return fmt.Errorf("%v\n%s", cmd.ProcessState, out.String())
 		case <-deadline:
-			return fmt.Errorf("no answer at %s after %v: %w", url, startLimit, err)
+			return fmt.Errorf("no answer after %v: %w", startLimit, err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// FreePort returns a port of this machine that nothing uses.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(port)
 }
 
 func freePort() (int, error) {

@@ -51,7 +51,9 @@ const (
 var silence = sync.OnceFunc(func() { azlog.SetListener(nil) })
 
 // Traits are those of all stores of this package.
-var Traits = backend.Traits{}
+func (Config) Traits() backend.Traits {
+	return backend.Traits{}
+}
 
 // Open returns the store that cfg names. Open reads the environment and the files that it
 // names. The store does not use the network before the first request. The caller closes
@@ -140,7 +142,7 @@ type store struct {
 	block      int64     // in bytes, unless an object would have too many
 }
 
-func (*store) Traits() backend.Traits { return Traits }
+func (*store) Traits() backend.Traits { return Config{}.Traits() }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	objectCtx, take := backend.ExpectObject(ctx)

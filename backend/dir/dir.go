@@ -55,7 +55,9 @@ const (
 )
 
 // Traits are those of all stores of this package.
-var Traits = backend.Traits{Ownerless: true}
+func (Config) Traits() backend.Traits {
+	return backend.Traits{Ownerless: true}
+}
 
 // Open returns the store in cfg.Dir. The first Put creates the directory. Open
 // itself does not use the file system. Close does nothing.
@@ -109,7 +111,7 @@ func object(key string, info fs.FileInfo) backend.Object {
 	}
 }
 
-func (*store) Traits() backend.Traits { return Traits }
+func (*store) Traits() backend.Traits { return Config{}.Traits() }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	file, info, err := s.open(ctx, key)

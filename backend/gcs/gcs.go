@@ -29,7 +29,9 @@ import (
 const pageSize = 1000
 
 // Traits are those of all stores of this package.
-var Traits = backend.Traits{}
+func (Config) Traits() backend.Traits {
+	return backend.Traits{}
+}
 
 // Open returns the store that cfg names. The store does not use the network before
 // the first request. The caller closes it.
@@ -79,7 +81,7 @@ func (s *store) missing(ctx context.Context) error {
 	return backend.ErrNotFound
 }
 
-func (*store) Traits() backend.Traits { return Traits }
+func (*store) Traits() backend.Traits { return Config{}.Traits() }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	objectCtx, take := backend.ExpectObject(ctx)

@@ -38,7 +38,9 @@ import (
 )
 
 // Traits are those of all stores of this package.
-var Traits = backend.Traits{Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7}
+func (Config) Traits() backend.Traits {
+	return backend.Traits{Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7}
+}
 
 // Open returns the store that cfg names. Open reads the environment. The store does not use
 // the network before the first request. The caller closes it.
@@ -63,7 +65,7 @@ type store struct {
 	largestPut int64 // in bytes
 }
 
-func (*store) Traits() backend.Traits { return Traits }
+func (*store) Traits() backend.Traits { return Config{}.Traits() }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	body, obj, known, err := s.get(ctx, key, r, r.Offset == 0)

@@ -5,6 +5,7 @@
 //	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true&…
 //	gha://
 //	gs://bucket/prefix?endpoint=…
+//	redis://user:password@host:port/database?ttl=…&prefix=…&…
 //	file:///abs/dir
 package open
 
@@ -21,6 +22,7 @@ import (
 	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/backend/gcs"
 	"github.com/larderbuild/larder/backend/gha"
+	"github.com/larderbuild/larder/backend/redis"
 	"github.com/larderbuild/larder/backend/s3"
 )
 
@@ -28,34 +30,39 @@ import (
 type driver struct {
 	scheme string
 	form   string // what its URLs look like, for error messages
-	traits backend.Traits
 
-	// prepare checks a URL and returns a function that opens its store.
-	prepare func(rawURL string) (opener, error)
+	// prepare checks a URL and returns what is known of its store.
+	prepare func(rawURL string) (prepared, error)
 }
 
-type opener func(context.Context) (backend.Store, error)
+// prepared is a store that is not open yet.
+type prepared struct {
+	traits backend.Traits
+	open   func(context.Context) (backend.Store, error)
+}
 
 func drivers() []driver {
 	return []driver{
-		{"azblob", "azblob://account/container/prefix", azblob.Traits, preparer(azblob.ParseConfig, azblob.Open)},
-		{"file", "file:///abs/dir", dir.Traits, preparer(dir.ParseConfig, dir.Open)},
-		{"gha", "gha://", gha.Traits, preparer(gha.ParseConfig, gha.Open)},
-		{"gs", "gs://bucket/prefix", gcs.Traits, preparer(gcs.ParseConfig, gcs.Open)},
-		{"s3", "s3://bucket/prefix", s3.Traits, preparer(s3.ParseConfig, s3.Open)},
+		{"azblob", "azblob://account/container/prefix", preparer(azblob.ParseConfig, azblob.Open)},
+		{"file", "file:///abs/dir", preparer(dir.ParseConfig, dir.Open)},
+		{"gha", "gha://", preparer(gha.ParseConfig, gha.Open)},
+		{"gs", "gs://bucket/prefix", preparer(gcs.ParseConfig, gcs.Open)},
+		{"redis", "redis://host:port", preparer(redis.ParseConfig, redis.Open)},
+		{"rediss", "rediss://host:port", preparer(redis.ParseConfig, redis.Open)},
+		{"s3", "s3://bucket/prefix", preparer(s3.ParseConfig, s3.Open)},
 	}
 }
 
 // preparer makes a driver's prepare from its ParseConfig and its Open.
-func preparer[C any](
+func preparer[C interface{ Traits() backend.Traits }](
 	parse func(string) (C, error), open func(context.Context, C) (backend.Store, error),
-) func(string) (opener, error) {
-	return func(rawURL string) (opener, error) {
+) func(string) (prepared, error) {
+	return func(rawURL string) (prepared, error) {
 		cfg, err := parse(rawURL)
 		if err != nil {
-			return nil, err
+			return prepared{}, err
 		}
-		return func(ctx context.Context) (backend.Store, error) { return open(ctx, cfg) }, nil
+		return prepared{cfg.Traits(), func(ctx context.Context) (backend.Store, error) { return open(ctx, cfg) }}, nil
 	}
 }
 
@@ -70,7 +77,7 @@ func find(rawURL string) (d driver, ok bool) {
 	return drivers[i], true
 }
 
-func prepare(rawURL string) (opener, error) {
+func prepare(rawURL string) (prepared, error) {
 	if d, ok := find(rawURL); ok {
 		return d.prepare(rawURL)
 	}
@@ -80,16 +87,16 @@ func prepare(rawURL string) (opener, error) {
 	}
 	allowed := "allowed are " + strings.Join(forms, ", ")
 	if u, err := url.Parse(rawURL); err != nil || len(u.Scheme) < 2 { // a scheme of one letter is a Windows drive
-		return nil, errors.New("not the URL of a store: " + allowed)
+		return prepared{}, errors.New("not the URL of a store: " + allowed)
 	}
 	scheme, _, _ := strings.Cut(rawURL, ":")
-	return nil, fmt.Errorf("unknown scheme %q: %s", scheme, allowed)
+	return prepared{}, fmt.Errorf("unknown scheme %q: %s", scheme, allowed)
 }
 
 // Traits returns those of the store at rawURL, and none if that is not the URL of a store.
 func Traits(rawURL string) backend.Traits {
-	d, _ := find(rawURL)
-	return d.traits
+	p, _ := prepare(rawURL)
+	return p.traits
 }
 
 // Check returns nil if rawURL is the URL of a store. Otherwise the error says what
@@ -104,11 +111,11 @@ func Check(rawURL string) error {
 // be reached or credentials are missing, the first request fails. The caller closes
 // the store.
 func Store(ctx context.Context, rawURL string) (backend.Store, error) {
-	open, err := prepare(rawURL)
+	p, err := prepare(rawURL)
 	if err != nil {
 		return nil, err
 	}
-	return open(ctx)
+	return p.open(ctx)
 }
 
 // Redact returns rawURL without secrets, for people to read. It leaves out the text

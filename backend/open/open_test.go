@@ -224,6 +224,9 @@ func TestTraits(t *testing.T) {
 		"file:///" + disk + "dir":                   {Ownerless: true},
 		"gs://bucket":                               {},
 		"s3://bucket?region=x":                      {},
+		"redis://host":                              {UnreadDays: 7},
+		"rediss://host?ttl=1h":                      {UnreadDays: 1},
+		"rediss://host?ttl=0":                       {},
 		"gha://":                                    {Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7},
 	} {
 		if got := open.Traits(url); got != want {

@@ -48,7 +48,9 @@ import (
 )
 
 // Traits are those of all stores of this package.
-var Traits = backend.Traits{}
+func (Config) Traits() backend.Traits {
+	return backend.Traits{}
+}
 
 // Open returns the store that cfg names. Open reads the SDK's configuration files.
 // The store does not use the network before the first request. The caller closes
@@ -160,7 +162,7 @@ type store struct {
 	plain      bool  // without TLS
 }
 
-func (*store) Traits() backend.Traits { return Traits }
+func (*store) Traits() backend.Traits { return Config{}.Traits() }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	in := &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer}

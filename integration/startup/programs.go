@@ -28,6 +28,7 @@ func programs() []program {
 		{"the same, and config", []string{"context", s3, "github.com/aws/aws-sdk-go-v2/config"}, s3Use + `; config.LoadDefaultConfig(context.Background())`},
 		{"golang.org/x/oauth2/google", []string{"context", "golang.org/x/oauth2/google"}, `google.FindDefaultCredentials(context.Background())`},
 		{"Azure SDK, azblob and azidentity", []string{"github.com/Azure/azure-sdk-for-go/sdk/azidentity", "github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"}, `azidentity.NewDefaultAzureCredential(nil); container.NewClient("", nil, nil)`},
+		{"redis/go-redis", []string{"github.com/redis/go-redis/v9"}, `redis.NewUniversalClient(&redis.UniversalOptions{}).Close()`},
 		{"klauspost/compress/zstd", []string{"github.com/klauspost/compress/zstd"}, `zstd.NewReader(nil); zstd.NewWriter(nil)`},
 		{"urfave/cli", []string{"context", "github.com/urfave/cli/v3"}, `new(cli.Command).Run(context.Background(), nil)`},
 		{"schollz/progressbar", []string{"github.com/schollz/progressbar/v3"}, `progressbar.NewOptions(1).Add(1)`},

@@ -1,0 +1,87 @@
+package redis
+
+import (
+	"context"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// Each script returns 0 if the object is not the one that the caller has in mind. Otherwise it
+// returns 1, and the fields version, size and part of the hash that was there before.
+
+const conflict = 0
+
+// commitScript makes a hash that of a complete object, if the condition holds.
+var commitScript = goredis.NewScript(`
+local condition, wanted = ARGV[1], ARGV[2]
+local version, size, part, ttl, body = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local old = redis.call('HMGET', KEYS[1], 'version', 'size', 'part')
+if condition == 'absent' and old[1] or condition == 'version' and old[1] ~= wanted then
+	return {0}
+end
+for i = 2, #KEYS do
+	if redis.call('STRLEN', KEYS[i]) ~= math.min(part, size - (i - 2) * part) then
+		return redis.error_reply('LARDER a part of the object is gone')
+	end
+end
+local now = redis.call('TIME')
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'version', version, 'size', ARGV[4], 'part', ARGV[5], 'body', body,
+	'written', string.format('%d%06d', now[1], now[2]))
+for i = 1, #KEYS do
+	if ttl > 0 then
+		redis.call('PEXPIRE', KEYS[i], ttl)
+	else
+		redis.call('PERSIST', KEYS[i])
+	end
+end
+return {1, old[1] or '', old[2] or '', old[3] or ''}
+`)
+
+// removeScript removes a hash, if it is that of a version, or whichever it is.
+var removeScript = goredis.NewScript(`
+local old = redis.call('HMGET', KEYS[1], 'version', 'size', 'part')
+if old[1] and ARGV[1] ~= '' and old[1] ~= ARGV[1] then
+	return {0}
+end
+redis.call('DEL', KEYS[1])
+return {1, old[1] or '', old[2] or '', old[3] or ''}
+`)
+
+// commit makes o, whose bytes are inline or in parts, the object of its name.
+func (s *store) commit(ctx context.Context, o stored, parts []string, inline []byte, cond backend.Condition) error {
+	condition := ""
+	switch {
+	case cond.Absent:
+		condition = "absent"
+	case cond.Version != "":
+		condition = "version"
+	}
+	keys := append([]string{o.name}, parts...)
+	return s.replace(ctx, commitScript, keys, condition, cond.Version, o.version, o.size, o.part, s.TTL.Milliseconds(), inline)
+}
+
+// remove removes the object of name, if it has version, or whichever it is if version is
+// empty.
+func (s *store) remove(ctx context.Context, name, version string) error {
+	return s.replace(ctx, removeScript, []string{name}, version)
+}
+
+// replace runs a script that takes away the object of keys[0], and then removes the parts that
+// this had.
+func (s *store) replace(ctx context.Context, script *goredis.Script, keys []string, args ...any) error {
+	answer, err := script.Run(ctx, s.client, keys, args...).Slice()
+	if err != nil {
+		return err
+	}
+	if answer[0] == int64(conflict) {
+		return backend.ErrConflict
+	}
+	old := stored{name: keys[0]}
+	if old.describe(answer[1:]) {
+		s.drop(ctx, old.parts())
+	}
+	return nil
+}
