@@ -159,12 +159,13 @@ func redactUser(address string) string {
 // harmless are the parameters whose values are no secrets.
 var harmless = []string{
 	"region", "path_style", "anonymous", "requester_pays", "sse", "kms_key", "acl", "storage_class",
+	"addr", "cluster", "master_name", "max_value", "prefix", "ttl",
 }
 
 func redactParam(param string) string {
 	name, value, found := strings.Cut(param, "=")
 	switch {
-	case !found:
+	case !found, strings.Contains(name, "@"): // it may be the rest of a password
 		return "…"
 	case slices.Contains(harmless, name) && !strings.Contains(value, "@"):
 		return param

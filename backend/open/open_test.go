@@ -206,6 +206,8 @@ func TestRedactKeepsTheRest(t *testing.T) {
 		"gs://bucket?endpoint=http://127.0.0.1:4443":          "gs://bucket?endpoint=http://127.0.0.1:4443",
 		"s3://bucket?sse=kms&acl=private&requester_pays=1":    "s3://bucket?sse=kms&acl=private&requester_pays=1",
 		"s3://user:secret@bucket/prefix?token=secret":         "s3://…@bucket/prefix?token=…",
+		"rediss://user:secret@host/1?ttl=24h&prefix=ci:":      "rediss://…@host/1?ttl=24h&prefix=ci:",
+		"rediss://user:12?secret@host=1&addr=u:secret@host":   "rediss://user:12?…&addr=…",
 		"not a url": "not a url",
 	} {
 		if got := open.Redact(url); got != want {
@@ -225,7 +227,7 @@ func TestTraits(t *testing.T) {
 		"gs://bucket":                               {},
 		"s3://bucket?region=x":                      {},
 		"redis://host":                              {UnreadDays: 7},
-		"rediss://host?ttl=1h":                      {UnreadDays: 1},
+		"rediss://host?ttl=47h":                     {UnreadDays: 1},
 		"rediss://host?ttl=0":                       {},
 		"gha://":                                    {Scarce: true, Unconditional: true, Unlisted: true, Appends: true, UnreadDays: 7},
 	} {

@@ -32,18 +32,15 @@ type Config struct {
 }
 
 const (
-	defaultPort     = "6379"
-	sentinelPort    = "26379"
-	defaultPrefix   = "larder:"
-	defaultTTL      = 7 * 24 * time.Hour
-	defaultMaxValue = 64 << 20
+	defaultPort   = "6379"
+	sentinelPort  = "26379"
+	defaultPrefix = "larder:"
+	defaultTTL    = 7 * 24 * time.Hour
+	minTTL        = 24 * time.Hour
 
-	// minTTL is longer than a build takes, so that what it is told of is still there when
-	// it asks.
-	minTTL = time.Hour
-
-	// Redis itself allows values of up to 512 MiB.
-	minMaxValue, maxMaxValue = piece, 512 << 20
+	// Redis allows values of up to 512 MiB, but works for long on one of that size.
+	defaultMaxValue          = 8 << 20
+	minMaxValue, maxMaxValue = 1 << 20, 512 << 20
 )
 
 // ParseConfig reads redis://user:password@host:port/database?name=value&…, or rediss://… for
@@ -54,10 +51,13 @@ const (
 //	master_name=name   the hosts are sentinels, which say where the server of this name is
 //	prefix=larder:     of the names of all keys
 //	ttl=168h           for how long an object stays that nobody uses; 0: for good
-//	max_value=64MiB    larger objects lie in several values
+//	max_value=8MiB     larger objects lie in several values
 //
 // Its errors repeat no secret.
 func ParseConfig(rawURL string) (Config, error) {
+	if _, rest, _ := strings.Cut(rawURL, "://"); misread(rest) {
+		return Config{}, errors.New("malformed URL: write %2F, %3F, %23 and %40 for /, ?, # and @ in a password or a parameter")
+	}
 	u, query, err := backend.ParseURLWithUser(rawURL, "addr", "cluster", "master_name", "prefix", "ttl", "max_value")
 	if err != nil {
 		return Config{}, err
@@ -89,9 +89,16 @@ func ParseConfig(rawURL string) (Config, error) {
 	return c, c.parseLimits(query)
 }
 
+// misread reports whether an @ stands behind the host. Then that may be a part of a password,
+// which no error may quote.
+func misread(rest string) bool {
+	end := strings.IndexAny(rest, "/?#")
+	return end >= 0 && strings.Contains(rest[end:], "@")
+}
+
 // parseHosts sets the addresses: that of the URL, and those of a list.
 func (c *Config) parseHosts(host, more string) error {
-	if host == "" {
+	if host == "" || strings.HasPrefix(host, ":") {
 		return errors.New("the host is missing: write redis://host or redis://host:port")
 	}
 	port := defaultPort
@@ -137,7 +144,7 @@ func (c *Config) parseLimits(query url.Values) error {
 	if value := query.Get("ttl"); value != "" {
 		ttl, err := time.ParseDuration(value)
 		if err != nil || ttl != 0 && ttl < minTTL {
-			return errors.New("parameter ttl must be a duration of at least an hour, such as 168h, or 0 for no end")
+			return errors.New("parameter ttl must be a duration of at least a day, such as 168h, or 0 for no end")
 		}
 		c.TTL = ttl
 	}
@@ -159,39 +166,42 @@ func (c Config) Traits() backend.Traits {
 	return backend.Traits{UnreadDays: max(1, int(c.TTL/(24*time.Hour)))}
 }
 
-// passwordVariable has the password if the URL has none. redis-cli reads it as well.
-const passwordVariable = "REDISCLI_AUTH"
+// The variables that hold passwords which are not in the URL. redis-cli reads the first one.
+const (
+	passwordVariable         = "REDISCLI_AUTH"
+	sentinelPasswordVariable = "LARDER_REDIS_SENTINEL_PASSWORD"
+)
 
 // options returns what the client needs to know.
 func (c Config) options() (*goredis.UniversalOptions, error) {
 	o := &goredis.UniversalOptions{
-		Addrs:         c.Addrs,
-		DB:            c.Database,
-		Username:      c.Username,
-		Password:      cmp.Or(c.Password, os.Getenv(passwordVariable)),
-		MasterName:    c.Master,
+		Addrs:      c.Addrs,
+		DB:         c.Database,
+		Username:   c.Username,
+		Password:   cmp.Or(c.Password, os.Getenv(passwordVariable)),
+		MasterName: c.Master,
+
+		SentinelPassword: os.Getenv(sentinelPasswordVariable),
+
 		IsClusterMode: c.Cluster,
 
 		// The store is tried again by package backend.
-		MaxRetries:            -1,
-		DialerRetries:         1,
-		DialTimeout:           backend.ConnectTimeout,
-		ContextTimeoutEnabled: true,
-		PoolSize:              calls,
+		MaxRetries:       -1,
+		DialerRetries:    1,
+		DialTimeout:      backend.ConnectTimeout,
+		ReadTimeout:      requestTime,
+		WriteTimeout:     requestTime,
+		PoolSize:         calls,
+		PipelinePoolSize: -1, // no connections besides those
 
 		// All that it would ask for in a round trip of its own before the first request.
 		Protocol:        2,
 		DisableIdentity: true,
 	}
-	if c.TLS {
-		var err error
-		if o.TLSConfig, err = backend.TLSConfig(); err != nil {
-			return nil, err
-		}
-		if !c.Cluster && c.Master == "" {
-			o.TLSConfig.ServerName, _, err = net.SplitHostPort(c.Addrs[0])
-		}
-		return o, err
+	if !c.TLS {
+		return o, nil
 	}
-	return o, nil
+	var err error
+	o.TLSConfig, err = backend.TLSConfig()
+	return o, err
 }

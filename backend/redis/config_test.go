@@ -9,7 +9,7 @@ import (
 
 func TestParseConfig(t *testing.T) {
 	usual := func(change func(*Config)) Config {
-		c := Config{Addrs: []string{"host:6379"}, Prefix: "larder:", TTL: 7 * 24 * time.Hour, MaxValue: 64 << 20}
+		c := Config{Addrs: []string{"host:6379"}, Prefix: "larder:", TTL: 7 * 24 * time.Hour, MaxValue: 8 << 20}
 		change(&c)
 		return c
 	}
@@ -22,7 +22,7 @@ func TestParseConfig(t *testing.T) {
 		"redis://[::1]":                usual(func(c *Config) { c.Addrs = []string{"[::1]:6379"} }),
 		"redis://host?ttl=90h":         usual(func(c *Config) { c.TTL = 90 * time.Hour }),
 		"redis://host?ttl=0":           usual(func(c *Config) { c.TTL = 0 }),
-		"redis://host?max_value=8MiB":  usual(func(c *Config) { c.MaxValue = 8 << 20 }),
+		"redis://host?max_value=9MiB":  usual(func(c *Config) { c.MaxValue = 9 << 20 }),
 		"redis://host?prefix=ci/go*:":  usual(func(c *Config) { c.Prefix = "ci/go*:" }),
 		"redis://host?cluster=true":    usual(func(c *Config) { c.Cluster = true }),
 		"redis://host?master_name=one": usual(func(c *Config) { c.Master, c.Addrs = "one", []string{"host:26379"} }),
@@ -45,9 +45,14 @@ func TestParseConfigRefuses(t *testing.T) {
 		"redis://host/-1":                           "number of a database",
 		"redis://host/1/2":                          "number of a database",
 		"redis://host/3?cluster=true":               "database 0 alone",
-		"redis://host?ttl=10m":                      "at least an hour",
-		"redis://host?ttl=week":                     "at least an hour",
-		"redis://host?ttl=-5h":                      "at least an hour",
+		"redis://host?ttl=23h":                      "at least a day",
+		"redis://host?ttl=week":                     "at least a day",
+		"redis://host?ttl=-5h":                      "at least a day",
+		"redis://:6379":                             "the host is missing",
+		"redis://user:12/hunter2@host":              "malformed URL",
+		"redis://user:12/../hunter2@host":           "malformed URL",
+		"redis://user:12?hunter2@host=1":            "malformed URL",
+		"redis://user:12#hunter2@host":              "malformed URL",
 		"redis://host?max_value=1KiB":               "from 1MiB to 512MiB",
 		"redis://host?max_value=1GiB":               "from 1MiB to 512MiB",
 		"redis://host?prefix={x}":                   "must not have {",
@@ -56,7 +61,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"redis://host?addr=other":                   "set cluster=true or master_name",
 		"redis://host?cluster=true&addr=,":          "list of host:port",
 		"redis://host?cluster=true&addr=a/b":        "list of host:port",
-		"redis://host?cluster=true&addr=u:p@b":      "list of host:port",
+		"redis://host?cluster=true&addr=u:p%40b":    "list of host:port",
 		"redis://host?password=hunter2":             `unknown parameter "password"`,
 		"redis://host#hunter2":                      "fragment",
 		"redis://user:hunter2@host:port":            "malformed URL",

@@ -19,30 +19,35 @@ func wrap(ctx context.Context, op, key string, err error) error {
 // classified returns err with the error of package backend that it means. A fault stays as it
 // is.
 func classified(err error) error {
-	switch code, _, _ := strings.Cut(serverError(err), " "); code {
-	case "NOAUTH", "WRONGPASS", "NOPERM":
-		return fmt.Errorf("%w: %w", backend.ErrDenied, err)
+	text := serverError(err)
+	for begin, means := range lasting {
+		if strings.HasPrefix(text, begin) {
+			return fmt.Errorf("%w: %w%s", backend.ErrDenied, err, means)
+		}
+	}
+	switch code, _, _ := strings.Cut(text, " "); code {
 	case "LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN":
 		return fmt.Errorf("%w: %w", &backend.Busy{}, err)
-	case "ERR":
-		for _, lasting := range lastingErrors {
-			if strings.HasPrefix(serverError(err), lasting) {
-				return fmt.Errorf("%w: %w", backend.ErrDenied, err)
-			}
-		}
 	}
 	return err
 }
 
-// lastingErrors are how errors begin that no attempt changes, though Redis gives them no code.
-var lastingErrors = []string{
-	"ERR invalid password", // before Redis 6
-	"ERR AUTH",
-	"ERR Client sent AUTH",
-	"ERR Protocol error: unauthenticated", // a request of more than 16 KiB
-	"ERR DB index is out of range",
-	"ERR SELECT is not allowed",
-	"ERR unknown command",
+// lasting are how errors begin that no further attempt changes, and what to do about them.
+var lasting = map[string]string{
+	"NOAUTH ":    "",
+	"WRONGPASS ": "",
+	"NOPERM ":    "",
+	"MOVED ":     " (set cluster=true in the URL)",
+
+	// These have no code.
+	"ERR invalid password": "", // before Redis 6
+	"ERR AUTH":             "",
+	"ERR Client sent AUTH": "",
+	"ERR Protocol error: unauthenticated multibulk length": "", // more than ten arguments
+	"ERR DB index is out of range":                         "",
+	"ERR SELECT is not allowed":                            "",
+	"ERR unknown command":                                  "",
+	"ERR This instance has cluster support disabled":       " (leave cluster=true out of the URL)",
 }
 
 // isWrongType reports whether err says that a key holds something of another kind.

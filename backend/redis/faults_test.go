@@ -2,7 +2,9 @@ package redis_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -58,25 +60,6 @@ func TestDenied(t *testing.T) {
 	})
 }
 
-// Whoever may only read does not need the right to keep what is read.
-func TestReader(t *testing.T) {
-	addr := testserver.Redis(t)
-	s := open(t, "redis://"+addr)
-	defer s.Close()
-	data := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
-	backendtest.PutBytes(t, s, "key", data)
-	do(t, client(t, addr), "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+hmget", "+getrange")
-	reader := open(t, "redis://reader:secret@"+addr)
-	defer reader.Close()
-	if got := read(t, reader, "key"); !bytes.Equal(got, data) {
-		t.Errorf("%d bytes", len(got))
-	}
-	_, err := reader.Put(t.Context(), "key", strings.NewReader("x"), backend.OptionsOf([]byte("x")))
-	if !errors.Is(err, backend.ErrDenied) {
-		t.Errorf("put: %v", err)
-	}
-}
-
 // read returns an object.
 func read(t *testing.T, s backend.Store, key string) []byte {
 	t.Helper()
@@ -106,10 +89,14 @@ func TestFull(t *testing.T) {
 	s := open(t, "redis://"+testserver.Redis(t, "--maxmemory", "4mb", "--maxmemory-policy", "noeviction"))
 	defer s.Close()
 	backendtest.PutBytes(t, s, "small", []byte("data"))
-	large := make([]byte, 8<<20)
-	_, err := s.Put(t.Context(), "large", bytes.NewReader(large), backend.OptionsOf(large))
-	if err == nil || errors.Is(err, backend.ErrDenied) || !strings.Contains(err.Error(), "maxmemory") {
-		t.Errorf("put: %v", err)
+	for _, size := range []int{8 << 20, 200 << 10} {
+		data, err := make([]byte, size), error(nil)
+		for i := 0; i < 50 && err == nil; i++ {
+			_, err = s.Put(t.Context(), fmt.Sprint(size, i), bytes.NewReader(data), backend.OptionsOf(data))
+		}
+		if err == nil || errors.Is(err, backend.ErrDenied) || !strings.Contains(err.Error(), "maxmemory") {
+			t.Errorf("puts of %d bytes: %v", size, err)
+		}
 	}
 	if got := read(t, s, "small"); string(got) != "data" {
 		t.Errorf("%q", got)
@@ -132,12 +119,7 @@ func TestEvicted(t *testing.T) {
 					do(t, admin, "DEL", name)
 				}
 			}
-			body, _, err := s.Get(t.Context(), "key", backend.Range{})
-			if err == nil {
-				_, err = io.ReadAll(body)
-				body.Close()
-			}
-			if !errors.Is(err, backend.ErrNotFound) {
+			if _, _, err := s.Get(t.Context(), "key", backend.Range{Offset: 1 << 20, Length: 1}); !errors.Is(err, backend.ErrNotFound) {
 				t.Errorf("get: %v", err)
 			}
 			opts := backend.OptionsOf(data)
@@ -152,12 +134,124 @@ func TestEvicted(t *testing.T) {
 	}
 }
 
+// A part that is thrown away while its object is put is missed at once.
+func TestEvictedMeanwhile(t *testing.T) {
+	addr := testserver.Redis(t)
+	s := open(t, "redis://"+addr+"?max_value=4MiB")
+	defer s.Close()
+	data := make([]byte, 5<<20)
+	reads := 0
+	body := &watched{Reader: bytes.NewReader(data), during: func() {
+		if reads++; reads == 5 {
+			admin := client(t, addr)
+			for _, name := range admin.Keys(t.Context(), "*").Val() {
+				if ttl := admin.TTL(t.Context(), name).Val(); ttl <= 0 || ttl > time.Hour {
+					t.Errorf("%s, of what is being put, stays for %v", name, ttl)
+				}
+			}
+			do(t, admin, "FLUSHALL")
+		}
+	}}
+	if _, err := s.Put(t.Context(), "key", body, backend.OptionsOf(data)); err == nil || !strings.Contains(err.Error(), "a part of") {
+		t.Errorf("put: %v", err)
+	}
+	if _, _, err := s.Get(t.Context(), "key", backend.Range{}); !errors.Is(err, backend.ErrNotFound) {
+		t.Errorf("get: %v", err)
+	}
+}
+
+// watched calls during before each Read.
+type watched struct {
+	*bytes.Reader
+	during func()
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	w.during()
+	return w.Reader.Read(b)
+}
+
+// Who reads a large object while others replace it finds one or the other, or meets a fault.
+func TestReplacedMeanwhile(t *testing.T) {
+	s := open(t, "redis://"+testserver.Redis(t)+"?max_value=1MiB")
+	defer s.Close()
+	object := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 1200<<10) }
+	backendtest.PutBytes(t, s, "key", object(0))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := range 50 {
+			if _, err := s.Put(t.Context(), "key", bytes.NewReader(object(i)), backend.OptionsOf(object(i))); err != nil {
+				t.Errorf("put: %v", err)
+			}
+		}
+	}()
+	whole := 0
+	for done := false; !done; {
+		select {
+		case <-ended:
+			done = true // and once more
+		default:
+		}
+		body, _, err := s.Get(t.Context(), "key", backend.Range{})
+		var data []byte
+		if err == nil {
+			data, err = io.ReadAll(body)
+			body.Close()
+		}
+		switch {
+		case errors.Is(err, backend.ErrNotFound):
+			t.Fatalf("get: %v", err)
+		case err == nil && !bytes.Equal(data, object(int(data[0]))):
+			t.Fatal("bytes of two objects")
+		case err == nil:
+			whole++
+		}
+	}
+	if whole == 0 {
+		t.Error("nothing was read")
+	}
+}
+
+// An object whose put was not answered may be there. Then it is so whole.
+func TestAnswerLost(t *testing.T) {
+	addr := testserver.Redis(t)
+	through := open(t, "redis://"+addr+"?max_value=1MiB")
+	defer through.Close()
+	old, data := make([]byte, 3<<20), bytes.Repeat([]byte{1}, 3<<20)
+	backendtest.PutBytes(t, through, "key", old) // the server knows the script
+	link := testserver.Proxy(t, "http://"+addr)
+	s := open(t, "redis://"+strings.TrimPrefix(link.Endpoint, "http://")+"?max_value=1MiB")
+	defer s.Close()
+	reads := 0
+	body := &watched{Reader: bytes.NewReader(data), during: func() {
+		if reads++; reads == 12 { // the last one
+			link.Hang()
+		}
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if _, err := s.Put(ctx, "key", body, backend.OptionsOf(data)); err == nil {
+		t.Error("put without an answer")
+	}
+	link.Heal()
+	if got := read(t, through, "key"); !bytes.Equal(got, old) && !bytes.Equal(got, data) {
+		t.Errorf("%d bytes, of neither object", len(got))
+	}
+}
+
 // What is replaced, removed or given up leaves no parts behind, and all that is there goes by
 // itself unless it is read.
 func TestNothingStays(t *testing.T) {
+	t.Run("2 days", func(t *testing.T) { testNothingStays(t, "ttl=48h", 24*time.Hour, 48*time.Hour) })
+	t.Run("for good", func(t *testing.T) { testNothingStays(t, "ttl=0", -2, -1) })
+}
+
+// testNothingStays wants each key to stay for more than least, and no more than most.
+func testNothingStays(t *testing.T, ttl string, least, most time.Duration) {
 	addr := testserver.Redis(t)
 	admin := client(t, addr)
-	s := open(t, "redis://"+addr+"?max_value=1MiB&ttl=2h")
+	s := open(t, "redis://"+addr+"?max_value=1MiB&"+ttl)
 	defer s.Close()
 	large := bytes.Repeat([]byte("0123456789abcdef"), 200_000)
 	wantKeys := func(when string, n int) {
@@ -167,7 +261,7 @@ func TestNothingStays(t *testing.T) {
 			t.Errorf("%s: %d keys, want %d: %q", when, len(names), n, names)
 		}
 		for _, name := range names {
-			if ttl := admin.TTL(t.Context(), name).Val(); ttl <= time.Hour || ttl > 2*time.Hour {
+			if ttl := admin.TTL(t.Context(), name).Val(); ttl <= least || ttl > most {
 				t.Errorf("%s: %s stays for %v", when, name, ttl)
 			}
 		}
@@ -185,8 +279,10 @@ func TestNothingStays(t *testing.T) {
 	}
 	wantKeys("put in vain", 1)
 	backendtest.PutBytes(t, s, "key", large)
-	for _, name := range admin.Keys(t.Context(), "*").Val() {
-		do(t, admin, "EXPIRE", name, 60)
+	if most > 0 {
+		for _, name := range admin.Keys(t.Context(), "*").Val() {
+			do(t, admin, "EXPIRE", name, 60)
+		}
 	}
 	read(t, s, "key")
 	wantKeys("read", 5)
@@ -219,8 +315,8 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("listed %q", keys)
 	}
 	for _, key := range []string{"string", "hash", "almost"} {
-		if _, _, err := s.Get(t.Context(), key, backend.Range{}); err == nil {
-			t.Errorf("got %s", key)
+		if _, _, err := s.Get(t.Context(), key, backend.Range{}); !errors.Is(err, backend.ErrNotFound) {
+			t.Errorf("get of %s: %v", key, err)
 		}
 	}
 }

@@ -55,23 +55,16 @@ func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Objec
 	}
 }
 
-// nodes returns clients of all servers that have keys.
-func (s *store) nodes(ctx context.Context) ([]*goredis.Client, error) {
-	switch c := s.client.(type) {
-	case *goredis.Client:
-		return []*goredis.Client{c}, nil
-	case *goredis.ClusterClient:
-		var mu sync.Mutex
-		var nodes []*goredis.Client
-		err := c.ForEachMaster(ctx, func(_ context.Context, node *goredis.Client) error {
-			mu.Lock()
-			defer mu.Unlock()
-			nodes = append(nodes, node)
-			return nil
-		})
-		return nodes, err
-	}
-	panic("a client of an unknown kind")
+// masters returns a client of each server of a cluster that takes puts.
+func masters(ctx context.Context, cluster *goredis.ClusterClient) (nodes []*goredis.Client, err error) {
+	var mu sync.Mutex // guards nodes
+	err = cluster.ForEachMaster(ctx, func(_ context.Context, node *goredis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		nodes = append(nodes, node)
+		return nil
+	})
+	return nodes, err
 }
 
 // unseen returns those names that are not seen yet, which they are then.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -21,12 +23,15 @@ func (s *store) upload(ctx context.Context, o stored, parts []string, body io.Re
 				return err
 			}
 			ask := s.client.Pipeline()
-			ask.SetRange(ctx, name, at, string(b))
+			size := goredis.NewIntCmd(ctx, "APPEND", name, b)
+			_ = ask.Process(ctx, size) // its error is that of Exec
 			ask.PExpire(ctx, name, uploadTime)
 			if _, err := ask.Exec(ctx); err != nil {
 				return err
 			}
-			at += int64(len(b))
+			if at += int64(len(b)); size.Val() != at {
+				return errPartGone
+			}
 		}
 	}
 	return nil
@@ -55,30 +60,56 @@ type partReader struct {
 	here    string // the bytes before at that were not read yet
 }
 
-// errPartGone says that the server has thrown away a part of an object.
-var errPartGone = errors.New("a part of it is gone")
+var (
+	errPartGone = errors.New("a part of it is gone")
+	errReplaced = errors.New("it was replaced meanwhile")
+)
 
-// fetch fetches the next piece, and has the parts called kept stay for the whole ttl again.
-func (p *partReader) fetch(kept ...string) error {
-	i, from := p.at/p.part, p.at%p.part
-	length := min(piece, p.end-p.at, p.part-from)
+// begin looks whether all parts are there, has them stay for the whole ttl again, and fetches
+// the first piece.
+func (p *partReader) begin() error {
 	ask := p.store.client.Pipeline()
-	answer := ask.GetRange(p.ctx, p.names[i], from, from+length-1)
-	p.store.keep(p.ctx, ask, kept...)
+	there := ask.Exists(p.ctx, p.names...) // not every user may ask that
+	next := p.ask(ask)
+	p.store.keep(p.ctx, ask, p.names...)
 	if err := send(p.ctx, ask); err != nil {
 		return err
 	}
+	if n, err := there.Result(); err == nil && n != int64(len(p.names)) {
+		return p.gone()
+	}
+	return p.take(next)
+}
+
+// ask asks for the next piece.
+func (p *partReader) ask(client goredis.Cmdable) *goredis.StringCmd {
+	i, from := p.at/p.part, p.at%p.part
+	return client.GetRange(p.ctx, p.names[i], from, from+p.next()-1)
+}
+
+// next returns the size of the next piece in bytes.
+func (p *partReader) next() int64 { return min(piece, p.end-p.at, p.part-p.at%p.part) }
+
+// take makes the answer to ask the piece that is here.
+func (p *partReader) take(answer *goredis.StringCmd) error {
 	got, err := answer.Result()
 	if err != nil {
 		return err
 	}
-	if int64(len(got)) != length {
-		// Without its hash, nobody takes the object to be there.
-		_ = p.store.remove(p.ctx, p.name, p.version)
-		return fmt.Errorf("%w: %w", backend.ErrNotFound, errPartGone)
+	if int64(len(got)) != p.next() {
+		return p.gone()
 	}
-	p.here, p.at = got, p.at+length
+	p.here, p.at = got, p.at+int64(len(got))
 	return nil
+}
+
+// gone returns why a part is gone: the object was replaced, or the server has thrown the part
+// away. Then gone removes the hash, so that nobody takes the object to be there.
+func (p *partReader) gone() error {
+	if err := p.store.remove(p.ctx, p.name, p.version); errors.Is(err, backend.ErrConflict) {
+		return errReplaced
+	}
+	return fmt.Errorf("%w: %w", backend.ErrNotFound, errPartGone)
 }
 
 func (p *partReader) Read(b []byte) (int, error) {
@@ -86,7 +117,7 @@ func (p *partReader) Read(b []byte) (int, error) {
 		if p.at == p.end {
 			return 0, io.EOF
 		}
-		if err := p.fetch(); err != nil {
+		if err := p.take(p.ask(p.store.client)); err != nil {
 			return 0, classified(err)
 		}
 	}

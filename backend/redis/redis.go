@@ -10,9 +10,9 @@
 //	body      the bytes, if it has no parts
 //
 // A large object lies in parts, which are strings. A version has parts of its own, so whoever
-// reads an object never meets bytes of another version. The hash of key is
-// named prefix{key}, and its parts prefix{key}:version:0 and so on, so a cluster keeps all
-// of them on one node. In key, "%", "{" and "}" stand as %25, %7B and %7D.
+// reads an object never meets bytes of another version. The hash of key is named prefix{key},
+// and its parts prefix{key}:version:0 and so on, so a cluster keeps all of them on one node.
+// In key, which must not be empty, "%", "{" and "}" stand as %25, %7B and %7D.
 //
 // The server checks no digests, so the driver does, before an object can be seen. Conditions
 // are checked by a script on the server. Each Get has an object stay for the whole ttl again.
@@ -23,6 +23,7 @@ import (
 	"crypto/md5"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -36,16 +37,17 @@ import (
 )
 
 const (
-	// inlineSize is the size in bytes of the largest object that has no parts. Most entry
-	// objects are smaller, and are read in one round trip.
-	inlineSize = 1 << 20
-
-	// piece is how many bytes of a part one request reads or writes at most. It bounds the
-	// memory of a Get and of a Put, and how long the server works on one request.
-	piece = 1 << 20
+	// piece is how many bytes one request reads or writes at most. It bounds the memory of a
+	// Get and of a Put, and how long a request takes over a slow network. An object of no
+	// more than this has no parts, as most entry objects: it is read in one round trip.
+	piece = 256 << 10
 
 	// calls is how many calls are under way at most, each with a connection.
 	calls = 64
+
+	// requestTime is how long a request may go on that was given up, because its context was
+	// done. larder gives up requests long before that.
+	requestTime = time.Minute
 
 	// uploadTime is for how long the parts stay of an object that is not complete yet.
 	uploadTime = time.Hour
@@ -66,13 +68,29 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 		return nil, err
 	}
 	silence()
-	// The client notices that a context is done only between two requests.
-	return backend.Abandonable(&store{Config: cfg, client: goredis.NewUniversalClient(options)}, calls), nil
+	s := &store{Config: cfg}
+	switch {
+	case cfg.Cluster:
+		cluster := goredis.NewClusterClient(options.Cluster())
+		s.client, s.nodes = cluster, func(ctx context.Context) ([]*goredis.Client, error) { return masters(ctx, cluster) }
+	case cfg.Master != "":
+		s.use(goredis.NewFailoverClient(options.Failover()))
+	default:
+		s.use(goredis.NewClient(options.Simple()))
+	}
+	// The client does not notice that a context is done while it waits for an answer.
+	return backend.Abandonable(s, calls), nil
 }
 
 type store struct {
 	Config
 	client goredis.UniversalClient
+	nodes  func(context.Context) ([]*goredis.Client, error) // returns a client of each server that has keys
+}
+
+// use has s use one server.
+func (s *store) use(client *goredis.Client) {
+	s.client, s.nodes = client, func(context.Context) ([]*goredis.Client, error) { return []*goredis.Client{client}, nil }
 }
 
 func (s *store) Close() error { return s.client.Close() }
@@ -127,12 +145,20 @@ func (o stored) object(key string) backend.Object {
 }
 
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
-	body, o, err := s.get(ctx, s.name(key), r)
+	var body io.Reader
+	var o stored
+	err := errReplaced
+	for n := 0; n < replacements && errors.Is(err, errReplaced); n++ {
+		body, o, err = s.get(ctx, s.name(key), r)
+	}
 	if err != nil {
 		return nil, backend.Object{}, wrap(ctx, "get", key, err)
 	}
 	return backend.NewBody(ctx, key, io.NopCloser(body)), o.object(key), nil
 }
+
+// replacements is how often a Get begins anew because the object was replaced.
+const replacements = 5
 
 func (s *store) get(ctx context.Context, name string, r backend.Range) (io.Reader, stored, error) {
 	o := stored{name: name}
@@ -143,6 +169,9 @@ func (s *store) get(ctx context.Context, name string, r backend.Range) (io.Reade
 		return nil, o, err
 	}
 	found, err := fields.Result() // whether the object is kept does not matter: one may be allowed to read alone
+	if isWrongType(err) {
+		err = errNoObject
+	}
 	if err != nil {
 		return nil, o, err
 	}
@@ -168,7 +197,7 @@ func (s *store) get(ctx context.Context, name string, r backend.Range) (io.Reade
 	if begin == end {
 		return p, o, nil
 	}
-	return p, o, p.fetch(p.names...)
+	return p, o, p.begin()
 }
 
 // errNoObject says that a hash has not the fields of an object.
@@ -184,8 +213,8 @@ func (s *store) keep(ctx context.Context, ask goredis.Pipeliner, names ...string
 	}
 }
 
-// send sends requests, each of which has an error of its own then. It returns an error if none
-// was answered.
+// send sends requests. It returns the error that kept it from that, unless each request has that
+// for its own error.
 func send(ctx context.Context, ask goredis.Pipeliner) error {
 	requests, err := ask.Exec(ctx)
 	for _, r := range requests {
@@ -206,7 +235,7 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 
 func (s *store) put(ctx context.Context, name string, body io.Reader, opts backend.PutOptions) (stored, error) {
 	o := stored{name: name, version: newVersion(), size: opts.Size}
-	if o.size > inlineSize {
+	if o.size > piece {
 		o.part = s.MaxValue
 	}
 	sum := md5.New()
@@ -222,11 +251,13 @@ func (s *store) put(ctx context.Context, name string, body io.Reader, opts backe
 	if err == nil && [md5.Size]byte(sum.Sum(nil)) != opts.MD5 {
 		err = backend.ErrDigest
 	}
-	if err == nil {
-		err = s.commit(ctx, o, parts, inline, opts.If)
-	}
 	if err != nil {
 		s.drop(ctx, parts)
+		return o, err
+	}
+	err = s.commit(ctx, o, parts, inline, opts.If)
+	if errors.Is(err, backend.ErrConflict) || serverError(err) != "" {
+		s.drop(ctx, parts) // after any other error the object may be there
 	}
 	return o, err
 }

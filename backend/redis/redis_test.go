@@ -1,7 +1,9 @@
 package redis_test
 
 import (
+	"errors"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -30,6 +32,42 @@ func TestStore(t *testing.T) {
 			server := start(t)
 			backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, server) })
 		})
+	}
+}
+
+// TestRights runs the suite as a user who has the rights that docs/remotes.md names.
+func TestRights(t *testing.T) {
+	page, err := os.ReadFile("../../docs/remotes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := testserver.Redis(t)
+	users := 0
+	for line := range strings.Lines(string(page)) {
+		if words := strings.Fields(line); len(words) > 2 && words[0] == "ACL" {
+			users++
+			command := make([]any, len(words))
+			for i, word := range words {
+				command[i] = strings.ReplaceAll(word, "~larder:*", "~TestRights*")
+			}
+			do(t, client(t, addr), command...)
+		}
+	}
+	if users != 2 {
+		t.Errorf("%d users, want 2", users)
+	}
+	backendtest.Run(t, func(t *testing.T) backend.Store { return open(t, "redis://larder:password@"+addr+"/2") })
+	writer, reader := open(t, "redis://larder:password@"+addr+"/2"), open(t, "redis://reader:password@"+addr+"/2")
+	defer writer.Close()
+	defer reader.Close()
+	for _, size := range []int{1, 1 << 20} {
+		backendtest.PutBytes(t, writer, "key", make([]byte, size))
+		if got := read(t, reader, "key"); len(got) != size {
+			t.Errorf("%d bytes, want %d", len(got), size)
+		}
+	}
+	if _, err := reader.Put(t.Context(), "key", strings.NewReader("x"), backend.OptionsOf([]byte("x"))); !errors.Is(err, backend.ErrDenied) {
+		t.Errorf("put: %v", err)
 	}
 }
 

@@ -13,12 +13,13 @@ import (
 
 const conflict = 0
 
-// commitScript makes a hash that of a complete object, if the condition holds.
+// commitScript makes a hash that of a complete object, if the version is the one that is wanted
+// ("absent" for none, empty for any). With the body it has ten arguments: of a caller who is
+// not known, Redis closes the connection if there are more.
 var commitScript = goredis.NewScript(`
-local condition, wanted = ARGV[1], ARGV[2]
-local version, size, part, ttl, body = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local wanted, size, part, ttl = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local old = redis.call('HMGET', KEYS[1], 'version', 'size', 'part')
-if condition == 'absent' and old[1] or condition == 'version' and old[1] ~= wanted then
+if wanted ~= '' and wanted ~= (old[1] or 'absent') then
 	return {0}
 end
 for i = 2, #KEYS do
@@ -27,8 +28,7 @@ for i = 2, #KEYS do
 	end
 end
 local now = redis.call('TIME')
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'version', version, 'size', ARGV[4], 'part', ARGV[5], 'body', body,
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'size', ARGV[3], 'part', ARGV[4], 'body', ARGV[6],
 	'written', string.format('%d%06d', now[1], now[2]))
 for i = 1, #KEYS do
 	if ttl > 0 then
@@ -52,15 +52,12 @@ return {1, old[1] or '', old[2] or '', old[3] or ''}
 
 // commit makes o, whose bytes are inline or in parts, the object of its name.
 func (s *store) commit(ctx context.Context, o stored, parts []string, inline []byte, cond backend.Condition) error {
-	condition := ""
-	switch {
-	case cond.Absent:
-		condition = "absent"
-	case cond.Version != "":
-		condition = "version"
+	wanted := cond.Version
+	if cond.Absent {
+		wanted = "absent"
 	}
 	keys := append([]string{o.name}, parts...)
-	return s.replace(ctx, commitScript, keys, condition, cond.Version, o.version, o.size, o.part, s.TTL.Milliseconds(), inline)
+	return s.replace(ctx, commitScript, keys, wanted, o.version, o.size, o.part, s.TTL.Milliseconds(), inline)
 }
 
 // remove removes the object of name, if it has version, or whichever it is if version is
