@@ -8,7 +8,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -o /larder \
+RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false -tags=urfave_cli_no_template -o /larder \
     -ldflags="-s -w -X github.com/larderbuild/larder/cli.releaseVersion=$VERSION -X github.com/larderbuild/larder/cli.releaseRevision=$REVISION" .
 
 FROM scratch

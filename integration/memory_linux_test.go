@@ -25,7 +25,7 @@ func TestLargeBodyInLittleMemory(t *testing.T) {
 	t.Parallel()
 	parts := int64(1) // of 128 MiB, a multiple of what memory may grow by
 	if whole {
-		parts = 8
+		parts = 2
 	}
 	program := plainLarder(t)
 	random := func() io.Reader { return rand.NewChaCha8([32]byte{}) }

@@ -100,7 +100,7 @@ func build(m *measured, path string) error {
 	if path == "." {
 		path = "github.com/larderbuild/larder"
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", m.args[0], path)
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags=urfave_cli_no_template", "-ldflags=-s -w", "-o", m.args[0], path)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", m.name, err, out)
