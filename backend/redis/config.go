@@ -2,6 +2,7 @@ package redis
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -188,7 +189,6 @@ func (c Config) options() (*goredis.UniversalOptions, error) {
 		// The store is tried again by package backend.
 		MaxRetries:       -1,
 		DialerRetries:    1,
-		DialTimeout:      backend.ConnectTimeout,
 		ReadTimeout:      requestTime,
 		WriteTimeout:     requestTime,
 		PoolSize:         calls,
@@ -198,10 +198,13 @@ func (c Config) options() (*goredis.UniversalOptions, error) {
 		Protocol:        2,
 		DisableIdentity: true,
 	}
-	if !c.TLS {
-		return o, nil
+	var secure *tls.Config
+	if c.TLS {
+		var err error
+		if secure, err = backend.TLSConfig(); err != nil {
+			return nil, err
+		}
 	}
-	var err error
-	o.TLSConfig, err = backend.TLSConfig()
-	return o, err
+	o.Dialer = dialer(secure)
+	return o, nil
 }

@@ -137,7 +137,13 @@ func (o *stored) describe(fields []any) bool {
 	}
 	o.version, _ = fields[0].(string)
 	o.size, o.part = number(fields[1]), number(fields[2])
-	return err == nil && o.version != "" && o.size >= 0 && o.part >= 0
+	switch {
+	case err != nil || o.version == "" || o.size < 0:
+		return false
+	case o.part == 0:
+		return o.size <= maxString
+	}
+	return o.part >= minMaxValue && o.part <= maxMaxValue && o.size/o.part < maxElements
 }
 
 func (o stored) object(key string) backend.Object {

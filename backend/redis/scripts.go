@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -11,7 +13,7 @@ import (
 // Each script returns 0 if the object is not the one that the caller has in mind. Otherwise it
 // returns 1, and the fields version, size and part of the hash that was there before.
 
-const conflict = 0
+const conflict, done = int64(0), int64(1)
 
 // commitScript makes a hash that of a complete object, if the version is the one that is wanted
 // ("absent" for none, empty for any). With the body it has ten arguments: of a caller who is
@@ -73,8 +75,11 @@ func (s *store) replace(ctx context.Context, script *goredis.Script, keys []stri
 	if err != nil {
 		return err
 	}
-	if answer[0] == int64(conflict) {
+	switch {
+	case slices.Equal(answer, []any{conflict}):
 		return backend.ErrConflict
+	case len(answer) != 4 || answer[0] != done:
+		return fmt.Errorf("%w to a script", errAnswer)
 	}
 	old := stored{name: keys[0]}
 	if old.describe(answer[1:]) {
