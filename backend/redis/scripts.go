@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -15,10 +16,16 @@ import (
 
 const conflict, done = int64(0), int64(1)
 
+// The client names a script by its SHA-1, which GODEBUG=fips140=only forbids outside of what
+// larder runs. So scripts are made when they are used first.
+func script(text string) func() *goredis.Script {
+	return sync.OnceValue(func() *goredis.Script { return goredis.NewScript(text) })
+}
+
 // commitScript makes a hash that of a complete object, if the version is the one that is wanted
 // ("absent" for none, empty for any). With the body it has ten arguments: of a caller who is
 // not known, Redis closes the connection if there are more.
-var commitScript = goredis.NewScript(`
+var commitScript = script(`
 local wanted, size, part, ttl = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local old = redis.call('HMGET', KEYS[1], 'version', 'size', 'part')
 if wanted ~= '' and wanted ~= (old[1] or 'absent') then
@@ -43,7 +50,7 @@ return {1, old[1] or '', old[2] or '', old[3] or ''}
 `)
 
 // removeScript removes a hash, if it is that of a version, or whichever it is.
-var removeScript = goredis.NewScript(`
+var removeScript = script(`
 local old = redis.call('HMGET', KEYS[1], 'version', 'size', 'part')
 if old[1] and ARGV[1] ~= '' and old[1] ~= ARGV[1] then
 	return {0}
@@ -59,13 +66,13 @@ func (s *store) commit(ctx context.Context, o stored, parts []string, inline []b
 		wanted = "absent"
 	}
 	keys := append([]string{o.name}, parts...)
-	return s.replace(ctx, commitScript, keys, wanted, o.version, o.size, o.part, s.TTL.Milliseconds(), inline)
+	return s.replace(ctx, commitScript(), keys, wanted, o.version, o.size, o.part, s.TTL.Milliseconds(), inline)
 }
 
 // remove removes the object of name, if it has version, or whichever it is if version is
 // empty.
 func (s *store) remove(ctx context.Context, name, version string) error {
-	return s.replace(ctx, removeScript, []string{name}, version)
+	return s.replace(ctx, removeScript(), []string{name}, version)
 }
 
 // replace runs a script that takes away the object of keys[0], and then removes the parts that
