@@ -158,16 +158,7 @@ func TestBarrierWithoutPacks(t *testing.T) {
 			store := test.break_(t, compiled(t))
 			dir := t.TempDir()
 			rebuilt := false
-			m := newMachine(t, dir, store, under(profile), lazily(cache.Lazy{
-				Rebuild: func(context.Context) error {
-					rebuilt = true
-					again := newMachine(t, dir, nil)
-					compile(t, again, packages...)
-					again.Close(0)
-					return nil
-				},
-				Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
-			}))
+			m := newMachine(t, dir, store, under(profile), rebuilding(t, dir, &rebuilt))
 			defer m.Close(0)
 			e := wantLazy(t, m, "fmt")
 			m.wantMiss(t, "what was changed")
@@ -177,6 +168,21 @@ func TestBarrierWithoutPacks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rebuilding makes a session lazy that builds packages again, on the machine in dir, where
+// bytes can't be had. It sets rebuilt then.
+func rebuilding(t *testing.T, dir string, rebuilt *bool) func(*cache.SessionConfig) {
+	return lazily(cache.Lazy{
+		Rebuild: func(context.Context) error {
+			*rebuilt = true
+			again := newMachine(t, dir, nil)
+			compile(t, again, packages...)
+			again.Close(0)
+			return nil
+		},
+		Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
+	})
 }
 
 // Where a store has packs alone, nobody asks it for entry objects.
@@ -190,15 +196,8 @@ func TestBarrierPacksOnly(t *testing.T) {
 		return backendtest.Fault{}
 	})
 	dir := t.TempDir()
-	m := newMachine(t, dir, counted, under(profile), packsOnly, lazily(cache.Lazy{
-		Rebuild: func(context.Context) error {
-			again := newMachine(t, dir, nil)
-			compile(t, again, packages...)
-			again.Close(0)
-			return nil
-		},
-		Abandon: func(err error) { t.Errorf("abandoned: %v", err) },
-	}))
+	var rebuilt bool
+	m := newMachine(t, dir, counted, under(profile), packsOnly, rebuilding(t, dir, &rebuilt))
 	defer m.Close(0)
 	e := wantLazy(t, m, "fmt")
 	m.wantMiss(t, "what was changed")

@@ -82,6 +82,23 @@ func decode(src io.Reader, limit int64) (entry.Header, []byte, error) {
 	return r.Header, body, err
 }
 
+// golden returns the contents of a golden file. With -update it writes object to the file
+// first.
+func golden(t *testing.T, name string, object []byte) []byte {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, object, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	contents, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return contents
+}
+
 func text(n int) []byte {
 	return bytes.Repeat([]byte("go object linux amd64 go1.26.8\n"), n/31+1)[:n]
 }
@@ -152,16 +169,7 @@ func TestGolden(t *testing.T) {
 		"raw-v1.golden":  []byte("raw"),
 		"zstd-v1.golden": text(300),
 	} {
-		file := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(file, encode(t, body), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		object, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		object := golden(t, name, encode(t, body))
 		if _, got, err := decode(bytes.NewReader(object), noLimit); err != nil || !bytes.Equal(got, body) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}

@@ -6,8 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -81,14 +79,8 @@ func TestGoldenReferral(t *testing.T) {
 		"referral-v3.golden":        refer(t, entry.Signer{}, few...),
 		"referral-signed-v3.golden": refer(t, by),
 	} {
-		file := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(file, object, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if golden, err := os.ReadFile(file); err != nil || !bytes.Equal(golden, object) {
-			t.Errorf("the encoder writes other bytes than %s, %v", file, err)
+		if !bytes.Equal(golden(t, name, object), object) {
+			t.Errorf("the encoder writes other bytes than %s", name)
 		}
 	}
 }

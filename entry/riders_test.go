@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -159,22 +158,13 @@ func TestGoldenRiders(t *testing.T) {
 		"riders-signed-v2.golden": {few, entry.Signer{Key: k, Scope: "main"}},
 	} {
 		object := encodeWith(t, []byte("raw"), test.signer, test.riders...)
-		file := filepath.Join("testdata", name)
-		if *update {
-			if err := os.WriteFile(file, object, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		golden, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		riders, body, err := open(bytes.NewReader(golden))
+		kept := golden(t, name, object)
+		riders, body, err := open(bytes.NewReader(kept))
 		if err != nil || string(body) != "raw" {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
 		wantRiders(t, riders, test.riders)
-		if !strings.Contains(name, "zstd") && !bytes.Equal(golden, object) {
+		if !strings.Contains(name, "zstd") && !bytes.Equal(kept, object) {
 			t.Errorf("%s: the encoder writes other bytes", name)
 		}
 	}

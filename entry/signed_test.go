@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -60,14 +58,8 @@ func TestSigned(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			k := key(t, kind)
 			object := encodeSigned(t, []byte("raw"), entry.Signer{Key: k, Scope: "main"})
-			file := filepath.Join("testdata", "signed-"+kind+"-v1.golden")
-			if *update {
-				if err := os.WriteFile(file, object, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if golden, err := os.ReadFile(file); err != nil || !bytes.Equal(object, golden) {
-				t.Errorf("the encoder writes other bytes than %s, %v", file, err)
+			if !bytes.Equal(golden(t, "signed-"+kind+"-v1.golden", object), object) {
+				t.Error("the encoder writes other bytes than the golden file")
 			}
 			for _, test := range []struct {
 				name   string

@@ -2,7 +2,9 @@ package testserver
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,12 +20,8 @@ import (
 // host:port. It keeps its data in memory.
 func Redis(t testing.TB, flags ...string) (addr string) {
 	t.Helper()
-	file, err := exec.LookPath("redis-server")
-	if err != nil {
-		unavailable(t, "%v: install Debian's package redis-server", err)
-	}
 	dir := t.TempDir()
-	return startUntil(t, answersRedis, file, func(port int) []string {
+	return startUntil(t, answersRedis, redisServer(t), func(port int) []string {
 		return slices.Concat([]string{
 			"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
 			"--save", "", "--appendonly", "no",
@@ -31,15 +29,25 @@ func Redis(t testing.TB, flags ...string) (addr string) {
 	})
 }
 
+// redisServer returns the path of the server.
+func redisServer(t testing.TB) string {
+	t.Helper()
+	file, err := exec.LookPath("redis-server")
+	if err != nil {
+		unavailable(t, "%v: install Debian's package redis-server", err)
+	}
+	return file
+}
+
 // answersRedis returns nil if a Redis server answers at addr. Whether it lets anybody in is
 // another question.
 func answersRedis(addr string) error {
-	_, err := askRedis(addr, "PING")
+	_, err := askRedis(addr, "PING", "")
 	return err
 }
 
-// askRedis sends a command, and returns the first line of the answer.
-func askRedis(addr, command string) (string, error) {
+// askRedis sends a command, and returns the first line of the answer that begins with begin.
+func askRedis(addr, command, begin string) (string, error) {
 	conn, err := net.DialTimeout("tcp", addr, time.Second)
 	if err != nil {
 		return "", err
@@ -49,13 +57,19 @@ func askRedis(addr, command string) (string, error) {
 	if _, err := fmt.Fprintf(conn, "%s\r\n", command); err != nil {
 		return "", err
 	}
-	return bufio.NewReader(conn).ReadString('\n')
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), begin) {
+			return lines.Text(), nil
+		}
+	}
+	return "", cmp.Or(lines.Err(), io.ErrUnexpectedEOF)
 }
 
 // mustRedis sends a command, which must succeed.
 func mustRedis(t testing.TB, addr, command string) {
 	t.Helper()
-	answer, err := askRedis(addr, command)
+	answer, err := askRedis(addr, command, "")
 	if err != nil || strings.HasPrefix(answer, "-") {
 		t.Fatalf("%s: %s: %q, %v", addr, command, answer, err)
 	}
@@ -90,20 +104,8 @@ func RedisCluster(t testing.TB) (addrs []string) {
 
 // clusterIsUp reports whether the server at addr takes its cluster to be complete.
 func clusterIsUp(addr string) bool {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
-	if err != nil {
-		return false
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second)) // it has no way to fail
-	fmt.Fprint(conn, "CLUSTER INFO\r\n")
-	lines := bufio.NewScanner(conn)
-	for lines.Scan() {
-		if state, ok := strings.CutPrefix(lines.Text(), "cluster_state:"); ok {
-			return state == "ok"
-		}
-	}
-	return false
+	state, err := askRedis(addr, "CLUSTER INFO", "cluster_state:")
+	return err == nil && state == "cluster_state:ok"
 }
 
 // waitForRedis waits until ready returns true.
@@ -133,11 +135,7 @@ func RedisSentinel(t testing.TB) (sentinel string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return startUntil(t, answersRedis, file, func(port int) []string {
+	return startUntil(t, answersRedis, redisServer(t), func(port int) []string {
 		return []string{config, "--sentinel", "--port", strconv.Itoa(port), "--bind", "127.0.0.1"}
 	})
 }

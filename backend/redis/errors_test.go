@@ -20,33 +20,33 @@ func (answer) RedisError()     {}
 var _ redis.Error = answer("")
 
 func TestClassified(t *testing.T) {
-	var busy *backend.Busy
-	for text, want := range map[string]error{
-		"NOAUTH Authentication required.":                      backend.ErrDenied,
-		"WRONGPASS invalid username-password pair":             backend.ErrDenied,
-		"NOPERM this user has no permissions":                  backend.ErrDenied,
-		"MOVED 3999 127.0.0.1:6381":                            backend.ErrDenied,
-		"ERR invalid password":                                 backend.ErrDenied,
-		"ERR AUTH <password> called without any password":      backend.ErrDenied,
-		"ERR Client sent AUTH, but no password is set":         backend.ErrDenied,
-		"ERR Protocol error: unauthenticated multibulk length": backend.ErrDenied,
-		"ERR DB index is out of range":                         backend.ErrDenied,
-		"ERR SELECT is not allowed in cluster mode":            backend.ErrDenied,
-		"ERR unknown command 'EVALSHA'":                        backend.ErrDenied,
-		"ERR This instance has cluster support disabled":       backend.ErrDenied,
+	const denied, busy, fault = "denied", "busy", "fault"
+	for text, want := range map[string]string{
+		"NOAUTH Authentication required.":                      denied,
+		"WRONGPASS invalid username-password pair":             denied,
+		"NOPERM this user has no permissions":                  denied,
+		"MOVED 3999 127.0.0.1:6381":                            denied,
+		"ERR invalid password":                                 denied,
+		"ERR AUTH <password> called without any password":      denied,
+		"ERR Client sent AUTH, but no password is set":         denied,
+		"ERR Protocol error: unauthenticated multibulk length": denied,
+		"ERR DB index is out of range":                         denied,
+		"ERR SELECT is not allowed in cluster mode":            denied,
+		"ERR unknown command 'EVALSHA'":                        denied,
+		"ERR This instance has cluster support disabled":       denied,
 		"LOADING Redis is loading the dataset in memory":       busy,
 		"BUSY Redis is busy running a script":                  busy,
 		"TRYAGAIN Multiple keys request during rehashing":      busy,
 		"CLUSTERDOWN The cluster is down":                      busy,
 		"MASTERDOWN Link with MASTER is down":                  busy,
-		"OOM command not allowed":                              nil,
-		"READONLY You can't write against a read only replica": nil,
-		"ERR something else":                                   nil,
+		"OOM command not allowed":                              fault,
+		"READONLY You can't write against a read only replica": fault,
+		"ERR something else":                                   fault,
 	} {
 		err := classified(answer(text))
-		isBusy := errors.As(err, &busy)
-		if errors.Is(err, backend.ErrDenied) != (want == backend.ErrDenied) || isBusy != (want != nil && want != backend.ErrDenied) {
-			t.Errorf("%s: %v", text, err)
+		var b *backend.Busy
+		if errors.Is(err, backend.ErrDenied) != (want == denied) || errors.As(err, &b) != (want == busy) {
+			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 		if !strings.Contains(err.Error(), text) {
 			t.Errorf("%s: %v", text, err)

@@ -3,7 +3,7 @@
 //
 // An object is a hash with these fields:
 //
-//	version   names these bytes: 16 random bytes in hex
+//	version   names these bytes: a random text
 //	size      of the object in bytes
 //	written   when it was put, in microseconds since the epoch, by the server's clock
 //	part      size of its parts in bytes, of which the last may be shorter; 0: it has none
@@ -22,7 +22,6 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -240,7 +239,7 @@ func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 }
 
 func (s *store) put(ctx context.Context, name string, body io.Reader, opts backend.PutOptions) (stored, error) {
-	o := stored{name: name, version: newVersion(), size: opts.Size}
+	o := stored{name: name, version: rand.Text(), size: opts.Size}
 	if o.size > piece {
 		o.part = s.MaxValue
 	}
@@ -266,13 +265,6 @@ func (s *store) put(ctx context.Context, name string, body io.Reader, opts backe
 		s.drop(ctx, parts) // after any other error the object may be there
 	}
 	return o, err
-}
-
-// newVersion returns the version of an object that is being put.
-func newVersion() string {
-	b := make([]byte, 16)
-	_, _ = rand.Read(b) // it has no way to fail
-	return hex.EncodeToString(b)
 }
 
 func (s *store) Delete(ctx context.Context, key, version string) error {

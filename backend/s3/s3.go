@@ -162,8 +162,6 @@ type store struct {
 	plain      bool  // without TLS
 }
 
-func (*store) Traits() backend.Traits { return Config{}.Traits() }
-
 func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	in := &s3.GetObjectInput{Bucket: &s.Bucket, Key: &key, RequestPayer: s.Payer}
 	if part := r.Header(); part != "" {
