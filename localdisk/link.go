@@ -48,13 +48,50 @@ func (d *Dir) link(e Entry, body, path string) error {
 		return exchange(temp, path)
 	}
 	_ = os.Remove(temp)
-	// A symbolic link may need a block and an inode, and those of the file that it
-	// replaces are the only ones on a full disk.
+	// A symbolic link may need a block and an inode. On a full disk those of the file that
+	// it replaces are the only ones, unless somebody else takes them first.
 	_ = os.Remove(path)
-	if os.Symlink(body, path) != nil {
-		return err
+	for os.Symlink(body, path) != nil {
+		if !d.giveWay() {
+			return err
+		}
 	}
 	return nil
+}
+
+// giveWay moves an entry of d to the spare directory, which leaves room for a small file
+// on the disk of d. The body stays as well, since somebody may be reading it. giveWay
+// reports whether there was an entry that it could move.
+func (d *Dir) giveWay() (moved bool) {
+	spare := d.behind()
+	for i := 0; i < 256 && spare != nil && !moved; i++ {
+		_ = d.walkShard(fmt.Sprintf("%02x", i), func(f file) error { // what can't be moved stays
+			moved = moved || f.kind == actionFile && d.moveEntry(f.path, spare) == nil
+			return nil
+		})
+	}
+	return moved
+}
+
+// moveEntry moves the entry whose action file is at path to the directory to.
+func (d *Dir) moveEntry(path string, to *Dir) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	e, err := parseAction(data)
+	if err != nil {
+		return err
+	}
+	body, err := openShared(d.bodyPath(e.Output))
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if _, err := to.Put(e, body); err != nil {
+		return err
+	}
+	return os.Remove(path)
 }
 
 // copyTo copies the file at body, which holds e's body, to a new file at path.

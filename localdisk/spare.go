@@ -4,13 +4,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 )
 
 // spare is the directory behind another one.
 type spare struct {
-	open  func(refusal error) (*Dir, error)
-	found atomic.Pointer[Dir]
+	open    func(refusal error) (*Dir, error)
+	opening sync.Mutex // held while open runs
+	found   atomic.Pointer[Dir]
 }
 
 // WithSpare returns the directory d with another one behind it. What the disk of d
@@ -19,7 +21,7 @@ type spare struct {
 //
 // open returns the spare directory. It is called with nil to find it, and with an error to
 // make it if need be: that is what the disk of d says. It returns an error if it can't do
-// this. Many goroutines may call it. The spare directory has no spare of its own.
+// this. Only one goroutine calls it at a time. The spare directory has no spare of its own.
 func (d *Dir) WithSpare(open func(refusal error) (*Dir, error)) *Dir {
 	with := New(d.root)
 	with.place, with.spare = d.place, &spare{open: open}
@@ -73,12 +75,17 @@ func (d *Dir) openSpare(refusal error) (*Dir, error) {
 	if s := d.spare.found.Load(); s != nil {
 		return s, nil
 	}
+	d.spare.opening.Lock()
+	defer d.spare.opening.Unlock()
+	if s := d.spare.found.Load(); s != nil {
+		return s, nil
+	}
 	s, err := d.spare.open(refusal)
 	if err != nil {
 		return nil, err
 	}
-	d.spare.found.CompareAndSwap(nil, s)
-	return d.spare.found.Load(), nil
+	d.spare.found.Store(s)
+	return s, nil
 }
 
 // CreateTemp makes a file for what is soon to be removed. If nobody removes it, Trim does.

@@ -3,6 +3,7 @@ package localdisk
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -72,28 +73,43 @@ func TestSpareIsFullToo(t *testing.T) {
 }
 
 // TestLinkOnAFullDisk makes a body whole that was given out on a disk on which nothing
-// else has room, neither for bytes nor for files.
+// else has room, neither for bytes nor for files. Where the room of what was given out is
+// taken, too, another entry moves away.
 func TestLinkOnAFullDisk(t *testing.T) {
-	for _, options := range []string{"size=64k", "nr_inodes=3"} {
-		t.Run(options, func(t *testing.T) {
-			root := t.TempDir()
-			mount(t, "tmpfs", root, "tmpfs", 0, options)
-			d, _, _ := withSpare(t, filepath.Join(root, "tier"))
-			body := bytes.Repeat([]byte("large"), 200_000)
-			e := numberedEntry(1, body)
-			given := filepath.Join(root, "given")
-			mustDo(t, os.WriteFile(given, []byte("head"), 0o600))
-			mustPut(t, d, e, body)
-			for i := 0; ; i++ { // nothing else fits
-				if err := os.WriteFile(filepath.Join(root, strings.Repeat("x", i+1)), make([]byte, 4096), 0o600); err != nil {
-					break
+	for _, options := range []string{"size=64k", "nr_inodes=12"} {
+		for _, taken := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, taken=%t", options, taken), func(t *testing.T) {
+				root := t.TempDir()
+				mount(t, "tmpfs", root, "tmpfs", 0, options)
+				behind := New(filepath.Join(t.TempDir(), strings.Repeat("long", 30))) // a link to it has a block of its own
+				d := New(filepath.Join(root, "tier")).WithSpare(func(error) (*Dir, error) { return behind, nil })
+				small := numberedEntry(1, []byte("small"))
+				smallPath := mustPut(t, d, small, []byte("small"))
+				given := filepath.Join(root, "given")
+				mustDo(t, os.WriteFile(given, []byte("head"), 0o600))
+				body := bytes.Repeat([]byte("large"), 200_000)
+				e := numberedEntry(2, body)
+				mustPut(t, d, e, body)
+				if taken {
+					mustDo(t, os.Remove(given))
 				}
-			}
-			mustDo(t, d.Link(e, given))
-			if data, err := os.ReadFile(given); err != nil || !bytes.Equal(data, body) {
-				t.Errorf("it holds %d bytes (%v), want %d", len(data), err, len(body))
-			}
-		})
+				for i := 0; ; i++ { // nothing else fits
+					if err := os.WriteFile(filepath.Join(root, strings.Repeat("x", i+1)), make([]byte, 4096), 0o600); err != nil {
+						break
+					}
+				}
+				mustDo(t, d.Link(e, given))
+				if data, err := os.ReadFile(given); err != nil || !bytes.Equal(data, body) {
+					t.Errorf("it holds %d bytes (%v), want %d", len(data), err, len(body))
+				}
+				if _, _, err := d.Get(small.Action); err != nil {
+					t.Error(err)
+				}
+				if data, err := os.ReadFile(smallPath); err != nil || string(data) != "small" {
+					t.Errorf("%s holds %q, %v", smallPath, data, err)
+				}
+			})
+		}
 	}
 }
 
