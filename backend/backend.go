@@ -94,7 +94,7 @@ type Range struct {
 type Object struct {
 	Key     string
 	Size    int64  // of the whole object in bytes, also in the answer to a range
-	Version string // opaque; changes whenever the object does; for Condition.Version
+	Version string // opaque; changes whenever the object does (but see Traits.Unconditional); for Condition.Version
 
 	// Written is when the object was written last, and Listed is when the store said
 	// so. Both are by the store's own clock, if it has one. Only List sets them.

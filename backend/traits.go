@@ -12,7 +12,8 @@ type Traits struct {
 	Ownerless bool
 
 	// Unconditional says that there are no conditional Puts: they fail with
-	// ErrNoConditions.
+	// ErrNoConditions. The Object that a Put returns may have no version, and two objects
+	// that were put under one key within a second may have the same.
 	Unconditional bool
 
 	// Unlisted says that there is neither List nor Delete: they fail with ErrUnsupported.

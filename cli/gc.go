@@ -49,7 +49,7 @@ func (p *program) gc(ctx context.Context, cmd *urfave.Command, s settings) error
 	case s.target.Remote == "":
 		return &usageError{errNoRemote, "set LARDER_REMOTE to the URL of the store"}
 	case open.Traits(s.target.Remote).Unlisted:
-		return fmt.Errorf("%s removes by itself what nobody needs any more, and lists nothing", open.Redact(s.target.Remote))
+		return fmt.Errorf("%s can't list what it has, so nobody but it can remove what is not needed any more", open.Redact(s.target.Remote))
 	case s.readOnly:
 		return errGCReadOnly
 	}

@@ -109,6 +109,7 @@ func (p *program) command() *urfave.Command {
 			p.cleanCommand(),
 			p.gcCommand(),
 			p.benchCommand(),
+			p.serveCommand(),
 			p.keygenCommand(),
 			p.versionCommand(),
 			p.lingerCommand(),

@@ -18,7 +18,7 @@ func testPutGet(t *testing.T, s store) {
 	for _, size := range []int{0, 1, 100, 64 << 10, 1<<20 + 1} {
 		key := fmt.Sprintf("v1/main/a/5d/%d", size)
 		put := s.put(t, key, random(size))
-		if got := s.expect(t, key, random(size)); got != put {
+		if got := s.expect(t, key, random(size)); got != put && put.Version != "" {
 			t.Errorf("put returned %+v, get %+v", put, got)
 		}
 	}
@@ -114,7 +114,7 @@ func testBodyStartsWhereItStands(t *testing.T, s store) {
 func testOverwrite(t *testing.T, s store) {
 	first := s.put(t, "key", []byte("first"))
 	second := s.put(t, "key", []byte("other"))
-	if first.Version == second.Version {
+	if first.Version == second.Version && !s.Traits().Unconditional {
 		t.Errorf("both versions are %q", first.Version)
 	}
 	s.expect(t, "key", []byte("other"))

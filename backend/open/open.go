@@ -6,6 +6,7 @@
 //	gha://
 //	gs://bucket/prefix?endpoint=…
 //	redis://user:password@host:port/database?ttl=…&prefix=…&…
+//	https://user:password@host:port/path?plain=true&http2=true
 //	file:///abs/dir
 package open
 
@@ -22,6 +23,7 @@ import (
 	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/backend/gcs"
 	"github.com/larderbuild/larder/backend/gha"
+	"github.com/larderbuild/larder/backend/httpstore"
 	"github.com/larderbuild/larder/backend/redis"
 	"github.com/larderbuild/larder/backend/s3"
 )
@@ -47,6 +49,8 @@ func drivers() []driver {
 		{"file", "file:///abs/dir", preparer(dir.ParseConfig, dir.Open)},
 		{"gha", "gha://", preparer(gha.ParseConfig, gha.Open)},
 		{"gs", "gs://bucket/prefix", preparer(gcs.ParseConfig, gcs.Open)},
+		{"http", "http://host:port/path", preparer(httpstore.ParseConfig, httpstore.Open)},
+		{"https", "https://host:port/path", preparer(httpstore.ParseConfig, httpstore.Open)},
 		{"redis", "redis://host:port", preparer(redis.ParseConfig, redis.Open)},
 		{"rediss", "rediss://host:port", preparer(redis.ParseConfig, redis.Open)},
 		{"s3", "s3://bucket/prefix", preparer(s3.ParseConfig, s3.Open)},
@@ -159,7 +163,7 @@ func redactUser(address string) string {
 // harmless are the parameters whose values are no secrets.
 var harmless = []string{
 	"region", "path_style", "anonymous", "requester_pays", "sse", "kms_key", "acl", "storage_class",
-	"addr", "cluster", "master_name", "max_value", "prefix", "ttl",
+	"addr", "cluster", "master_name", "max_value", "prefix", "ttl", "plain", "http2",
 }
 
 func redactParam(param string) string {

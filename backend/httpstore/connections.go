@@ -1,0 +1,38 @@
+package httpstore
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// connections are all that a transport has opened. The transport itself does not close one
+// on which it has just given up an HTTP/2 stream.
+type connections struct {
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+// of has c keep the connections that t opens.
+func (c *connections) of(t *http.Transport) {
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err == nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.open = append(c.open, conn)
+		}
+		return conn, err
+	}
+}
+
+// close closes them. Those that were closed before are no error.
+func (c *connections) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.open {
+		_ = conn.Close()
+	}
+}

@@ -1,0 +1,108 @@
+package httpstore
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/larderbuild/larder/api"
+	"github.com/larderbuild/larder/backend"
+)
+
+// refusal returns the error that res means, which is no success.
+func refusal(res *http.Response) error {
+	err := newStatusError(res)
+	switch status := res.StatusCode; status {
+	case http.StatusNotFound, http.StatusGone:
+		return fmt.Errorf("%w: %w", backend.ErrNotFound, err)
+	case http.StatusPreconditionFailed:
+		return fmt.Errorf("%w: %w", backend.ErrConflict, err)
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusMethodNotAllowed:
+		return fmt.Errorf("%w: %w", backend.ErrDenied, err)
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return fmt.Errorf("%w: %w", &backend.Busy{After: backend.RetryAfter(res.Header)}, err)
+	case http.StatusBadRequest:
+		if res.Header.Get(api.Reason) == api.Digest {
+			return fmt.Errorf("%w: %w", backend.ErrDigest, err)
+		}
+	case http.StatusNotImplemented:
+		switch res.Header.Get(api.Reason) {
+		case api.NoConditions:
+			return fmt.Errorf("%w: %w", backend.ErrNoConditions, err)
+		case api.Unsupported:
+			return fmt.Errorf("%w: %w", backend.ErrUnsupported, err)
+		}
+		return fmt.Errorf("%w: %w", backend.ErrDenied, err)
+	default:
+		if status >= 300 && status < 400 {
+			return redirected(res)
+		}
+	}
+	return err
+}
+
+// redirected returns the error of an answer that points elsewhere: to a folder, which is no
+// object, or to a place that the driver does not follow.
+func redirected(res *http.Response) error {
+	asked := res.Request.URL
+	if to, err := res.Location(); err == nil && to.Path == asked.Path+"/" {
+		return fmt.Errorf("%w: it is a folder", backend.ErrNotFound)
+	}
+	return fmt.Errorf("%w: %s to another place, which has to stand in the URL of the store", backend.ErrDenied, res.Status)
+}
+
+// putRefusal returns the error of a Put that res means. That there is no place for an object
+// does not mean that an object is missing.
+func putRefusal(res *http.Response, conditional bool) error {
+	why := ""
+	switch res.StatusCode {
+	case http.StatusNotFound, http.StatusGone:
+		why = "the server takes no objects there"
+	case http.StatusConflict:
+		why = "the server makes no folders (of nginx: create_full_put_path on)"
+	case http.StatusMethodNotAllowed:
+		why = "the server takes no PUT there"
+	case http.StatusPreconditionFailed:
+		if !conditional {
+			return newStatusError(res)
+		}
+	}
+	if why != "" {
+		return fmt.Errorf("%w: %w: %s", backend.ErrDenied, newStatusError(res), why)
+	}
+	return refusal(res)
+}
+
+// statusError is an answer that is no success.
+type statusError struct {
+	status string // such as "403 Forbidden"
+	text   string // what the server says
+}
+
+func newStatusError(res *http.Response) *statusError { return &statusError{res.Status, excerpt(res)} }
+
+func (e *statusError) Error() string {
+	if e.text == "" {
+		return e.status
+	}
+	return e.status + ": " + e.text
+}
+
+const maxExcerpt = 200 // bytes
+
+// excerpt returns the beginning of an answer's body, if that is a text for people.
+func excerpt(res *http.Response) string {
+	if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/plain") {
+		return ""
+	}
+	text, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt)) // what came suffices
+	line, _, _ := strings.Cut(strings.TrimSpace(strings.ToValidUTF8(string(text), "")), "\n")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, line)
+}

@@ -1,0 +1,388 @@
+package httpstore
+
+import (
+	"context"
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/larderbuild/larder/api"
+	"github.com/larderbuild/larder/backend"
+)
+
+// store is one store on an HTTP server.
+type store struct {
+	Config
+	transport *http.Transport
+	client    *http.Client
+	headers   http.Header
+	bearer    *backend.Bearer
+	opened    connections // of HTTP/2
+	hmacKey   []byte      // nil: bodies are not signed
+	kind      kind
+}
+
+// Open returns the store that cfg names. It reads the files of certificates that the
+// environment names, and does not use the network.
+func Open(_ context.Context, cfg Config) (backend.Store, error) {
+	s := &store{Config: cfg, transport: backend.NewTransport(), bearer: backend.NewBearer(cfg.Base)}
+	var err error
+	if s.headers, err = headers(); err != nil {
+		return nil, err
+	}
+	if s.transport.TLSClientConfig, err = backend.TLSConfig(); err != nil {
+		return nil, err
+	}
+	if key := os.Getenv(hmacVariable); key != "" {
+		s.hmacKey = []byte(key)
+	}
+	if cfg.HTTP2 {
+		s.transport.Protocols.SetHTTP2(true)
+		s.opened.of(s.transport)
+	}
+	s.client = backend.NewClient(backend.LimitAnswers(s.transport))
+	s.client.CheckRedirect = s.checkRedirect
+	return s, nil
+}
+
+func (s *store) Close() error {
+	s.transport.CloseIdleConnections()
+	s.opened.close()
+	return nil
+}
+
+func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	body, obj, err := s.get(ctx, key, r)
+	if err != nil {
+		return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)
+	}
+	return backend.NewBody(ctx, key, body), obj, nil
+}
+
+func (s *store) get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	ctx, take := backend.ExpectObject(ctx)
+	req, err := s.request(ctx, http.MethodGet, key)
+	if err != nil {
+		return nil, backend.Object{}, err
+	}
+	if r != (backend.Range{}) {
+		req.Header.Set("Range", r.Header())
+	}
+	res, err := s.do(req)
+	if err != nil {
+		return nil, backend.Object{}, err
+	}
+	body, size, err := s.read(res, r)
+	if err != nil {
+		res.Body.Close()
+		return nil, backend.Object{}, err
+	}
+	take()
+	return body, backend.Object{Key: key, Size: size, Version: version(res.Header)}, nil
+}
+
+// read returns the part r of the object in res, and the size of the whole object.
+func (s *store) read(res *http.Response, r backend.Range) (body io.ReadCloser, size int64, err error) {
+	if encoding := res.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return nil, 0, fmt.Errorf("the server has encoded the object as %q, which nobody asked for", encoding)
+	}
+	switch res.StatusCode {
+	case http.StatusOK:
+		if res.ContentLength < 0 {
+			return nil, 0, errors.New("the answer does not say how long the object is (Content-Length)")
+		}
+		if r == (backend.Range{}) {
+			return s.checked(res), res.ContentLength, nil
+		}
+		return cut(res.Body, r), res.ContentLength, nil // the server has no ranges
+	case http.StatusPartialContent:
+		size, err := backend.CheckContentRange(res.Header.Get("Content-Range"), r)
+		return res.Body, size, err
+	case http.StatusRequestedRangeNotSatisfiable:
+		if _, err := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes */%d", &size); err == nil && r.Offset >= size {
+			res.Body.Close()
+			return http.NoBody, size, nil
+		}
+	}
+	return nil, 0, refusal(res)
+}
+
+// cut returns the part r of whole. It reads what is before that, and closes whole in the end.
+func cut(whole io.ReadCloser, r backend.Range) io.ReadCloser {
+	part := &skipped{whole: whole, skip: r.Offset}
+	if r.Length == 0 {
+		return part
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(part, r.Length), whole}
+}
+
+// skipped is a reader without its first bytes.
+type skipped struct {
+	whole io.ReadCloser
+	skip  int64
+}
+
+func (s *skipped) Read(p []byte) (int, error) {
+	if s.skip > 0 {
+		n, err := io.CopyN(io.Discard, s.whole, s.skip)
+		if s.skip -= n; err != nil {
+			return 0, err
+		}
+	}
+	return s.whole.Read(p)
+}
+
+func (s *skipped) Close() error { return s.whole.Close() }
+
+func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	obj, err := s.put(ctx, key, body, opts)
+	return obj, backend.Wrap(ctx, "put", key, err)
+}
+
+func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	conditional := opts.If != backend.Condition{}
+	if conditional {
+		if err := s.wantLarder(ctx, backend.ErrNoConditions); err != nil {
+			return backend.Object{}, err
+		}
+	}
+	upload, err := backend.NewUpload(ctx, body, opts.Size)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	defer upload.Release()
+	signature, err := s.check(upload, opts)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	req, err := s.request(ctx, http.MethodPut, key)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	req.ContentLength, req.Body = opts.Size, http.NoBody
+	if opts.Size > 0 {
+		req.GetBody = func() (io.ReadCloser, error) {
+			_, err := upload.Seek(0, io.SeekStart)
+			return io.NopCloser(upload), err
+		}
+		req.Body = io.NopCloser(upload)
+	}
+	req.Header.Set("Content-Type", "application/octet-stream")
+	req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(opts.MD5[:]))
+	if signature != "" {
+		req.Header.Set(signatureHeader, signature)
+	}
+	if opts.If.Absent {
+		req.Header.Set("If-None-Match", "*")
+	}
+	if opts.If.Version != "" {
+		req.Header.Set("If-Match", opts.If.Version)
+	}
+	res, err := s.do(req)
+	if err != nil {
+		return backend.Object{}, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		return backend.Object{}, putRefusal(res, conditional)
+	}
+	return backend.Object{Key: key, Size: opts.Size, Version: version(res.Header)}, nil
+}
+
+// check returns the signature of upload, or "" if bodies are not signed. It returns ErrDigest
+// if opts do not fit upload. It need not read what the server will check.
+func (s *store) check(upload *backend.Upload, opts backend.PutOptions) (signature string, err error) {
+	if s.hmacKey == nil && s.kind.isLarder() {
+		return "", nil
+	}
+	sum, mac := md5.New(), newMAC(s.hmacKey)
+	if _, err := io.Copy(io.MultiWriter(sum, mac), upload); err != nil {
+		return "", err
+	}
+	if [md5.Size]byte(sum.Sum(nil)) != opts.MD5 {
+		return "", backend.ErrDigest
+	}
+	if s.hmacKey != nil {
+		signature = fmt.Sprintf("%x", mac.Sum(nil))
+	}
+	_, err = upload.Seek(0, io.SeekStart)
+	return signature, err
+}
+
+func (s *store) Delete(ctx context.Context, key, version string) error {
+	return backend.Wrap(ctx, "delete", key, s.delete(ctx, key, version))
+}
+
+func (s *store) delete(ctx context.Context, key, version string) error {
+	if err := s.wantLarder(ctx, backend.ErrUnsupported); err != nil {
+		return err
+	}
+	req, err := s.request(ctx, http.MethodDelete, key)
+	if err != nil {
+		return err
+	}
+	if version != "" {
+		req.Header.Set("If-Match", version)
+	}
+	res, err := s.do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode < 300 {
+		return nil
+	}
+	if err = refusal(res); errors.Is(err, backend.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (s *store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
+	return func(yield func(backend.Object, error) bool) {
+		if err := s.list(ctx, prefix, yield); err != nil {
+			yield(backend.Object{}, backend.Wrap(ctx, "list", prefix, err))
+		}
+	}
+}
+
+func (s *store) list(ctx context.Context, prefix string, yield func(backend.Object, error) bool) error {
+	if err := s.wantLarder(ctx, backend.ErrUnsupported); err != nil {
+		return err
+	}
+	ctx, take := backend.ExpectObject(ctx) // a list may be longer than any other answer
+	req, err := s.request(ctx, http.MethodGet, "")
+	if err != nil {
+		return err
+	}
+	req.URL.RawQuery = url.Values{api.ListParam: {prefix}}.Encode()
+	res, err := s.do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode >= 300 {
+		return refusal(res)
+	}
+	take()
+	lines := json.NewDecoder(res.Body)
+	for {
+		var l api.Line
+		switch err := lines.Decode(&l); {
+		case errors.Is(err, io.EOF):
+			return io.ErrUnexpectedEOF // the last line is missing
+		case err != nil:
+			return err
+		case l.End:
+			return nil
+		case !yield(backend.Object{Key: l.Key, Size: l.Size, Version: l.Version, Written: l.Written, Listed: l.Listed}, nil):
+			return nil
+		}
+	}
+}
+
+// request returns a request for the object under key, or for the folder of all objects if key
+// is empty.
+func (s *store) request(ctx context.Context, method, key string) (*http.Request, error) {
+	if key != "" && (!fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00")) {
+		return nil, errors.New("not a key: it must be UTF-8, and its parts neither empty, . or .., nor hold a backslash or a zero byte")
+	}
+	target := *s.Base
+	target.Path = s.Base.Path + "/" + key
+	target.RawPath = s.Base.EscapedPath() + "/" + api.EscapeKey(key)
+	req, err := http.NewRequestWithContext(ctx, method, "", nil)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = &target, target.Host
+	return req, nil
+}
+
+// do sends req with credentials, once more with other ones if the server refuses those.
+func (s *store) do(req *http.Request) (*http.Response, error) {
+	res, token, err := s.send(req)
+	if err != nil || res.StatusCode != http.StatusUnauthorized || !s.bearer.Refused(token) {
+		return res, err
+	}
+	if req.GetBody != nil {
+		if req.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	res.Body.Close()
+	res, _, err = s.send(req)
+	return res, err
+}
+
+// send sends req with credentials. It returns the token that was among them.
+func (s *store) send(req *http.Request) (res *http.Response, token string, err error) {
+	for name, values := range s.headers {
+		req.Header[name] = values
+	}
+	req.Header.Set("Accept-Encoding", "identity")
+	if s.User != nil {
+		password, _ := s.User.Password()
+		req.SetBasicAuth(s.User.Username(), password)
+	} else if token, err = s.bearer.Token(req.Context()); err != nil {
+		return nil, "", err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if res, err = s.client.Do(req); err != nil {
+		return nil, "", hideURL(err)
+	}
+	s.kind.learn(res)
+	return res, token, nil
+}
+
+// hideURL returns what is wrong with a request, without its URL, which says nothing new.
+func hideURL(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}
+
+const maxRedirects = 5
+
+var errRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
+
+// checkRedirect lets only a Get follow a redirect. On another host, or without TLS where there
+// was TLS, the request has no credentials.
+func (s *store) checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case via[0].Method != http.MethodGet || req.URL.Path == via[len(via)-1].URL.Path+"/": // a folder
+		return http.ErrUseLastResponse
+	case len(via) > maxRedirects:
+		return errRedirects
+	case req.URL.Host != s.Base.Host || req.URL.Scheme != s.Base.Scheme:
+		kept := http.Header{"Accept-Encoding": {"identity"}}
+		if r := req.Header.Get("Range"); r != "" {
+			kept.Set("Range", r)
+		}
+		req.Header = kept
+	}
+	return nil
+}
+
+// version returns the version of the object that an answer with the header h is about.
+func version(h http.Header) string {
+	if tag := h.Get("ETag"); tag != "" {
+		return tag
+	}
+	return h.Get("Last-Modified")
+}

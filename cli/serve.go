@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	urfave "github.com/urfave/cli/v3"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/open"
+	"github.com/larderbuild/larder/serve"
+)
+
+func (p *program) serveCommand() *urfave.Command {
+	return &urfave.Command{
+		Name:  "serve",
+		Usage: "be the remote of other machines, in front of a directory or any other store",
+		Description: "Clients set LARDER_REMOTE to http://host:port. Other build tools find their caches below\n" +
+			"/cache, and Bazel below /ac and /cas. The server writes a line about each request to stdout,\n" +
+			"in JSON. It ends with the first interrupt, once the requests under way have ended. See\n" +
+			"docs/serve.md.",
+		Flags: []urfave.Flag{
+			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
+			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
+			&urfave.StringFlag{Name: "access", Usage: "`FILE` of rules that say who reads and writes what"},
+			&urfave.StringFlag{Name: "anonymous", Usage: "what everybody may do, without --access: none, read or write", DefaultText: "write if only this machine can reach --listen"},
+			&urfave.StringFlag{Name: "tls-cert", Usage: "`FILE` of the server's certificate, in PEM, for https"},
+			&urfave.StringFlag{Name: "tls-key", Usage: "`FILE` of the key of --tls-cert", DefaultText: "the file of --tls-cert"},
+			&urfave.StringFlag{Name: "tls-client-ca", Usage: "`FILE` of authorities, in PEM, whose client certificates the rules know"},
+			&urfave.StringFlag{Name: "hmac-key-file", Usage: "`FILE` of a key for the signatures of what lies below /cache"},
+			&urfave.StringFlag{Name: "max-body", Value: "1GiB", Usage: "`SIZE` of the largest object"},
+			&urfave.IntFlag{Name: "requests", Value: 256, Usage: "how many requests are worked on at once"},
+		},
+		Action: p.action(p.serveStore),
+	}
+}
+
+const (
+	headerTime = 10 * time.Second // for the header of a request
+	idleTime   = 2 * time.Minute  // for a connection without requests
+	endTime    = 30 * time.Second // for requests under way once the server is to end
+	maxHeader  = 64 << 10         // bytes
+)
+
+func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s settings) error {
+	log := slog.New(slog.NewJSONHandler(p.stdout, nil))
+	cfg, err := serveConfig(cmd, log)
+	if err != nil {
+		return err
+	}
+	url := cmd.String("store")
+	if url == "" {
+		if url, err = defaultServed(); err != nil {
+			return err
+		}
+	}
+	switch err := open.Check(url); {
+	case err != nil:
+		return serveUsage("--store is %q: %w", open.Redact(url), err)
+	case open.Traits(url).Appends:
+		return serveUsage("--store is %q: want a store that replaces what it has", open.Redact(url))
+	}
+	var counters backend.Counters
+	cfg.Store = retrying(openDriver(url, s, &counters, log))
+
+	listener, err := net.Listen("tcp", cmd.String("listen"))
+	if err != nil {
+		return serveUsage("--listen: %w", err)
+	}
+	server := &http.Server{
+		Handler:           serve.New(cfg),
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
+	}
+	scheme := "http"
+	if files := certificates(cmd); files.Cert != "" {
+		scheme = "https"
+		if server.TLSConfig, err = files.Config(log); err != nil {
+			return errors.Join(serveUsage("%w", err), listener.Close())
+		}
+	}
+	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(url))
+	return errors.Join(serveUntil(ctx, server, listener), cfg.Store.Close())
+}
+
+// serveUntil serves until ctx is done or the system asks the process to end.
+func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	failed := make(chan error, 1)
+	go func() {
+		if server.TLSConfig != nil {
+			failed <- server.ServeTLS(listener, "", "")
+		} else {
+			failed <- server.Serve(listener)
+		}
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	stop() // a second interrupt ends it at once
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
+	defer cancel()
+	if err := server.Shutdown(ending); err != nil {
+		return errors.Join(fmt.Errorf("requests were under way for %v more, and are cut off", endTime), server.Close())
+	}
+	return nil
+}
+
+func serveUsage(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...), "larder serve --help lists its options"}
+}
+
+// defaultServed returns the URL of the store without --store.
+func defaultServed() (string, error) {
+	cacheDir, err := os.UserCacheDir()
+	if err != nil {
+		return "", serveUsage("--store is not set, and there is no default: %w", err)
+	}
+	dir := filepath.ToSlash(filepath.Join(cacheDir, "larder-serve"))
+	return "file:///" + strings.TrimPrefix(strings.ReplaceAll(dir, "%", "%25"), "/"), nil
+}
+
+// certificates returns the files that cmd names.
+func certificates(cmd *urfave.Command) serve.Certificates {
+	cert := cmd.String("tls-cert")
+	return serve.Certificates{Cert: cert, Key: cmp.Or(cmd.String("tls-key"), cert), ClientCA: cmd.String("tls-client-ca")}
+}
+
+// serveConfig returns what the flags of cmd say, without the store.
+func serveConfig(cmd *urfave.Command, log *slog.Logger) (serve.Config, error) {
+	cfg := serve.Config{Requests: cmd.Int("requests"), Progress: time.Minute, Log: log}
+	if cfg.Requests <= 0 {
+		return cfg, serveUsage("--requests is %d: want a number above 0", cfg.Requests)
+	}
+	if err := parseSize(&cfg.MaxObject, cmd.String("max-body")); err != nil {
+		return cfg, serveUsage("--max-body is %q: %w", cmd.String("max-body"), err)
+	}
+	if cmd.String("tls-cert") == "" && (cmd.String("tls-key") != "" || cmd.String("tls-client-ca") != "") {
+		return cfg, serveUsage("--tls-cert is missing: --tls-key and --tls-client-ca need it")
+	}
+	if file := cmd.String("hmac-key-file"); file != "" {
+		key, err := os.ReadFile(file)
+		if err != nil {
+			return cfg, serveUsage("--hmac-key-file: %w", err)
+		}
+		if cfg.HMACKey = bytes.TrimSpace(key); len(cfg.HMACKey) == 0 {
+			return cfg, serveUsage("--hmac-key-file: %s is empty", file)
+		}
+	}
+	var err error
+	cfg.Access, err = serveAccess(cmd, log)
+	return cfg, err
+}
+
+// serveAccess returns who may do what.
+func serveAccess(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
+	file, anonymous := cmd.String("access"), cmd.String("anonymous")
+	if file != "" {
+		if anonymous != "" {
+			return nil, serveUsage("--anonymous is for a server without --access: the rules say what everybody may do")
+		}
+		access, err := serve.FromFile(file, log)
+		if err != nil {
+			return nil, serveUsage("--access: %w", err)
+		}
+		return access, nil
+	}
+	if anonymous == "" {
+		if !isLocal(cmd.String("listen")) {
+			return nil, serveUsage("other machines can reach --listen=%s: say who may do what with --access=FILE, or --anonymous=write if everybody may", cmd.String("listen"))
+		}
+		anonymous = "write"
+	}
+	all := []string{"*"}
+	switch anonymous {
+	case "none":
+		return serve.Always(&serve.Rules{}), nil
+	case "read":
+		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all}}), nil
+	case "write":
+		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all, Write: all}}), nil
+	}
+	return nil, serveUsage("--anonymous is %q: want none, read or write", anonymous)
+}
+
+// isLocal reports whether only this machine can reach an address.
+func isLocal(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}

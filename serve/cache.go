@@ -1,0 +1,127 @@
+package serve
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+)
+
+// cacheScope is the name under which rules allow what is below /cache.
+const cacheScope = "@cache"
+
+// cacheEndpoint is an entry of the HTTP build cache.
+type cacheEndpoint struct{ key string }
+
+func (e cacheEndpoint) serve(x *exchange) {
+	if e.key == "" || strings.Contains(e.key, "/") {
+		fail(x.w, http.StatusNotFound, "the path has to be /cache/{key}, with a key of one part")
+		return
+	}
+	if !x.allows(http.MethodGet, http.MethodHead, http.MethodPut) || !x.admits(cacheScope) {
+		return
+	}
+	var err error
+	if x.r.Method == http.MethodPut {
+		err = e.put(x)
+	} else {
+		err = e.get(x)
+	}
+	if err != nil {
+		x.refuse(err)
+	}
+}
+
+func (e cacheEndpoint) name() string { return "cache/" + e.key }
+
+func (e cacheEndpoint) get(x *exchange) error {
+	o, err := x.openHeaded(e.name())
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	if x.HMACKey == nil {
+		o.send(hexTag(o.sum))
+		return nil
+	}
+	b, err := x.readAll(o) // the signature goes before the body
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	h := x.w.Header()
+	h.Set(signatureHeader, hexOf(b.mac))
+	h.Set("ETag", hexTag(o.sum))
+	h.Set("Content-Type", "application/octet-stream")
+	http.ServeContent(x.w, x.r, "", time.Time{}, b.reader())
+	return nil
+}
+
+// contention is how often a conditional PUT begins again because of another one.
+const contention = 8
+
+func (e cacheEndpoint) put(x *exchange) error {
+	if err := x.wantMD5(); err != nil {
+		return err
+	}
+	c, err := conditionOf(x.r.Header)
+	if err != nil {
+		return err
+	}
+	b, err := x.take()
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if err := x.checkSignature(b); err != nil {
+		return err
+	}
+	for range contention {
+		var replaced bool
+		if replaced, err = e.store(x, b, c); err == nil {
+			x.w.Header().Set("ETag", hexTag(b.sha256[:]))
+			if replaced {
+				x.w.WriteHeader(http.StatusNoContent)
+			} else {
+				x.w.WriteHeader(http.StatusCreated)
+			}
+			return nil
+		}
+		if !errors.Is(err, errLost) {
+			return err
+		}
+	}
+	return err
+}
+
+// errLost says that another PUT came first, after the condition was found to hold.
+var errLost = errors.New("another PUT came first")
+
+// store stores b if c holds. It reports whether it replaced an entry.
+func (e cacheEndpoint) store(x *exchange, b *intake, c condition) (replaced bool, err error) {
+	var tag, version string
+	switch o, err := x.openHeaded(e.name()); {
+	case err == nil:
+		o.close()
+		tag, version, replaced = hexTag(o.sum), o.version, true
+	case errors.Is(err, errHead), !errors.Is(err, backend.ErrNotFound):
+		return false, err
+	}
+	if !c.holds(tag) {
+		return false, backend.ErrConflict
+	}
+	body, opts, err := b.headed()
+	if err != nil {
+		return false, err
+	}
+	if !c.isNone() {
+		opts.If = backend.Condition{Absent: !replaced, Version: version}
+	}
+	_, err = x.Store.Put(x.r.Context(), e.name(), body, opts)
+	if !c.isNone() && errors.Is(err, backend.ErrConflict) {
+		err = errLost
+	}
+	return replaced, err
+}

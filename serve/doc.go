@@ -1,0 +1,16 @@
+// Package serve is the server of larder serve: one HTTP handler in front of any store.
+//
+//	/v1/…                 larder's own objects; see package api
+//	/cache/{key}          the HTTP build cache of other build tools
+//	/ac/{sha256}          Bazel's action cache; an instance name may stand before it
+//	/cas/{sha256}         Bazel's content-addressable storage, likewise
+//	/healthz, /readyz     whether the server runs, and whether its store answers
+//
+// The way of a PUT: who may write there (access.go), the body as a whole with its digests
+// (intake.go), then the store. The way of a GET: who may read, then the store's object, as
+// a reader that net/http takes ranges from (object.go). What is named by its SHA-256, or was
+// stored with it, is compared with it before its last bytes are sent.
+//
+// In the store an object of /v1 has the path as its key. The others lie beside v1/: cache/,
+// ac/ and cas/.
+package serve

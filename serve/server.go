@@ -1,0 +1,156 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/api"
+	"github.com/larderbuild/larder/backend"
+)
+
+// Config says what a Server serves, and to whom.
+type Config struct {
+	Store     backend.Store // in its decorators; the caller closes it after the last request
+	Access    *Access
+	MaxObject int64         // the largest body of a PUT, in bytes
+	Requests  int           // how many are worked on at once; more of them wait
+	Progress  time.Duration // how long a request may make no progress
+	HMACKey   []byte        // signs bodies below /cache; nil: none
+	TempDir   string        // for bodies that are too large for memory
+	Log       *slog.Logger  // gets a line for each request, and faults of the store
+}
+
+// Server is an http.Handler. Many goroutines may use it.
+type Server struct {
+	Config
+	slots chan struct{} // has an element for each request under way
+}
+
+// New returns a Server.
+func New(cfg Config) *Server { return &Server{cfg, make(chan struct{}, cfg.Requests)} }
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	logged := &loggedWriter{ResponseWriter: w}
+	s.serve(logged, r)
+	s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
+		slog.Int64("bytes_in", max(0, r.ContentLength)), slog.Int64("bytes_out", logged.bytes),
+		slog.Duration("took", time.Since(began)), slog.String("remote", r.RemoteAddr))
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set(api.Header, api.Number)
+	h.Set("X-Content-Type-Options", "nosniff")
+	path, err := parsePath(r.URL)
+	if err != nil {
+		fail(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	if path == "healthz" {
+		text(w, http.StatusOK, "ok")
+		return
+	}
+	if !s.enter(r.Context()) {
+		h.Set("Retry-After", "1")
+		fail(w, http.StatusServiceUnavailable, "too many requests at once")
+		return
+	}
+	defer func() { <-s.slots }()
+	e := s.route(path)
+	if e == nil {
+		fail(w, http.StatusNotFound, "no such path: see /v1/, /cache/, /ac/, /cas/, /healthz and /readyz")
+		return
+	}
+	e.serve(&exchange{s, w, r, http.NewResponseController(w)})
+}
+
+// patience is how long a request waits while Config.Requests others are under way.
+const patience = 10 * time.Second
+
+// enter waits until fewer than Config.Requests requests are under way. It reports whether
+// that was so in time. Then the caller takes an element from s.slots in the end.
+func (s *Server) enter(ctx context.Context) bool {
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	default:
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return true
+	case <-late.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// endpoint is what a path stands for.
+type endpoint interface{ serve(*exchange) }
+
+// route returns what path stands for, or nil.
+func (s *Server) route(path string) endpoint {
+	first, rest, _ := strings.Cut(path, "/")
+	switch first {
+	case "v1":
+		return objectEndpoint{path}
+	case "cache":
+		return cacheEndpoint{rest}
+	case "readyz":
+		return readiness{}
+	}
+	return bazelEndpointOf(path)
+}
+
+// maxName is how long a part of a key may be, in bytes and escaped: file systems allow 255.
+const (
+	maxName = 240
+	maxPath = 1024
+)
+
+// parsePath returns the path of u without the slash before it, and with its parts unescaped. A
+// slash at its end stays.
+func parsePath(u *url.URL) (string, error) {
+	escaped := strings.TrimPrefix(u.EscapedPath(), "/")
+	if len(escaped) > 3*maxPath {
+		return "", errors.New("the path is too long")
+	}
+	parts := strings.Split(escaped, "/")
+	for i, part := range parts {
+		name, err := url.PathUnescape(part)
+		if err == nil {
+			err = checkName(name, i == len(parts)-1)
+		}
+		if err != nil {
+			return "", fmt.Errorf("malformed path: %w", err)
+		}
+		parts[i] = name
+	}
+	return strings.Join(parts, "/"), nil
+}
+
+// readiness answers whether the store does.
+type readiness struct{}
+
+func (readiness) serve(x *exchange) {
+	body, _, err := x.Store.Get(x.r.Context(), "v1/readyz", backend.Range{})
+	switch {
+	case err == nil:
+		body.Close()
+	case !errors.Is(err, backend.ErrNotFound):
+		x.Log.Error("the store does not answer", "err", err)
+		fail(x.w, http.StatusServiceUnavailable, "the store does not answer")
+		return
+	}
+	text(x.w, http.StatusOK, "ok")
+}
