@@ -122,17 +122,35 @@ func TestLease(t *testing.T) {
 			w.wantAll("build", all)
 		})
 	}
-	t.Run("given back", func(t *testing.T) {
-		w := newWorkshop(t, backendtest.Memory())
-		p, _ := scattered(w, "build")
-		p.compact(t.Context())
-		if held, err := p.manifests.takeLease(t.Context()); held == nil || err != nil {
-			t.Errorf("the lease is %v, %v", held, err)
-		}
-		if held, err := p.manifests.takeLease(t.Context()); held != nil || err != nil {
-			t.Errorf("a second one has it, too: %v, %v", held, err)
-		}
-	})
+	for name, store := range map[string]backend.Store{
+		"given back": backendtest.Memory(), "given back without conditions": silent{backendtest.Memory()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkshop(t, store)
+			p, _ := scattered(w, "build")
+			p.compact(t.Context())
+			if held, err := p.manifests.takeLease(t.Context()); held == nil || err != nil {
+				t.Errorf("the lease is %v, %v", held, err)
+			}
+			if held, err := p.manifests.takeLease(t.Context()); held != nil || err != nil {
+				t.Errorf("a second one has it, too: %v, %v", held, err)
+			}
+		})
+	}
+}
+
+// silent is a store without conditional puts whose puts do not say which version they made.
+type silent struct{ backend.Store }
+
+func (silent) Traits() backend.Traits { return backend.Traits{Unconditional: true} }
+
+func (s silent) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	if opts.If != (backend.Condition{}) {
+		return backend.Object{}, backend.ErrNoConditions
+	}
+	obj, err := s.Store.Put(ctx, key, body, opts)
+	obj.Version = ""
+	return obj, err
 }
 
 // hooked is a store that calls a function before each put of a pack.

@@ -33,7 +33,11 @@ func (m *manifests) replace(ctx context.Context, name string, object []byte, ver
 	if err != nil {
 		return backend.Object{}, err
 	}
-	return m.put(ctx, name, object, backend.Condition{})
+	stored, err := m.put(ctx, name, object, backend.Condition{})
+	if err == nil && stored.Version == "" {
+		stored.Version, err = m.version(ctx, name)
+	}
+	return stored, err
 }
 
 // isUnconditional reports whether the store is known to have no conditional puts.

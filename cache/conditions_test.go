@@ -2,6 +2,7 @@ package cache_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 type unconditional struct {
 	backend.Store
 	ignores bool
+	silent  bool // a Put does not return the version
 }
 
 func (s unconditional) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
@@ -24,7 +26,11 @@ func (s unconditional) Put(ctx context.Context, key string, body io.ReadSeeker, 
 		return backend.Object{}, backend.Wrap(ctx, "put", key, backend.ErrNoConditions)
 	}
 	opts.If = backend.Condition{}
-	return s.Store.Put(ctx, key, body, opts)
+	obj, err := s.Store.Put(ctx, key, body, opts)
+	if s.silent {
+		obj.Version = ""
+	}
+	return obj, err
 }
 
 // A store without conditional puts holds manifests all the same. A machine asks once whether
@@ -33,7 +39,7 @@ func TestStoreWithoutConditions(t *testing.T) {
 	for name, ignores := range map[string]bool{"refuses them": false, "ignores them": true} {
 		t.Run(name, func(t *testing.T) {
 			store := backendtest.Memory()
-			recorded, requests := traced(unconditional{store, ignores})
+			recorded, requests := traced(unconditional{store, ignores, false})
 			conditional := func() (n int) {
 				for _, line := range requests() {
 					if strings.Contains(line, " if ") {
@@ -77,8 +83,14 @@ func TestStoreWithoutConditions(t *testing.T) {
 // Of two sessions that publish one after the other, both having begun with the same manifest,
 // none loses anything, although the store has no conditional puts.
 func TestMergeWithoutConditions(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		t.Run(fmt.Sprintf("silent=%t", silent), func(t *testing.T) { testMergeWithoutConditions(t, silent) })
+	}
+}
+
+func testMergeWithoutConditions(t *testing.T, silent bool) {
 	inner := backendtest.Memory()
-	store := unconditional{inner, false}
+	store := unconditional{inner, false, silent}
 	a := newMachine(t, t.TempDir(), store, under(profile))
 	b := newMachine(t, t.TempDir(), store, under(profile))
 	build(t, a, packages[:2]...)

@@ -54,10 +54,12 @@ func TestMatrix(t *testing.T) {
 	} {
 		t.Run(remote.name, func(t *testing.T) { test(t, remote) })
 	}
-	t.Run("redis", func(t *testing.T) {
-		server := redisStore(t) // without one, this alone is skipped
-		test(t, row{"redis", server.url(server.endpoint), nil, stocked, some})
-	})
+	for name, open := range map[string]func(testing.TB) store{"redis": redisStore, "serve": serveStore, "nginx": nginxStore} {
+		t.Run(name, func(t *testing.T) {
+			server := open(t) // without one, this alone is skipped
+			test(t, row{name, server.url(server.endpoint), nil, stocked, some})
+		})
+	}
 }
 
 // otherVersions returns go commands that are not the one that runs the tests: the

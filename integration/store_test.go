@@ -91,6 +91,32 @@ func redisStore(t testing.TB) store {
 	}}
 }
 
+// serveStore is larder serve in front of a directory.
+func serveStore(t testing.TB) store {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "served")
+	return store{endpoint: larderServe(t, "--store", fileURL(folder)), url: func(endpoint string) string { return endpoint }, folder: folder}
+}
+
+// nginxStore is nginx, whose WebDAV module takes PUT.
+func nginxStore(t testing.TB) store {
+	t.Helper()
+	var folder string
+	addr := testserver.Nginx(t, "http", func(port int, dir string) string {
+		folder = filepath.Join(dir, "objects")
+		return fmt.Sprintf("server { listen 127.0.0.1:%d; root %s; client_max_body_size 0; dav_methods PUT; create_full_put_path on; }", port, folder)
+	})
+	return store{endpoint: "http://" + addr, url: func(endpoint string) string { return endpoint + "/team" }, folder: folder}
+}
+
+// larderServe starts larder serve with flags, and returns its URL.
+func larderServe(t testing.TB, flags ...string) string {
+	t.Helper()
+	return testserver.Start(t, larder, func(port int) []string {
+		return append([]string{"serve", fmt.Sprintf("--listen=127.0.0.1:%d", port)}, flags...)
+	})
+}
+
 // forLarder returns s with credentials that larder has for itself, and no other program.
 func (s store) forLarder() store {
 	s.env = slices.Clone(s.env)

@@ -20,6 +20,14 @@ const (
 	startAttempts = 3
 )
 
+// Start runs a server that the test has built, in file, with the arguments that args returns
+// for a free port of 127.0.0.1. It returns the server's URL once that answers HTTP. The server
+// ends with the test.
+func Start(t testing.TB, file string, args func(port int) []string) (endpoint string) {
+	t.Helper()
+	return "http://" + start(t, file, args)
+}
+
 // start runs the server in file, with the arguments that args returns for a free port. It
 // waits until the server answers HTTP, and returns its host:port. The server ends with the
 // test. If the test has failed, its output is logged.
