@@ -270,7 +270,7 @@ func TestManyActions(t *testing.T) {
 	server := testserver.Actions(t)
 	jobs, creations := make([]*job, 10), 7
 	if whole {
-		jobs, creations = make([]*job, 30), 20
+		jobs, creations = make([]*job, 16), 10
 	}
 	server.Change(func(r *testserver.ActionsRules) { r.Creations, r.Window = creations, 3*time.Second })
 	p := newStockedPantry(t)

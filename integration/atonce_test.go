@@ -12,9 +12,6 @@ func TestAtOnce(t *testing.T) {
 	t.Parallel()
 	p, remote := newStockedPantry(t), directory(t)
 	plain := plainOutcomes(p.plain(t), someGoals())
-	if whole {
-		p.stocks = nil // the commands meet over the standard library, too
-	}
 	p.machine(t, remote).must("go", "build", "./...")
 
 	together := slices.Concat(plain, plain) // 12 go commands
