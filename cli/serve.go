@@ -39,6 +39,8 @@ func (p *program) serveCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "tls-cert", Usage: "`FILE` of the server's certificate, in PEM, for https"},
 			&urfave.StringFlag{Name: "tls-key", Usage: "`FILE` of the key of --tls-cert", DefaultText: "the file of --tls-cert"},
 			&urfave.StringFlag{Name: "tls-client-ca", Usage: "`FILE` of authorities, in PEM, whose client certificates the rules know"},
+			&urfave.StringSliceFlag{Name: "oidc-issuer", Usage: "`URL` of an issuer of OpenID Connect tokens that the rules know, such as https://token.actions.githubusercontent.com; may be given several times"},
+			&urfave.StringFlag{Name: "oidc-audience", Usage: "`AUDIENCE` for which these tokens are made: the URL of this server, as clients have it, without a path"},
 			&urfave.StringFlag{Name: "hmac-key-file", Usage: "`FILE` of a key for the signatures of what lies below /cache"},
 			&urfave.StringFlag{Name: "max-body", Value: "1GiB", Usage: "`SIZE` of the largest object"},
 			&urfave.IntFlag{Name: "requests", Value: 256, Usage: "how many requests are worked on at once"},
@@ -171,6 +173,25 @@ func serveConfig(cmd *urfave.Command, log *slog.Logger) (serve.Config, error) {
 
 // serveAccess returns who may do what.
 func serveAccess(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
+	access, err := serveRules(cmd, log)
+	if err != nil {
+		return nil, err
+	}
+	issuers, audience := cmd.StringSlice("oidc-issuer"), cmd.String("oidc-audience")
+	switch {
+	case (len(issuers) > 0) != (audience != ""):
+		return nil, serveUsage("want --oidc-issuer and --oidc-audience, or neither")
+	case audience != "" && cmd.String("access") == "":
+		return nil, serveUsage("--access is missing: its rules say what the tokens of --oidc-issuer allow")
+	}
+	for _, url := range issuers {
+		access.Believe(url, audience)
+	}
+	return access, nil
+}
+
+// serveRules returns who may do what, without issuers.
+func serveRules(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 	file, anonymous := cmd.String("access"), cmd.String("anonymous")
 	if file != "" {
 		if anonymous != "" {
@@ -191,11 +212,11 @@ func serveAccess(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 	all := []string{"*"}
 	switch anonymous {
 	case "none":
-		return serve.Always(&serve.Rules{}), nil
+		return serve.Always(&serve.Rules{}, log), nil
 	case "read":
-		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all}}), nil
+		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all}}, log), nil
 	case "write":
-		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all, Write: all}}), nil
+		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all, Write: all}}, log), nil
 	}
 	return nil, serveUsage("--anonymous is %q: want none, read or write", anonymous)
 }

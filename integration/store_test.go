@@ -95,7 +95,7 @@ func redisStore(t testing.TB) store {
 func serveStore(t testing.TB) store {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "served")
-	return store{endpoint: larderServe(t, "--store", fileURL(folder)), url: func(endpoint string) string { return endpoint }, folder: folder}
+	return store{endpoint: larderServe(t, "http", "--store", fileURL(folder)), url: func(endpoint string) string { return endpoint }, folder: folder}
 }
 
 // nginxStore is nginx, whose WebDAV module takes PUT.
@@ -109,10 +109,10 @@ func nginxStore(t testing.TB) store {
 	return store{endpoint: "http://" + addr, url: func(endpoint string) string { return endpoint + "/team" }, folder: folder}
 }
 
-// larderServe starts larder serve with flags, and returns its URL.
-func larderServe(t testing.TB, flags ...string) string {
+// larderServe starts larder serve with flags, and returns its URL. scheme is what it speaks.
+func larderServe(t testing.TB, scheme string, flags ...string) string {
 	t.Helper()
-	return testserver.Start(t, larder, func(port int) []string {
+	return testserver.Start(t, scheme, larder, func(port int) []string {
 		return append([]string{"serve", fmt.Sprintf("--listen=127.0.0.1:%d", port)}, flags...)
 	})
 }

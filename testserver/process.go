@@ -21,11 +21,11 @@ const (
 )
 
 // Start runs a server that the test has built, in file, with the arguments that args returns
-// for a free port of 127.0.0.1. It returns the server's URL once that answers HTTP. The server
-// ends with the test.
-func Start(t testing.TB, file string, args func(port int) []string) (endpoint string) {
+// for a free port of 127.0.0.1. It returns the server's URL, of scheme http or https, once
+// that answers. The server ends with the test.
+func Start(t testing.TB, scheme, file string, args func(port int) []string) (endpoint string) {
 	t.Helper()
-	return "http://" + start(t, file, args)
+	return scheme + "://" + startUntil(t, answersHTTP(scheme), file, args)
 }
 
 // start runs the server in file, with the arguments that args returns for a free port. It

@@ -38,9 +38,9 @@ func config(t *testing.T) serve.Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []string{"*"}
+	everybody, log := serve.Rights{Write: []string{"*"}}, slog.New(slog.DiscardHandler)
 	return serve.Config{
-		Store: store, Access: serve.Always(&serve.Rules{Anonymous: serve.Rights{Write: all}}),
-		MaxObject: 1 << 30, Requests: 100, Progress: time.Minute, TempDir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Store: store, Access: serve.Always(&serve.Rules{Anonymous: everybody}, log),
+		MaxObject: 1 << 30, Requests: 100, Progress: time.Minute, TempDir: t.TempDir(), Log: log,
 	}
 }
