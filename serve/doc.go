@@ -4,6 +4,7 @@
 //	/cache/{key}          the HTTP build cache of other build tools
 //	/ac/{sha256}          Bazel's action cache; an instance name may stand before it
 //	/cas/{sha256}         Bazel's content-addressable storage, likewise
+//	/metrics              what the server has done, for Prometheus
 //	/healthz, /readyz     whether the server runs, and whether its store answers
 //
 // The way of a PUT: who may write there (access.go), the body as a whole with its digests

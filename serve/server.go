@@ -29,17 +29,19 @@ type Config struct {
 // Server is an http.Handler. Many goroutines may use it.
 type Server struct {
 	Config
-	slots chan struct{} // has an element for each request under way
+	slots   chan struct{} // has an element for each request under way
+	metrics *metrics
 }
 
 // New returns a Server.
-func New(cfg Config) *Server { return &Server{cfg, make(chan struct{}, cfg.Requests)} }
+func New(cfg Config) *Server { return &Server{cfg, make(chan struct{}, cfg.Requests), newMetrics()} }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	logged := &loggedWriter{ResponseWriter: w}
 	s.serve(logged, r)
+	s.metrics.count(r, logged.status, max(0, r.ContentLength), logged.bytes, time.Since(began))
 	s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
 		slog.Int64("bytes_in", max(0, r.ContentLength)), slog.Int64("bytes_out", logged.bytes),
@@ -67,7 +69,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() { <-s.slots }()
 	e := s.route(path)
 	if e == nil {
-		fail(w, http.StatusNotFound, "no such path: see /v1/, /cache/, /ac/, /cas/, /healthz and /readyz")
+		fail(w, http.StatusNotFound, "no such path: see /v1/, /cache/, /ac/, /cas/, /metrics, /healthz and /readyz")
 		return
 	}
 	e.serve(&exchange{s, w, r, http.NewResponseController(w)})
@@ -106,6 +108,8 @@ func (s *Server) route(path string) endpoint {
 		return objectEndpoint{path}
 	case "cache":
 		return cacheEndpoint{rest}
+	case "metrics":
+		return metricsEndpoint{}
 	case "readyz":
 		return readiness{}
 	}
