@@ -20,6 +20,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/open"
+	"github.com/larderbuild/larder/collect"
 	"github.com/larderbuild/larder/serve"
 )
 
@@ -42,6 +43,7 @@ func (p *program) serveCommand() *urfave.Command {
 			&urfave.StringSliceFlag{Name: "oidc-issuer", Usage: "`URL` of an issuer of OpenID Connect tokens that the rules know, such as https://token.actions.githubusercontent.com; may be given several times"},
 			&urfave.StringFlag{Name: "oidc-audience", Usage: "`AUDIENCE` for which these tokens are made: the URL of this server, as clients have it, without a path"},
 			&urfave.StringFlag{Name: "hmac-key-file", Usage: "`FILE` of a key for the signatures of what lies below /cache"},
+			&urfave.StringFlag{Name: "max-size", Usage: "`SIZE` to which the store is trimmed once an hour, what was not used for the longest time first: that of other tools, and then larder's own; 0: no limit", DefaultText: "20GiB for a directory, otherwise 0"},
 			&urfave.StringFlag{Name: "max-body", Value: "1GiB", Usage: "`SIZE` of the largest object"},
 			&urfave.IntFlag{Name: "requests", Value: 256, Usage: "how many requests are worked on at once"},
 		},
@@ -81,8 +83,13 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	if err != nil {
 		return serveUsage("--listen: %w", err)
 	}
+	maxSize, err := maxServed(cmd, url)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	handler := serve.New(cfg)
 	server := &http.Server{
-		Handler:           serve.New(cfg),
+		Handler:           handler,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
@@ -94,6 +101,11 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 		if server.TLSConfig, err = files.Config(log); err != nil {
 			return errors.Join(serveUsage("%w", err), listener.Close())
 		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if maxSize > 0 {
+		go trimServed(ctx, handler, collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Log: log, Planned: func(int) {}, Done: func() {}})
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(url))
 	return errors.Join(serveUntil(ctx, server, listener), cfg.Store.Close())
@@ -124,6 +136,45 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 	}
 	return nil
 }
+
+// maxServed returns how large the store at url may be, in bytes; 0: no limit.
+func maxServed(cmd *urfave.Command, url string) (size int64, err error) {
+	traits, value := open.Traits(url), cmd.String("max-size")
+	if value == "" && traits.Ownerless {
+		value = "20GiB"
+	}
+	if value != "" {
+		if err := parseSize(&size, value); err != nil {
+			return 0, serveUsage("--max-size is %q: %w", value, err)
+		}
+	}
+	if size > 0 && traits.Unlisted {
+		return 0, serveUsage("--max-size is %q: %s can't list what it has", value, open.Redact(url))
+	}
+	return size, nil
+}
+
+// trimServed keeps the store below cfg.MaxSize until ctx is done: once an hour what other tools
+// keep there, and once a day larder's own.
+func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) {
+	for {
+		select {
+		case <-time.After(trimInterval):
+		case <-ctx.Done():
+			return
+		}
+		evicted, err := server.Evict(ctx, cfg.MaxSize)
+		cfg.Log.Info("trimmed what other tools keep", "objects", evicted.Objects, "bytes", evicted.Bytes, "bytes_left", evicted.BytesLeft, "err", err)
+		own := cfg
+		own.MaxSize = max(1, cfg.MaxSize-evicted.BytesLeft)
+		if result, ran, err := collect.Daily(ctx, own, server.Store); ran || err != nil {
+			cfg.Log.Info("trimmed larder's own: "+collected(result).String(), "err", err)
+		}
+	}
+}
+
+// trimInterval is how often the store of larder serve is trimmed.
+const trimInterval = time.Hour
 
 func serveUsage(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...), "larder serve --help lists its options"}

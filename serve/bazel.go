@@ -73,7 +73,9 @@ func (e bazelEndpoint) serve(x *exchange) {
 	}
 	if err != nil {
 		x.refuse(err)
+		return
 	}
+	x.uses.note(e.key())
 }
 
 func (e bazelEndpoint) get(x *exchange, sum []byte) error {

@@ -31,7 +31,9 @@ func (e cacheEndpoint) serve(x *exchange) {
 	}
 	if err != nil {
 		x.refuse(err)
+		return
 	}
+	x.uses.note(e.name())
 }
 
 func (e cacheEndpoint) name() string { return "cache/" + e.key }

@@ -31,10 +31,18 @@ type Server struct {
 	Config
 	slots   chan struct{} // has an element for each request under way
 	metrics *metrics
+	uses    uses
 }
 
 // New returns a Server.
-func New(cfg Config) *Server { return &Server{cfg, make(chan struct{}, cfg.Requests), newMetrics()} }
+func New(cfg Config) *Server {
+	return &Server{
+		Config:  cfg,
+		slots:   make(chan struct{}, cfg.Requests),
+		metrics: newMetrics(),
+		uses:    uses{last: make(map[string]int64)},
+	}
+}
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,59 @@
+package serve_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/serve"
+)
+
+// TestEvict: what was read last stays, and what was read never goes first. larder's own objects
+// are none of Evict's business.
+func TestEvict(t *testing.T) {
+	begin := time.Now().Add(-time.Hour)
+	now := begin
+	store := backendtest.MemoryAt(func() time.Time { return now })
+	backendtest.PutBytes(t, store, "v1/main/a/key", make([]byte, 1000))
+	var paths []string
+	for i := range 10 {
+		now = begin.Add(time.Duration(i) * time.Minute)
+		data := bytes.Repeat([]byte{byte(i)}, 100)
+		path := fmt.Sprintf("/cas/%x", sha256.Sum256(data))
+		paths = append(paths, path)
+		backendtest.PutBytes(t, store, path[1:], data)
+	}
+	log := slog.New(slog.DiscardHandler)
+	rules := &serve.Rules{Anonymous: serve.Rights{Read: []string{"*"}}}
+	server := serve.New(serve.Config{Store: store, Access: serve.Always(rules, log), Requests: 1, Progress: time.Minute, Log: log})
+	status := func(path string) int {
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, httptest.NewRequest(http.MethodHead, path, nil))
+		return w.Code
+	}
+	if got := status(paths[0]); got != http.StatusOK {
+		t.Fatalf("status %d", got)
+	}
+	e, err := server.Evict(t.Context(), 350)
+	if want := (serve.Evicted{Objects: 7, Bytes: 700, BytesLeft: 300}); err != nil || e != want {
+		t.Errorf("%+v, %v; want %+v", e, err, want)
+	}
+	for i, path := range paths {
+		want := http.StatusNotFound
+		if i == 0 || i >= 8 {
+			want = http.StatusOK
+		}
+		if got := status(path); got != want {
+			t.Errorf("number %d: status %d, want %d", i, got, want)
+		}
+	}
+	if e, err := server.Evict(t.Context(), 300); err != nil || e.Objects != 0 {
+		t.Errorf("again: %+v, %v", e, err)
+	}
+}
