@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/larderbuild/larder/integration/harness"
+)
+
+// server is a larder serve that can be killed. Its store is a directory.
+type server struct {
+	dir, address, url string
+	process           *exec.Cmd
+	most              int64 // memory of those that were killed, at most
+}
+
+// newServer builds larder and starts it. The caller calls end.
+func newServer() (*server, error) {
+	dir, err := os.MkdirTemp("", "larder-load-")
+	if err != nil {
+		return nil, err
+	}
+	s := &server{dir: dir}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err == nil {
+		s.address = l.Addr().String()
+		s.url = "http://" + s.address
+		err = errors.Join(l.Close(), harness.BuildLarder(filepath.Join(dir, "larder.exe")))
+	}
+	if err == nil {
+		err = s.start()
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return s, nil
+}
+
+// store is the directory of the server's store.
+func (s *server) store() string { return filepath.Join(s.dir, "store") }
+
+// start starts the process, and returns once it answers.
+func (s *server) start() error {
+	url := "file:///" + strings.TrimPrefix(filepath.ToSlash(s.store()), "/")
+	s.process = exec.Command(filepath.Join(s.dir, "larder.exe"), "serve", "--listen", s.address, "--store", url)
+	s.process.Stderr = os.Stderr
+	if err := s.process.Start(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get(s.url + "/readyz")
+		if err == nil {
+			return res.Body.Close()
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the server does not answer: %w", err)
+		}
+	}
+}
+
+// restart kills the process and starts another one.
+func (s *server) restart() error {
+	s.most = s.memory()
+	if err := s.process.Process.Kill(); err != nil {
+		return err
+	}
+	_ = s.process.Wait() // it was killed
+	return s.start()
+}
+
+// memory returns how much memory the server had at most, in KiB, and 0 where the system does
+// not say.
+func (s *server) memory() int64 {
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Process.Pid))
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
+			kib, _ := strconv.ParseInt(fields[1], 10, 64)
+			return max(s.most, kib)
+		}
+	}
+	return s.most
+}
+
+// end ends the process and removes everything.
+func (s *server) end() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+	_ = os.RemoveAll(s.dir)
+}
+
+// checkFiles checks that each file that is an object has all of its bytes.
+func (s *server) checkFiles() error {
+	return filepath.WalkDir(s.store(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), "@") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var want [sha256.Size]byte
+		switch folder := filepath.Base(filepath.Dir(path)); folder {
+		case "cas":
+			if fmt.Sprintf("%x", sha256.Sum256(data)) != d.Name() {
+				return fmt.Errorf("%s does not have its name", path)
+			}
+			return nil
+		case "cache": // has a line before the body
+			_, data, _ = bytes.Cut(data, []byte("\n"))
+		}
+		n, err := strconv.Atoi(d.Name())
+		if err != nil {
+			return err
+		}
+		if want = sha256.Sum256(body(n)); sha256.Sum256(data) != want {
+			return fmt.Errorf("%s is not whole", path)
+		}
+		return nil
+	})
+}
