@@ -28,6 +28,7 @@ func everything(t *testing.T, j *job) (built, tested result) {
 // nothing, and asks the cache service for little. A pull request reads what main has written,
 // and main sees nothing of a pull request's.
 func TestActions(t *testing.T) {
+	t.Parallel()
 	server := testserver.Actions(t)
 	p := newStockedPantry(t)
 	first := newJob(t, p, server, mainRef, server.Token(mainRef))
@@ -173,6 +174,7 @@ func (w trouble) watch(method string, seen func(n int)) (end func()) {
 // TestActionsTrouble: whatever becomes of the cache service's entries, builds are right,
 // say nothing, and what was lost is written again.
 func TestActionsTrouble(t *testing.T) {
+	t.Parallel()
 	w := newTrouble(t)
 	t.Run("URLs that expire while a build reads", w.testReadExpiry)
 	t.Run("a URL that expires while a job writes", w.testWriteExpiry)

@@ -198,6 +198,7 @@ func TestBarrierWithoutRemote(t *testing.T) {
 // source included. The build fails, larder says why in one line, and nothing is
 // compiled against a hole. The next one is right.
 func TestBarrierAtTheEnd(t *testing.T) {
+	t.Parallel()
 	c := newChangedChain(t, 16)
 	export := c.machine(t, c.endpoint).must("go", "list", "-export", "-f", "{{.Export}}", "./p003").stdout
 	archive := strings.TrimSuffix(filepath.Base(strings.TrimSpace(export)), "-d")
