@@ -12,6 +12,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -56,7 +58,7 @@ func (x *exchange) take() (*intake, error) {
 		return nil, x.tooLarge()
 	}
 	body := io.Reader(progressing{x, x.r.Body})
-	switch encoding := x.r.Header.Get("Content-Encoding"); encoding {
+	switch strings.ToLower(strings.Join(x.r.Header.Values("Content-Encoding"), ",")) {
 	case "", "identity":
 	case "zstd":
 		plain, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderLowmem(true))
@@ -71,7 +73,7 @@ func (x *exchange) take() (*intake, error) {
 	b, err := x.readAll(io.LimitReader(body, x.MaxObject+1))
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, x.bodyError(err)
 	case b.size > x.MaxObject:
 		b.close()
 		return nil, x.tooLarge()
@@ -105,7 +107,7 @@ func (x *exchange) readAll(body io.Reader) (*intake, error) {
 	}
 	if err != nil && err != io.EOF {
 		b.close()
-		return nil, x.bodyError(err)
+		return nil, err
 	}
 	md.Sum(b.md5[:0])
 	sha.Sum(b.sha256[:0])
@@ -115,13 +117,14 @@ func (x *exchange) readAll(body io.Reader) (*intake, error) {
 	return b, nil
 }
 
-// bodyError returns what err, of reading a body, means.
+// bodyError returns what err, of reading the body of a PUT, means.
 func (x *exchange) bodyError(err error) error {
 	var path *os.PathError
 	switch {
 	case errors.As(err, &path): // the temporary file's
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.Progress)) // which has passed, too
 		return &badRequest{http.StatusRequestTimeout, "", "the body does not come"}
 	}
 	return bad("the body breaks off or is malformed: %v", err)
