@@ -174,7 +174,7 @@ type answer struct {
 	exit   int // curl's
 }
 
-// send has curl send a request.
+// send has curl send a request, with a body or, after an @, that in a file.
 func (k *kitchen) send(request string, with []string, body string) answer {
 	k.t.Helper()
 	method, path, _ := strings.Cut(k.expand(request), " ")
@@ -186,7 +186,9 @@ func (k *kitchen) send(request string, with []string, body string) answer {
 	} else {
 		args = append(args, "-X", method)
 	}
-	if body != "" {
+	if strings.HasPrefix(body, "@") {
+		args = append(args, "--data-binary", body)
+	} else if body != "" {
 		sent := filepath.Join(folder, "sent")
 		if err := os.WriteFile(sent, []byte(k.expand(body)), 0o600); err != nil {
 			k.t.Fatal(err)
