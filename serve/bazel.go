@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -87,7 +88,7 @@ func (e bazelEndpoint) get(x *exchange, sum []byte) error {
 		o.send(versionTag(o.version))
 		return nil
 	}
-	if empty := sha256.Sum256(nil); bytes.Equal(sum, empty[:]) { // which everybody has
+	if bytes.Equal(sum, emptySum[:]) { // which everybody has
 		x.sendContent(hexTag(sum), strings.NewReader(""))
 		return nil
 	}
@@ -96,6 +97,9 @@ func (e bazelEndpoint) get(x *exchange, sum []byte) error {
 		return err
 	}
 	defer o.close()
+	if o.isLost() {
+		return fmt.Errorf("%w: %w", backend.ErrNotFound, o.fault(errDamaged))
+	}
 	x.w.Header().Add("Vary", "Accept-Encoding")
 	if x.r.Method == http.MethodGet && acceptsZstd(x.r.Header) {
 		return o.sendCompressed()

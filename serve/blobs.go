@@ -21,7 +21,7 @@ const headSize = len(headLine) + 2*sha256.Size + 1
 // head returns the first line of an object.
 func head(sum []byte) string { return fmt.Sprintf("%s%x\n", headLine, sum) }
 
-var errHead = errors.New("the object does not begin as larder serve has them begin")
+var errHead = errors.New("the object does not begin as larder serve has them begin, or ends there")
 
 // parseHead returns the SHA-256 that the first line of an object has.
 func parseHead(line string) ([]byte, error) {
@@ -42,9 +42,12 @@ func (x *exchange) openHeaded(key string) (*object, error) {
 	}
 	line := make([]byte, headSize)
 	_, err := io.ReadFull(o.body, line)
+	o.skip, o.size = int64(headSize), o.size-int64(headSize)
 	switch err {
 	case nil:
-		o.sum, err = parseHead(string(line))
+		if o.sum, err = parseHead(string(line)); err == nil && o.isLost() {
+			err = errHead
+		}
 	case io.EOF, io.ErrUnexpectedEOF:
 		err = errHead
 	}
@@ -56,7 +59,7 @@ func (x *exchange) openHeaded(key string) (*object, error) {
 		x.Log.Error("what is stored is no use", "key", key, "err", err)
 		return o, fmt.Errorf("%w: %w", backend.ErrNotFound, err)
 	}
-	o.skip, o.size, o.hash = int64(headSize), o.size-int64(headSize), sha256.New()
+	o.hash = sha256.New()
 	return o, nil
 }
 

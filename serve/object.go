@@ -72,6 +72,15 @@ func (o *object) openAt(ctx context.Context, r backend.Range) error {
 	return nil
 }
 
+// emptySum is the SHA-256 of the empty body.
+var emptySum = sha256.Sum256(nil)
+
+// isLost reports whether nothing is left of the body, as after a power failure. Then an answer has
+// no last bytes that Read could keep back.
+func (o *object) isLost() bool {
+	return o.size == 0 && o.sum != nil && string(o.sum) != string(emptySum[:])
+}
+
 var (
 	errChanged = errors.New("the object was replaced while it was read")
 	errDamaged = errors.New("the object does not have its SHA-256")
