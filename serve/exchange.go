@@ -31,6 +31,12 @@ func (x *exchange) goOn() {
 	_ = x.control.SetWriteDeadline(until)
 }
 
+// pause says that the request waits for the store, which has time limits of its own.
+func (x *exchange) pause() {
+	_ = x.control.SetReadDeadline(time.Time{})
+	_ = x.control.SetWriteDeadline(time.Time{})
+}
+
 // allows reports whether the request has one of methods. Otherwise it answers.
 func (x *exchange) allows(methods ...string) bool {
 	for _, m := range methods {

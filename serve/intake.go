@@ -81,6 +81,7 @@ func (x *exchange) take() (*intake, error) {
 		b.close()
 		return nil, backend.ErrDigest
 	}
+	x.pause()
 	return b, nil
 }
 
