@@ -70,6 +70,7 @@ func (b *lockedBuffer) String() string {
 
 // TestAccess asks a server that has rules.
 func TestAccess(t *testing.T) {
+	t.Parallel()
 	k, _, _ := openWithRules(t)
 	const md5 = "Content-MD5: {md5:x}"
 	bearer := func(token string) h { return h{"Authorization: Bearer " + token, md5} }
@@ -145,6 +146,7 @@ func (k *kitchen) wait(request string, with h, status int) {
 
 // Rules change with their file. A malformed file changes nothing, and the log says so without a token.
 func TestRulesThatChange(t *testing.T) {
+	t.Parallel()
 	k, file, log := openWithRules(t)
 	with := h{"Authorization: Bearer ci-token"}
 	k.wait("GET /v1/main/a", with, 404)

@@ -31,6 +31,7 @@ func zstdOf(t testing.TB, body []byte) []byte {
 
 // TestBazel stores and reads action results and blobs.
 func TestBazel(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	const sum, none = "{sha256:0123456789}", "{sha256:nobody}"
 	const tag = `"sha256:` + sum + `"`
@@ -150,6 +151,7 @@ func TestBomb(t *testing.T) {
 
 // Blobs that are too large for memory come and go as they are.
 func TestLargeBlobs(t *testing.T) {
+	t.Parallel()
 	k := open(t, func(c *serve.Config) { c.MaxObject = 8 << 20 })
 	for _, n := range []int{1<<20 - 1, 1 << 20, 1<<20 + 1, 3 << 20} {
 		body := noise(n)

@@ -93,7 +93,7 @@ func (e cacheEndpoint) put(x *exchange) error {
 }
 
 // errLost says that another PUT came first, after the condition was found to hold.
-var errLost = errors.New("another PUT came first")
+var errLost error = &backend.Busy{Object: true}
 
 // store stores b if c holds. It reports whether it replaced an entry.
 func (e cacheEndpoint) store(x *exchange, b *intake, c condition) (replaced bool, err error) {

@@ -147,7 +147,7 @@ func checkName(name string, last bool) error {
 	case name == "" && last:
 		return nil
 	case name == "", name == ".", name == "..":
-		return errors.New("a part is empty, . or ..")
+		return errors.New("a part is ., .. or empty")
 	case !utf8.ValidString(name):
 		return errors.New("a part is not UTF-8")
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == '\\' }):

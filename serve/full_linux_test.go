@@ -9,6 +9,7 @@ import (
 
 // A store on a full disk says so, and keeps what it has.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	if err := syscall.Mount("tmpfs", k.root, "tmpfs", 0, "size=64k"); err != nil {
 		if os.Getenv("CI") != "" && os.Getuid() == 0 {

@@ -239,6 +239,7 @@ var packedBodies = map[string][]byte{}
 
 // TestSiege sends many requests to one server. Its seed is fixed.
 func TestSiege(t *testing.T) {
+	t.Parallel()
 	g := &grammar{Rand: rand.New(rand.NewPCG(7, 42))}
 	for range 200 {
 		if body := g.body(); body != "" && packedBodies[body] == nil {

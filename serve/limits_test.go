@@ -42,6 +42,7 @@ func ask(ctx context.Context, s http.Handler, path string) <-chan *httptest.Resp
 
 // More requests than may be worked on at once wait, but not for ever.
 func TestManyRequests(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan bool)
 		inside := 0 // as each wait in the bubble shows
@@ -141,6 +142,7 @@ func answerOn(r *bufio.Reader) (int, error) {
 
 // A body that comes slowly has time; one that does not come has Config.Progress.
 func TestSlowBodies(t *testing.T) {
+	t.Parallel()
 	const body = "slow and steady"
 	for name, test := range map[string]struct {
 		pause time.Duration
@@ -181,6 +183,7 @@ func TestSlowBodies(t *testing.T) {
 
 // A client that does not read its answer does not keep the server.
 func TestSlowReader(t *testing.T) {
+	t.Parallel()
 	body := string(noise(1 << 20))
 	for _, request := range []string{"GET /cas/{sum} HTTP/1.1\r\n", "GET /cas/{sum} HTTP/1.1\r\nAccept-Encoding: zstd\r\n", "GET /cache/a HTTP/1.1\r\n"} {
 		cfg := memoryConfig(t, noFault)
@@ -201,6 +204,7 @@ func TestSlowReader(t *testing.T) {
 
 // A store may take longer than Config.Progress for a body that has come as a whole.
 func TestSlowStore(t *testing.T) {
+	t.Parallel()
 	slow := func(op, _ string) backendtest.Fault {
 		if op == "put" {
 			return backendtest.Fault{Delay: 5 * time.Minute}

@@ -11,6 +11,7 @@ import (
 
 // TestObjects stores, reads and deletes larder's own objects.
 func TestObjects(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	one, two := "Content-MD5: {md5:one}", "Content-MD5: {md5:two}"
 	k.run([]row{
@@ -73,6 +74,7 @@ func TestObjects(t *testing.T) {
 
 // TestLists lists objects.
 func TestLists(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	for _, path := range []string{"/v1/s/a", "/v1/s/ab", "/v1/s/b/c", "/v1/s2/a", "/v1/x", "/cache/a"} {
 		k.put(path, path)

@@ -12,6 +12,7 @@ type h = []string
 
 // TestCacheReads asks for entries of the HTTP build cache.
 func TestCacheReads(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	const tag, other = `"sha256:{sha256:0123456789}"`, `"sha256:{sha256:other}"`
 	whole := h{"ETag: " + tag, "Content-Length: 10", "Accept-Ranges: bytes", "Content-Type: application/octet-stream", "X-Content-Type-Options: nosniff", "X-Content-Signature:"}
@@ -52,6 +53,7 @@ func TestCacheReads(t *testing.T) {
 
 // TestCacheWrites stores entries of the HTTP build cache.
 func TestCacheWrites(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	const one, two, three = `"sha256:{sha256:one}"`, `"sha256:{sha256:two}"`, `"sha256:{sha256:three}"`
 	k.run([]row{
@@ -100,6 +102,7 @@ func TestCacheWrites(t *testing.T) {
 
 // TestKeys stores under good and bad names.
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	k := open(t, nil)
 	put := h{"Content-MD5: {md5:x}"}
 	k.run([]row{
@@ -151,6 +154,7 @@ func TestKeys(t *testing.T) {
 
 // TestSignatures asks a server that has a key.
 func TestSignatures(t *testing.T) {
+	t.Parallel()
 	k := open(t, func(c *serve.Config) { c.HMACKey = []byte(hmacKey) })
 	put := "Content-MD5: {md5:signed}"
 	k.run([]row{
@@ -181,6 +185,7 @@ func zeros(n int) string {
 // A body that is shorter than its Content-Length is not stored, and the server waits for no more
 // of it than Config.Progress.
 func TestShortBody(t *testing.T) {
+	t.Parallel()
 	k := open(t, func(c *serve.Config) { c.Progress = shortly })
 	for _, path := range []string{"/cache/a", "/v1/s/a", "/cas/{sha256:short}", "/ac/{sha256:short}"} {
 		a := k.send("PUT "+path, h{"Content-MD5: {md5:short}", "Content-Length: 100"}, "short")
