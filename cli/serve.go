@@ -58,6 +58,9 @@ const (
 	maxHeader  = 64 << 10         // bytes
 )
 
+// serverRetry is impatient: a client waits, and may try again by itself.
+var serverRetry = backend.Retry{Backoff: 50 * time.Millisecond, MaxBackoff: time.Second, Patience: time.Second}
+
 func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s settings) error {
 	log := slog.New(slog.NewJSONHandler(p.stdout, nil))
 	cfg, err := serveConfig(cmd, log)
@@ -77,7 +80,7 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 		return serveUsage("--store is %q: want a store that replaces what it has", open.Redact(url))
 	}
 	var counters backend.Counters
-	cfg.Store = retrying(openDriver(url, s, &counters, log))
+	cfg.Store = backend.WithRetry(backend.WithLimit(openDriver(url, s, &counters, log), connections), serverRetry)
 
 	listener, err := net.Listen("tcp", cmd.String("listen"))
 	if err != nil {

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -18,9 +18,8 @@ import (
 const bazelScope = "@bazel"
 
 const (
-	actionCache     = "ac"
-	contentStorage  = "cas"
-	maxInstanceName = 240 // bytes, escaped
+	actionCache    = "ac"
+	contentStorage = "cas"
 )
 
 // bazelEndpoint is an action result, or a blob.
@@ -50,8 +49,11 @@ func (e bazelEndpoint) key() string {
 	if e.instance == "" || e.kind == contentStorage {
 		return e.kind + "/" + e.digits
 	}
-	return e.kind + "/@" + url.QueryEscape(e.instance) + "/" + e.digits
+	return e.kind + "/" + e.instanceName() + "/" + e.digits
 }
+
+// instanceName returns the part of a key that stands for the instance.
+func (e bazelEndpoint) instanceName() string { return "@" + url.QueryEscape(e.instance) }
 
 func (e bazelEndpoint) serve(x *exchange) {
 	sum, err := hex.DecodeString(e.digits)
@@ -59,7 +61,7 @@ func (e bazelEndpoint) serve(x *exchange) {
 	case err != nil, len(sum) != sha256.Size, strings.ToLower(e.digits) != e.digits:
 		fail(x.w, http.StatusBadRequest, "the path has to end with a SHA-256, 64 digits in lower case")
 		return
-	case len(url.QueryEscape(e.instance)) > maxInstanceName:
+	case len(url.QueryEscape(e.instanceName())) > maxName:
 		fail(x.w, http.StatusBadRequest, "the name of the instance is too long")
 		return
 	}
@@ -88,9 +90,8 @@ func (e bazelEndpoint) get(x *exchange, sum []byte) error {
 		o.send(versionTag(o.version))
 		return nil
 	}
-	if empty := sha256.Sum256(nil); bytes.Equal(sum, empty[:]) { // which everybody has
-		x.w.Header().Set("ETag", hexTag(sum))
-		http.ServeContent(x.w, x.r, "", time.Time{}, strings.NewReader(""))
+	if bytes.Equal(sum, emptySum[:]) { // which everybody has
+		x.sendContent(hexTag(sum), strings.NewReader(""))
 		return nil
 	}
 	o := &object{x: x, key: e.key(), sum: sum}
@@ -98,6 +99,9 @@ func (e bazelEndpoint) get(x *exchange, sum []byte) error {
 		return err
 	}
 	defer o.close()
+	if o.isLost() {
+		return fmt.Errorf("%w: %w", backend.ErrNotFound, o.fault(errDamaged))
+	}
 	x.w.Header().Add("Vary", "Accept-Encoding")
 	if x.r.Method == http.MethodGet && acceptsZstd(x.r.Header) {
 		return o.sendCompressed()
@@ -125,14 +129,16 @@ func (o *object) sendCompressed() error {
 	return nil
 }
 
-// acceptsZstd reports whether the client takes zstd, of a whole blob.
+// acceptsZstd reports whether the client takes zstd, of a whole blob and without conditions.
 func acceptsZstd(h http.Header) bool {
-	if h.Get("Range") != "" {
-		return false
+	for _, name := range []string{"Range", "If-Match", "If-None-Match"} {
+		if h.Get(name) != "" {
+			return false
+		}
 	}
 	for item := range strings.SplitSeq(strings.Join(h.Values("Accept-Encoding"), ","), ",") {
 		coding, params, _ := strings.Cut(strings.TrimSpace(item), ";")
-		quality := strings.ReplaceAll(params, " ", "")
+		quality := strings.ToLower(strings.ReplaceAll(params, " ", ""))
 		if strings.EqualFold(strings.TrimSpace(coding), "zstd") && strings.TrimRight(quality, "0.") != "q=" {
 			return true
 		}

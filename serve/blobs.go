@@ -21,7 +21,7 @@ const headSize = len(headLine) + 2*sha256.Size + 1
 // head returns the first line of an object.
 func head(sum []byte) string { return fmt.Sprintf("%s%x\n", headLine, sum) }
 
-var errHead = errors.New("the object does not begin as larder serve has them begin")
+var errHead = errors.New("the object does not begin as larder serve has them begin, or ends there")
 
 // parseHead returns the SHA-256 that the first line of an object has.
 func parseHead(line string) ([]byte, error) {
@@ -33,7 +33,8 @@ func parseHead(line string) ([]byte, error) {
 	return sum, nil
 }
 
-// openHeaded opens an object that has a head. One without a whole head is not found.
+// openHeaded opens an object that has a head. One without a whole head is not found: then the
+// error wraps errHead, too, and the object has only a version.
 func (x *exchange) openHeaded(key string) (*object, error) {
 	o := &object{x: x, key: key}
 	if err := o.openAt(x.r.Context(), backend.Range{}); err != nil {
@@ -41,15 +42,24 @@ func (x *exchange) openHeaded(key string) (*object, error) {
 	}
 	line := make([]byte, headSize)
 	_, err := io.ReadFull(o.body, line)
-	if err == nil {
-		o.sum, err = parseHead(string(line))
+	o.skip, o.size = int64(headSize), o.size-int64(headSize)
+	switch err {
+	case nil:
+		if o.sum, err = parseHead(string(line)); err == nil && o.isLost() {
+			err = errHead
+		}
+	case io.EOF, io.ErrUnexpectedEOF:
+		err = errHead
 	}
 	if err != nil {
 		o.close()
+		if err != errHead {
+			return nil, err
+		}
 		x.Log.Error("what is stored is no use", "key", key, "err", err)
-		return nil, fmt.Errorf("%w: %w", backend.ErrNotFound, err)
+		return o, fmt.Errorf("%w: %w", backend.ErrNotFound, err)
 	}
-	o.skip, o.size, o.hash = int64(headSize), o.size-int64(headSize), sha256.New()
+	o.hash = sha256.New()
 	return o, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/larderbuild/larder/backend"
 )
@@ -53,11 +52,8 @@ func (e cacheEndpoint) get(x *exchange) error {
 		return err
 	}
 	defer b.close()
-	h := x.w.Header()
-	h.Set(signatureHeader, hexOf(b.mac))
-	h.Set("ETag", hexTag(o.sum))
-	h.Set("Content-Type", "application/octet-stream")
-	http.ServeContent(x.w, x.r, "", time.Time{}, b.reader())
+	x.w.Header().Set(signatureHeader, hexOf(b.mac))
+	x.sendContent(hexTag(o.sum), b.reader())
 	return nil
 }
 
@@ -99,7 +95,7 @@ func (e cacheEndpoint) put(x *exchange) error {
 }
 
 // errLost says that another PUT came first, after the condition was found to hold.
-var errLost = errors.New("another PUT came first")
+var errLost error = &backend.Busy{Object: true}
 
 // store stores b if c holds. It reports whether it replaced an entry.
 func (e cacheEndpoint) store(x *exchange, b *intake, c condition) (replaced bool, err error) {
@@ -108,7 +104,9 @@ func (e cacheEndpoint) store(x *exchange, b *intake, c condition) (replaced bool
 	case err == nil:
 		o.close()
 		tag, version, replaced = hexTag(o.sum), o.version, true
-	case errors.Is(err, errHead), !errors.Is(err, backend.ErrNotFound):
+	case errors.Is(err, errHead):
+		version = o.version // it gives way
+	case !errors.Is(err, backend.ErrNotFound):
 		return false, err
 	}
 	if !c.holds(tag) {
@@ -119,7 +117,7 @@ func (e cacheEndpoint) store(x *exchange, b *intake, c condition) (replaced bool
 		return false, err
 	}
 	if !c.isNone() {
-		opts.If = backend.Condition{Absent: !replaced, Version: version}
+		opts.If = backend.Condition{Absent: version == "", Version: version}
 	}
 	_, err = x.Store.Put(x.r.Context(), e.name(), body, opts)
 	if !c.isNone() && errors.Is(err, backend.ErrConflict) {

@@ -16,8 +16,13 @@ type condition struct {
 	not    []string // If-None-Match: none of these ETags
 }
 
-// conditionOf returns what the headers demand.
+// conditionOf returns what the headers demand. One that is there and demands nothing is malformed.
 func conditionOf(h http.Header) (c condition, err error) {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		if values := h.Values(name); len(values) > 0 && strings.Join(values, "") == "" {
+			return c, bad("malformed %s: it is empty", name)
+		}
+	}
 	match, none := strings.Join(h.Values("If-Match"), ","), strings.Join(h.Values("If-None-Match"), ",")
 	if match == "*" {
 		c.exists = true

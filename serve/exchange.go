@@ -31,6 +31,12 @@ func (x *exchange) goOn() {
 	_ = x.control.SetWriteDeadline(until)
 }
 
+// pause says that the request waits for the store, which has time limits of its own.
+func (x *exchange) pause() {
+	_ = x.control.SetReadDeadline(time.Time{})
+	_ = x.control.SetWriteDeadline(time.Time{})
+}
+
 // allows reports whether the request has one of methods. Otherwise it answers.
 func (x *exchange) allows(methods ...string) bool {
 	for _, m := range methods {
@@ -58,7 +64,7 @@ func (x *exchange) admits(scope string) bool {
 	case r.known:
 		fail(x.w, http.StatusForbidden, "not allowed")
 	default:
-		x.w.Header().Set("WWW-Authenticate", `Bearer realm="larder"`)
+		x.w.Header()["Www-Authenticate"] = []string{`Bearer realm="larder"`, `Basic realm="larder"`}
 		fail(x.w, http.StatusUnauthorized, "who are you?")
 	}
 	return false
@@ -141,7 +147,7 @@ func checkName(name string, last bool) error {
 	case name == "" && last:
 		return nil
 	case name == "", name == ".", name == "..":
-		return errors.New("a part is empty, . or ..")
+		return errors.New("a part is ., .. or empty")
 	case !utf8.ValidString(name):
 		return errors.New("a part is not UTF-8")
 	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == '\\' }):

@@ -12,6 +12,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -45,8 +47,8 @@ func (b *intake) reader() *io.SectionReader { return io.NewSectionReader(b, 0, b
 // options returns those of a Put of the body.
 func (b *intake) options() backend.PutOptions { return backend.PutOptions{Size: b.size, MD5: b.md5} }
 
-// take reads the body of a PUT. If the request has Content-MD5, the body has that. The caller
-// closes what it returns.
+// take reads the body of a PUT, and decodes it. If the request has Content-MD5, the body has
+// that before it is decoded. The caller closes what take returns.
 func (x *exchange) take() (*intake, error) {
 	sum, announced, err := contentMD5(x.r.Header)
 	if err != nil {
@@ -55,8 +57,9 @@ func (x *exchange) take() (*intake, error) {
 	if x.r.ContentLength > x.MaxObject {
 		return nil, x.tooLarge()
 	}
-	body := io.Reader(progressing{x, x.r.Body})
-	switch encoding := x.r.Header.Get("Content-Encoding"); encoding {
+	sent := md5.New() // of what is sent, as Content-MD5 is
+	body := io.TeeReader(io.LimitReader(progressing{x, x.r.Body}, x.MaxObject+1), sent)
+	switch strings.ToLower(strings.Join(x.r.Header.Values("Content-Encoding"), ",")) {
 	case "", "identity":
 	case "zstd":
 		plain, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderLowmem(true))
@@ -69,16 +72,18 @@ func (x *exchange) take() (*intake, error) {
 		return nil, &badRequest{http.StatusUnsupportedMediaType, "", "Content-Encoding may be zstd or missing"}
 	}
 	b, err := x.readAll(io.LimitReader(body, x.MaxObject+1))
+	if err != nil {
+		return nil, x.bodyError(err)
+	}
 	switch {
-	case err != nil:
-		return nil, err
 	case b.size > x.MaxObject:
 		b.close()
 		return nil, x.tooLarge()
-	case announced && b.md5 != sum:
+	case announced && [md5.Size]byte(sent.Sum(nil)) != sum:
 		b.close()
 		return nil, backend.ErrDigest
 	}
+	x.pause()
 	return b, nil
 }
 
@@ -105,7 +110,7 @@ func (x *exchange) readAll(body io.Reader) (*intake, error) {
 	}
 	if err != nil && err != io.EOF {
 		b.close()
-		return nil, x.bodyError(err)
+		return nil, err
 	}
 	md.Sum(b.md5[:0])
 	sha.Sum(b.sha256[:0])
@@ -115,13 +120,14 @@ func (x *exchange) readAll(body io.Reader) (*intake, error) {
 	return b, nil
 }
 
-// bodyError returns what err, of reading a body, means.
+// bodyError returns what err, of reading the body of a PUT, means.
 func (x *exchange) bodyError(err error) error {
 	var path *os.PathError
 	switch {
 	case errors.As(err, &path): // the temporary file's
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
+		_ = x.control.SetWriteDeadline(time.Now().Add(x.Progress)) // which has passed, too
 		return &badRequest{http.StatusRequestTimeout, "", "the body does not come"}
 	}
 	return bad("the body breaks off or is malformed: %v", err)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -26,6 +27,7 @@ type object struct {
 	sum     []byte // SHA-256 of the body; nil: not known
 
 	body io.ReadCloser // nil: none is open
+	part bool          // it may end before the object does
 	at   int64         // where it stands
 	pos  int64         // where the next Read is to be
 	hash hash.Hash     // of what was read from the beginning on; nil: not all of that was read
@@ -63,11 +65,20 @@ func (o *object) openAt(ctx context.Context, r backend.Range) error {
 		return errChanged
 	}
 	o.body, o.at, o.size, o.version = body, r.Offset-o.skip, obj.Size-o.skip, obj.Version
-	o.hash = nil
+	o.part, o.hash = r.Length > 0, nil
 	if o.at == 0 && o.sum != nil {
 		o.hash = sha256.New()
 	}
 	return nil
+}
+
+// emptySum is the SHA-256 of the empty body.
+var emptySum = sha256.Sum256(nil)
+
+// isLost reports whether nothing is left of the body, as after a power failure. Then an answer has
+// no last bytes that Read could keep back.
+func (o *object) isLost() bool {
+	return o.size == 0 && o.sum != nil && string(o.sum) != string(emptySum[:])
 }
 
 var (
@@ -117,10 +128,11 @@ func (o *object) Read(p []byte) (int, error) {
 	switch {
 	case o.pos == o.size && o.hash != nil && string(o.hash.Sum(nil)) != string(o.sum):
 		return 0, o.fault(errDamaged)
-	case err == io.EOF && o.pos < o.size && n == 0:
-		// The range of the request is read, and the caller wants more.
-		o.close()
-		return o.Read(p)
+	case err == io.EOF && o.pos < o.size && o.part:
+		o.close() // the caller may want more than the range of the request
+		return n, nil
+	case err == io.EOF && o.pos < o.size:
+		return n, o.fault(io.ErrUnexpectedEOF)
 	case err == io.EOF:
 		return n, nil
 	}
@@ -136,11 +148,19 @@ func (o *object) fault(err error) error {
 }
 
 // send answers with the object, or a range of it, as the conditions of the request say.
-func (o *object) send(etag string) {
-	h := o.x.w.Header()
+func (o *object) send(etag string) { o.x.sendContent(etag, o) }
+
+// sendContent answers with content, or a range of it, as the conditions of the request say.
+func (x *exchange) sendContent(etag string, content io.ReadSeeker) {
+	if strings.Contains(x.r.Header.Get("Range"), ",") {
+		// Of several ranges a client gets all. ServeContent would read them on a goroutine
+		// that may outlive the request.
+		x.r.Header.Del("Range")
+	}
+	h := x.w.Header()
 	h.Set("ETag", etag)
 	h.Set("Content-Type", "application/octet-stream")
-	http.ServeContent(o.x.w, o.x.r, "", time.Time{}, o)
+	http.ServeContent(x.w, x.r, "", time.Time{}, content)
 }
 
 // hexTag returns the ETag of a body with a SHA-256.

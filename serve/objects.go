@@ -107,7 +107,12 @@ func (e objectEndpoint) delete(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if !cond.Absent {
+	if cond.Absent { // then there is nothing to do
+		var version string
+		if version, err = x.version(e.path); err == nil && version != "" {
+			err = backend.ErrConflict
+		}
+	} else {
 		err = x.Store.Delete(x.r.Context(), e.path, cond.Version)
 	}
 	if err == nil {

@@ -48,12 +48,14 @@ func New(cfg Config) *Server {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	logged := &loggedWriter{ResponseWriter: w}
+	defer func() { // also if the answer is aborted, by a panic
+		s.metrics.count(r, logged.status, max(0, r.ContentLength), logged.bytes, time.Since(began))
+		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
+			slog.Int64("bytes_in", max(0, r.ContentLength)), slog.Int64("bytes_out", logged.bytes),
+			slog.Duration("took", time.Since(began)), slog.String("remote", r.RemoteAddr))
+	}()
 	s.serve(logged, r)
-	s.metrics.count(r, logged.status, max(0, r.ContentLength), logged.bytes, time.Since(began))
-	s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
-		slog.Int64("bytes_in", max(0, r.ContentLength)), slog.Int64("bytes_out", logged.bytes),
-		slog.Duration("took", time.Since(began)), slog.String("remote", r.RemoteAddr))
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -65,8 +67,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	x := &exchange{s, w, r, http.NewResponseController(w)}
 	if path == "healthz" {
-		text(w, http.StatusOK, "ok")
+		if x.allows(http.MethodGet, http.MethodHead) {
+			text(w, http.StatusOK, "ok")
+		}
 		return
 	}
 	if !s.enter(r.Context()) {
@@ -80,7 +85,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusNotFound, "no such path: see /v1/, /cache/, /ac/, /cas/, /metrics, /healthz and /readyz")
 		return
 	}
-	e.serve(&exchange{s, w, r, http.NewResponseController(w)})
+	e.serve(x)
 }
 
 // patience is how long a request waits while Config.Requests others are under way.
@@ -110,24 +115,25 @@ type endpoint interface{ serve(*exchange) }
 
 // route returns what path stands for, or nil.
 func (s *Server) route(path string) endpoint {
+	switch path {
+	case "readyz":
+		return readiness{}
+	case "metrics":
+		return metricsEndpoint{}
+	}
 	first, rest, _ := strings.Cut(path, "/")
 	switch first {
 	case "v1":
 		return objectEndpoint{path}
 	case "cache":
 		return cacheEndpoint{rest}
-	case "metrics":
-		return metricsEndpoint{}
-	case "readyz":
-		return readiness{}
 	}
 	return bazelEndpointOf(path)
 }
 
-// maxName is how long a part of a key may be, in bytes and escaped: file systems allow 255.
 const (
-	maxName = 240
-	maxPath = 1024
+	maxName = 240  // how long a part of a key may be, in bytes and escaped: file systems allow 255
+	maxPath = 1024 // how long a key may be, in bytes: S3 allows as many, and file systems 4096 once it is escaped
 )
 
 // parsePath returns the path of u without the slash before it, and with its parts unescaped. A
@@ -148,13 +154,20 @@ func parsePath(u *url.URL) (string, error) {
 		}
 		parts[i] = name
 	}
-	return strings.Join(parts, "/"), nil
+	path := strings.Join(parts, "/")
+	if len(path) > maxPath {
+		return "", errors.New("the path is too long")
+	}
+	return path, nil
 }
 
 // readiness answers whether the store does.
 type readiness struct{}
 
 func (readiness) serve(x *exchange) {
+	if !x.allows(http.MethodGet, http.MethodHead) {
+		return
+	}
 	body, _, err := x.Store.Get(x.r.Context(), "v1/readyz", backend.Range{})
 	switch {
 	case err == nil:
