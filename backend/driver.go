@@ -197,7 +197,7 @@ func (u *Upload) Release() {
 func CheckContentRange(header string, r Range) (size int64, err error) {
 	var first, last int64
 	if _, err := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &size); err != nil || first != r.Offset {
-		return 0, fmt.Errorf("asked for bytes from %d, got Content-Range %q", r.Offset, header)
+		return 0, fmt.Errorf("asked for bytes from %d, got Content-Range %.100q", r.Offset, header)
 	}
 	return size, nil
 }

@@ -12,7 +12,7 @@ import (
 // read returns the part r of the object in res, and the size of the whole object.
 func (s *store) read(res *http.Response, r backend.Range) (body io.ReadCloser, size int64, err error) {
 	if encoding := res.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, 0, fmt.Errorf("the server has encoded the object as %q, which nobody asked for", encoding)
+		return nil, 0, fmt.Errorf("the server has encoded the object as %.100q, which nobody asked for", encoding)
 	}
 	switch res.StatusCode {
 	case http.StatusOK:
@@ -50,7 +50,7 @@ func checkRange(res *http.Response, r backend.Range) (size int64, err error) {
 	_, _ = fmt.Sscanf(header, "bytes %d-%d", &first, &last) // it was checked
 	got := last - first + 1
 	if got != want || want <= 0 || res.ContentLength >= 0 && res.ContentLength != got {
-		return 0, fmt.Errorf("asked for %q, got Content-Range %q with %d bytes", r.Header(), header, res.ContentLength)
+		return 0, fmt.Errorf("asked for %q, got Content-Range %.100q with %d bytes", r.Header(), header, res.ContentLength)
 	}
 	return size, nil
 }
