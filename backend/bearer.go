@@ -140,7 +140,11 @@ func runForToken(ctx context.Context, command string) (string, error) {
 	cmd.WaitDelay = time.Second // for what it has started and left behind
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("the command has not ended: %w", context.Cause(ctx))
+	}
+	if err != nil {
 		said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
 		return "", fmt.Errorf("%w: %w: %s", ErrDenied, err, said)
 	}
