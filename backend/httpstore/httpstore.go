@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/larderbuild/larder/api"
@@ -295,15 +296,21 @@ const maxRedirects = 5
 
 var errRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
 
-// checkRedirect lets only a Get follow a redirect. On another host, another port or by another
-// scheme, the request has no credentials.
+// isElsewhere reports whether req is for another host or port, or by another scheme, than those
+// of the store.
+func (s *store) isElsewhere(req *http.Request) bool {
+	return req.URL.Host != s.Base.Host || req.URL.Scheme != s.Base.Scheme
+}
+
+// checkRedirect lets only a Get follow a redirect. Elsewhere, and back again, the request has
+// no credentials.
 func (s *store) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case via[0].Method != http.MethodGet || req.URL.Path == via[len(via)-1].URL.Path+"/": // a folder
 		return http.ErrUseLastResponse
 	case len(via) > maxRedirects:
 		return errRedirects
-	case req.URL.Host != s.Base.Host || req.URL.Scheme != s.Base.Scheme:
+	case s.isElsewhere(req) || slices.ContainsFunc(via, s.isElsewhere):
 		kept := http.Header{"Accept-Encoding": {"identity"}}
 		if r := req.Header.Get("Range"); r != "" {
 			kept.Set("Range", r)
