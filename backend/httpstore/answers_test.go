@@ -162,6 +162,7 @@ func TestBodies(t *testing.T) {
 		{name: "a part of an unknown size", status: "206 Partial Content", header: "Content-Range: bytes 2-4/*\r\nContent-Length: 3", body: "234", r: part, fails: "Content-Range"},
 		{name: "a negative size", status: "206 Partial Content", header: "Content-Range: bytes 2-4/-9\r\nContent-Length: 3", body: "234", r: part, fails: "Content-Range"},
 		{name: "backwards", status: "206 Partial Content", header: "Content-Range: bytes 7-4/5\r\nContent-Length: 3", body: "789", r: tail, fails: "Content-Range"},
+		{name: "backwards, in chunks", status: "206 Partial Content", header: "Content-Range: bytes 7-4/5\r\nTransfer-Encoding: chunked", body: "3\r\n789\r\n0\r\n\r\n", r: tail, fails: "Content-Range"},
 		{name: "behind the end", status: "416 X", header: "Content-Range: bytes */10\r\nContent-Length: 0", r: behind},
 		{name: "not behind the end", status: "416 X", header: "Content-Range: bytes */11\r\nContent-Length: 0", r: behind, fails: "416"},
 		{name: "behind an end that is not told", status: "416 X", header: "Content-Length: 0", r: behind, fails: "416"},
