@@ -15,7 +15,7 @@ import (
 // secret: it quotes neither the text before an @, nor the value of a parameter,
 // nor any part of a URL that cannot be parsed.
 func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
-	u, query, err := ParseURLWithUser(rawURL, params...)
+	u, query, err := parseURL(rawURL, params)
 	if err == nil && u.User != nil {
 		err = errors.New("user and password have no place in the URL: credentials come from the environment")
 	}
@@ -24,6 +24,20 @@ func ParseURL(rawURL string, params ...string) (*url.URL, url.Values, error) {
 
 // ParseURLWithUser is ParseURL for stores whose URLs may have a user and a password.
 func ParseURLWithUser(rawURL string, params ...string) (*url.URL, url.Values, error) {
+	if _, rest, _ := strings.Cut(rawURL, "://"); misread(rest) {
+		return nil, nil, errors.New("malformed URL: write %2F, %3F, %23 and %40 for /, ?, # and @ in a password, a path or a parameter")
+	}
+	return parseURL(rawURL, params)
+}
+
+// misread reports whether an @ stands behind the host. Then that may be a part of a password,
+// which no error may quote.
+func misread(rest string) bool {
+	end := strings.IndexAny(rest, "/?#")
+	return end >= 0 && strings.Contains(rest[end:], "@")
+}
+
+func parseURL(rawURL string, params []string) (*url.URL, url.Values, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
 		// The error of url.Parse quotes what it could not parse.

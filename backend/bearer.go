@@ -45,6 +45,7 @@ const (
 // Many goroutines may use a Bearer.
 type Bearer struct {
 	server *url.URL
+	turn   chan struct{} // has an element while somebody gets a token
 
 	mu    sync.Mutex
 	token string
@@ -52,16 +53,23 @@ type Bearer struct {
 }
 
 // NewBearer returns the Bearer for a server.
-func NewBearer(server *url.URL) *Bearer { return &Bearer{server: server} }
+func NewBearer(server *url.URL) *Bearer { return &Bearer{server: server, turn: make(chan struct{}, 1)} }
 
 // Token returns a token, and an empty one if the environment names none. It may run a command
 // or use the network. Its errors name the variable. They wrap ErrDenied if another attempt does
 // not help.
 func (b *Bearer) Token(ctx context.Context) (string, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.token != "" && (b.until.IsZero() || time.Now().Before(b.until)) {
-		return b.token, nil
+	if token := b.current(); token != "" {
+		return token, nil
+	}
+	select {
+	case b.turn <- struct{}{}:
+		defer func() { <-b.turn }()
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if token := b.current(); token != "" { // somebody else was faster
+		return token, nil
 	}
 	variable, token, err := b.fetch(ctx)
 	if err == nil && variable != "" {
@@ -70,8 +78,20 @@ func (b *Bearer) Token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", variable, err)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.token, b.until = token, expiry(token)
 	return token, nil
+}
+
+// current returns the last token, or "" if another one is to be got.
+func (b *Bearer) current() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.until.IsZero() || time.Now().Before(b.until) {
+		return b.token
+	}
+	return ""
 }
 
 // Refused says that the server has refused token. It reports whether another one may be had.
@@ -120,7 +140,11 @@ func runForToken(ctx context.Context, command string) (string, error) {
 	cmd.WaitDelay = time.Second // for what it has started and left behind
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("the command has not ended: %w", context.Cause(ctx))
+	}
+	if err != nil {
 		said, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
 		return "", fmt.Errorf("%w: %w: %s", ErrDenied, err, said)
 	}
@@ -145,12 +169,12 @@ func (b *Bearer) askGitHub(ctx context.Context) (string, error) {
 	defer t.CloseIdleConnections()
 	res, err := NewClient(t).Do(req)
 	if err != nil {
-		return "", err
+		return "", errors.Unwrap(err) // without the URL
 	}
 	defer res.Body.Close()
 	switch {
 	case res.StatusCode == http.StatusOK:
-	case res.StatusCode >= 500:
+	case res.StatusCode >= 500, res.StatusCode == http.StatusTooManyRequests:
 		return "", errors.New(res.Status)
 	default:
 		return "", fmt.Errorf("%w: %s", ErrDenied, res.Status)

@@ -32,12 +32,17 @@ func ManyConnections(t *http.Transport) {
 	t.Protocols.SetHTTP1(true)
 }
 
+// maxHeader is how many bytes the header of an answer may have. Those of stores have a few
+// hundred; errors of package net/http quote what is malformed.
+const maxHeader = 64 << 10
+
 // NewTransport returns a transport with LimitConnecting and ManyConnections. Whoever uses it
 // closes its idle connections.
 func NewTransport() *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	LimitConnecting(t)
 	ManyConnections(t)
+	t.MaxResponseHeaderBytes = maxHeader
 	return t
 }
 

@@ -100,6 +100,7 @@ type Upload struct {
 	mu       sync.Mutex
 	body     io.ReadSeeker
 	base     int64 // body's position at the beginning
+	attempt  int   // the last one
 	released bool
 }
 
@@ -128,6 +129,10 @@ var errReleased = errors.New("body of a put that is over")
 func (u *Upload) Read(p []byte) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.read(p)
+}
+
+func (u *Upload) read(p []byte) (int, error) {
 	if u.released {
 		return 0, errReleased
 	}
@@ -152,6 +157,32 @@ func (u *Upload) Seek(offset int64, whence int) (int64, error) {
 	return n - u.base, err
 }
 
+// Attempt returns u from its beginning, for one request. What it has returned before cannot
+// be read from then on: a client may go on sending it after the server has answered.
+func (u *Upload) Attempt() (io.ReadCloser, error) {
+	if _, err := u.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.attempt++
+	return io.NopCloser(&uploadAttempt{u, u.attempt}), nil
+}
+
+type uploadAttempt struct {
+	upload *Upload
+	number int
+}
+
+func (a *uploadAttempt) Read(p []byte) (int, error) {
+	a.upload.mu.Lock()
+	defer a.upload.mu.Unlock()
+	if a.number != a.upload.attempt {
+		return 0, errReleased
+	}
+	return a.upload.read(p)
+}
+
 // Release waits for a Read or a Seek that is under way, and makes all later ones
 // fail.
 func (u *Upload) Release() {
@@ -166,7 +197,7 @@ func (u *Upload) Release() {
 func CheckContentRange(header string, r Range) (size int64, err error) {
 	var first, last int64
 	if _, err := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &size); err != nil || first != r.Offset {
-		return 0, fmt.Errorf("asked for bytes from %d, got Content-Range %q", r.Offset, header)
+		return 0, fmt.Errorf("asked for bytes from %d, got Content-Range %.100q", r.Offset, header)
 	}
 	return size, nil
 }

@@ -1,9 +1,11 @@
 package httpstore
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
 
@@ -14,7 +16,7 @@ import (
 // refusal returns the error that res means, which is no success.
 func refusal(res *http.Response) error {
 	err := newStatusError(res)
-	switch status := res.StatusCode; status {
+	switch res.StatusCode {
 	case http.StatusNotFound, http.StatusGone:
 		return fmt.Errorf("%w: %w", backend.ErrNotFound, err)
 	case http.StatusPreconditionFailed:
@@ -36,7 +38,7 @@ func refusal(res *http.Response) error {
 		}
 		return fmt.Errorf("%w: %w", backend.ErrDenied, err)
 	default:
-		if status >= 300 && status < 400 {
+		if res.StatusCode >= 300 && res.StatusCode < 400 {
 			return redirected(res)
 		}
 	}
@@ -50,7 +52,7 @@ func redirected(res *http.Response) error {
 	if to, err := res.Location(); err == nil && to.Path == asked.Path+"/" {
 		return fmt.Errorf("%w: it is a folder", backend.ErrNotFound)
 	}
-	return fmt.Errorf("%w: %s to another place, which has to stand in the URL of the store", backend.ErrDenied, res.Status)
+	return fmt.Errorf("%w: %s to another place, which has to stand in the URL of the store", backend.ErrDenied, status(res))
 }
 
 // putRefusal returns the error of a Put that res means. That there is no place for an object
@@ -68,11 +70,30 @@ func putRefusal(res *http.Response, conditional bool) error {
 		if !conditional {
 			return newStatusError(res)
 		}
+	default:
+		if res.StatusCode < 400 {
+			why = "a PUT follows no redirect, so the place that takes it has to stand in the URL of the store"
+		}
 	}
 	if why != "" {
 		return fmt.Errorf("%w: %w: %s", backend.ErrDenied, newStatusError(res), why)
 	}
 	return refusal(res)
+}
+
+// listRefusal returns the error of a List that res means. That there is no list does not mean
+// that an object is missing.
+func listRefusal(res *http.Response) error {
+	if err := refusal(res); !errors.Is(err, backend.ErrNotFound) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: the server lists nothing there", backend.ErrDenied, status(res))
+}
+
+// status returns the status of res, such as "403 Forbidden". It does not repeat what the server
+// calls that.
+func status(res *http.Response) string {
+	return strings.TrimSpace(fmt.Sprint(res.StatusCode, " ", http.StatusText(res.StatusCode)))
 }
 
 // statusError is an answer that is no success.
@@ -81,7 +102,7 @@ type statusError struct {
 	text   string // what the server says
 }
 
-func newStatusError(res *http.Response) *statusError { return &statusError{res.Status, excerpt(res)} }
+func newStatusError(res *http.Response) *statusError { return &statusError{status(res), excerpt(res)} }
 
 func (e *statusError) Error() string {
 	if e.text == "" {
@@ -105,4 +126,17 @@ func excerpt(res *http.Response) string {
 		}
 		return -1
 	}, line)
+}
+
+// hideURL returns what is wrong with a request, without its URL, which says nothing new. It cuts
+// what is quoted of an answer.
+func hideURL(err error) error {
+	var at *url.Error
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	if text := err.Error(); len(text) > 2*maxExcerpt {
+		return backend.Brief(strings.ToValidUTF8(text[:2*maxExcerpt], "")+"…", err)
+	}
+	return err
 }

@@ -1,6 +1,8 @@
 package httpstore
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"crypto/md5"
 	"encoding/base64"
@@ -13,6 +15,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/larderbuild/larder/api"
@@ -90,62 +93,6 @@ func (s *store) get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 	return body, backend.Object{Key: key, Size: size, Version: version(res.Header)}, nil
 }
 
-// read returns the part r of the object in res, and the size of the whole object.
-func (s *store) read(res *http.Response, r backend.Range) (body io.ReadCloser, size int64, err error) {
-	if encoding := res.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, 0, fmt.Errorf("the server has encoded the object as %q, which nobody asked for", encoding)
-	}
-	switch res.StatusCode {
-	case http.StatusOK:
-		if res.ContentLength < 0 {
-			return nil, 0, errors.New("the answer does not say how long the object is (Content-Length)")
-		}
-		if r == (backend.Range{}) {
-			return s.checked(res), res.ContentLength, nil
-		}
-		return cut(res.Body, r), res.ContentLength, nil // the server has no ranges
-	case http.StatusPartialContent:
-		size, err := backend.CheckContentRange(res.Header.Get("Content-Range"), r)
-		return res.Body, size, err
-	case http.StatusRequestedRangeNotSatisfiable:
-		if _, err := fmt.Sscanf(res.Header.Get("Content-Range"), "bytes */%d", &size); err == nil && r.Offset >= size {
-			res.Body.Close()
-			return http.NoBody, size, nil
-		}
-	}
-	return nil, 0, refusal(res)
-}
-
-// cut returns the part r of whole. It reads what is before that, and closes whole in the end.
-func cut(whole io.ReadCloser, r backend.Range) io.ReadCloser {
-	part := &skipped{whole: whole, skip: r.Offset}
-	if r.Length == 0 {
-		return part
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(part, r.Length), whole}
-}
-
-// skipped is a reader without its first bytes.
-type skipped struct {
-	whole io.ReadCloser
-	skip  int64
-}
-
-func (s *skipped) Read(p []byte) (int, error) {
-	if s.skip > 0 {
-		n, err := io.CopyN(io.Discard, s.whole, s.skip)
-		if s.skip -= n; err != nil {
-			return 0, err
-		}
-	}
-	return s.whole.Read(p)
-}
-
-func (s *skipped) Close() error { return s.whole.Close() }
-
 func (s *store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
 	obj, err := s.put(ctx, key, body, opts)
 	return obj, backend.Wrap(ctx, "put", key, err)
@@ -173,11 +120,10 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	}
 	req.ContentLength, req.Body = opts.Size, http.NoBody
 	if opts.Size > 0 {
-		req.GetBody = func() (io.ReadCloser, error) {
-			_, err := upload.Seek(0, io.SeekStart)
-			return io.NopCloser(upload), err
+		req.GetBody = upload.Attempt
+		if req.Body, err = upload.Attempt(); err != nil {
+			return backend.Object{}, err
 		}
-		req.Body = io.NopCloser(upload)
 	}
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(opts.MD5[:]))
@@ -274,23 +220,20 @@ func (s *store) list(ctx context.Context, prefix string, yield func(backend.Obje
 	}
 	defer res.Body.Close()
 	if res.StatusCode >= 300 {
-		return refusal(res)
+		return listRefusal(res)
 	}
 	take()
-	lines := json.NewDecoder(res.Body)
-	for {
+	lines := bufio.NewScanner(res.Body) // of up to 64 KiB
+	for lines.Scan() {
 		var l api.Line
-		switch err := lines.Decode(&l); {
-		case errors.Is(err, io.EOF):
-			return io.ErrUnexpectedEOF // the last line is missing
-		case err != nil:
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			return err
-		case l.End:
-			return nil
-		case !yield(backend.Object{Key: l.Key, Size: l.Size, Version: l.Version, Written: l.Written, Listed: l.Listed}, nil):
+		}
+		if l.End || !yield(backend.Object{Key: l.Key, Size: l.Size, Version: l.Version, Written: l.Written, Listed: l.Listed}, nil) {
 			return nil
 		}
 	}
+	return cmp.Or(lines.Err(), io.ErrUnexpectedEOF) // the last line is missing
 }
 
 // request returns a request for the object under key, or for the folder of all objects if key
@@ -316,12 +259,13 @@ func (s *store) do(req *http.Request) (*http.Response, error) {
 	if err != nil || res.StatusCode != http.StatusUnauthorized || !s.bearer.Refused(token) {
 		return res, err
 	}
+	res.Body.Close()
+	req = req.Clone(req.Context()) // the first one may still be sent
 	if req.GetBody != nil {
 		if req.Body, err = req.GetBody(); err != nil {
 			return nil, err
 		}
 	}
-	res.Body.Close()
 	res, _, err = s.send(req)
 	return res, err
 }
@@ -348,28 +292,25 @@ func (s *store) send(req *http.Request) (res *http.Response, token string, err e
 	return res, token, nil
 }
 
-// hideURL returns what is wrong with a request, without its URL, which says nothing new.
-func hideURL(err error) error {
-	var at *url.Error
-	if errors.As(err, &at) {
-		return at.Err
-	}
-	return err
-}
-
 const maxRedirects = 5
 
 var errRedirects = fmt.Errorf("more than %d redirects", maxRedirects)
 
-// checkRedirect lets only a Get follow a redirect. On another host, or without TLS where there
-// was TLS, the request has no credentials.
+// isElsewhere reports whether req is for another host or port, or by another scheme, than those
+// of the store.
+func (s *store) isElsewhere(req *http.Request) bool {
+	return req.URL.Host != s.Base.Host || req.URL.Scheme != s.Base.Scheme
+}
+
+// checkRedirect lets only a Get follow a redirect. Elsewhere, and back again, the request has
+// no credentials.
 func (s *store) checkRedirect(req *http.Request, via []*http.Request) error {
 	switch {
 	case via[0].Method != http.MethodGet || req.URL.Path == via[len(via)-1].URL.Path+"/": // a folder
 		return http.ErrUseLastResponse
 	case len(via) > maxRedirects:
 		return errRedirects
-	case req.URL.Host != s.Base.Host || req.URL.Scheme != s.Base.Scheme:
+	case s.isElsewhere(req) || slices.ContainsFunc(via, s.isElsewhere):
 		kept := http.Header{"Accept-Encoding": {"identity"}}
 		if r := req.Header.Get("Range"); r != "" {
 			kept.Set("Range", r)
@@ -379,10 +320,11 @@ func (s *store) checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// version returns the version of the object that an answer with the header h is about.
+// version returns the version of the object that an answer with the header h is about. A proxy
+// may have marked an ETag as weak.
 func version(h http.Header) string {
 	if tag := h.Get("ETag"); tag != "" {
-		return tag
+		return strings.TrimPrefix(tag, "W/")
 	}
 	return h.Get("Last-Modified")
 }

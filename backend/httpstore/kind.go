@@ -29,6 +29,19 @@ func (k *kind) learn(res *http.Response) {
 	}
 }
 
+// untold returns the error of an answer that does not tell what the server is: that of a proxy
+// before it, or one that has nothing to do with what was asked.
+func untold(res *http.Response) error {
+	switch status := res.StatusCode; {
+	case status == http.StatusNotImplemented:
+		return nil // it has no HEAD
+	case status == http.StatusUnauthorized, status == http.StatusProxyAuthRequired,
+		status == http.StatusRequestTimeout, status == http.StatusTooManyRequests, status >= 500:
+		return refusal(res)
+	}
+	return nil
+}
+
 // wantLarder returns nil if the server is larder serve, and otherwise lacks, or the fault that
 // keeps it from telling. If no answer has told so far, it asks for one.
 func (s *store) wantLarder(ctx context.Context, lacks error) error {
@@ -45,8 +58,11 @@ func (s *store) wantLarder(ctx context.Context, lacks error) error {
 			return err
 		}
 		defer res.Body.Close()
-		if res.StatusCode >= 500 && !s.kind.isLarder() {
-			return refusal(res)
+		if !s.kind.isLarder() {
+			if err := untold(res); err != nil {
+				return err
+			}
+			s.kind.is.CompareAndSwap(unknown, plain)
 		}
 	}
 	if s.Plain || !s.kind.isLarder() {

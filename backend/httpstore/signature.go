@@ -24,7 +24,10 @@ func (s *store) checked(res *http.Response) io.ReadCloser {
 	if s.hmacKey == nil {
 		return res.Body
 	}
-	want, _ := hex.DecodeString(res.Header.Get(signatureHeader)) // what is malformed is wrong
+	want, err := hex.DecodeString(res.Header.Get(signatureHeader))
+	if err != nil {
+		want = nil // what is malformed is wrong
+	}
 	return &signed{res.Body, newMAC(s.hmacKey), want}
 }
 

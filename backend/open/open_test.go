@@ -71,6 +71,10 @@ func TestCheckAccepts(t *testing.T) {
 		"s3://tenant:bucket/prefix",
 		"gha://",
 		"gha:///prefix",
+		"http://host",
+		"HTTPS://Host:8443/path/",
+		"http://user:p%40ss@[::1]:80/a%2Fb?plain=true",
+		"https://host/?http2=true&plain=false",
 		"s3://bucket/p?endpoint=https%3A%2F%2Fminio.example%3A9000%2F&path_style=true&region=x&anonymous=false",
 	} {
 		if err := open.Check(url); err != nil {
@@ -147,6 +151,12 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		{"empty fragment", "s3://bucket/a#", []string{"fragment", "%23"}},
 		{"malformed", "s3://bucket/%zz", []string{"malformed URL"}},
 		{"space", " s3://bucket", []string{"not the URL"}},
+		{"no server", "http://", []string{"host is missing", "http://host:port/path"}},
+		{"no server, a port", "https://:443", []string{"host is missing", "https://host:port/path"}},
+		{"HTTP/2 without TLS", "http://host?http2=true", []string{"http2", "https://"}},
+		{"parameter of S3 for a server", "https://host?region=x", []string{"region", "plain, http2"}},
+		{"neither plain nor not", "http://host?plain=1", []string{"plain", "true or false"}},
+		{"@ in a path", "http://host/@scope", []string{"malformed URL", "%40"}},
 		{"user", "s3://user:hunter2@bucket", []string{"user", "environment"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -186,6 +196,13 @@ func TestNoSecretIsRepeated(t *testing.T) {
 		"s3://bucket/p#hunter2",
 		"s3://user:hunter2@bucket:port",
 		"azblob://account:hunter2@account/container",
+		"http://user:hun/ter2-hunter2@host",
+		"https://user:12/../hunter2@host",
+		"http://user:12?hunter2@host=1",
+		"http://user:hunter2@host?http2=true",
+		"https://user:hunter2@host?token=hunter2",
+		"https://host/path?hunter2",
+		"http:user:hunter2@host",
 		"azblob://account/container?sv=2021-12-02&se=2027-01-01&sig=hunter2",
 		"azblob://account/container?endpoint=https://account.blob.core.windows.net/?sig=hunter2",
 	} {
@@ -202,12 +219,15 @@ func TestNoSecretIsRepeated(t *testing.T) {
 
 func TestRedactKeepsTheRest(t *testing.T) {
 	for url, want := range map[string]string{
-		"s3://bucket/prefix?region=eu-west-1&path_style=true": "s3://bucket/prefix?region=eu-west-1&path_style=true",
-		"gs://bucket?endpoint=http://127.0.0.1:4443":          "gs://bucket?endpoint=http://127.0.0.1:4443",
-		"s3://bucket?sse=kms&acl=private&requester_pays=1":    "s3://bucket?sse=kms&acl=private&requester_pays=1",
-		"s3://user:secret@bucket/prefix?token=secret":         "s3://…@bucket/prefix?token=…",
-		"rediss://user:secret@host/1?ttl=24h&prefix=ci:":      "rediss://…@host/1?ttl=24h&prefix=ci:",
-		"rediss://user:12?secret@host=1&addr=u:secret@host":   "rediss://user:12?…&addr=…",
+		"s3://bucket/prefix?region=eu-west-1&path_style=true":   "s3://bucket/prefix?region=eu-west-1&path_style=true",
+		"gs://bucket?endpoint=http://127.0.0.1:4443":            "gs://bucket?endpoint=http://127.0.0.1:4443",
+		"s3://bucket?sse=kms&acl=private&requester_pays=1":      "s3://bucket?sse=kms&acl=private&requester_pays=1",
+		"s3://user:secret@bucket/prefix?token=secret":           "s3://…@bucket/prefix?token=…",
+		"rediss://user:secret@host/1?ttl=24h&prefix=ci:":        "rediss://…@host/1?ttl=24h&prefix=ci:",
+		"https://user:secret@host:1/path?plain=true&http2=true": "https://…@host:1/path?plain=true&http2=true",
+		"HTTP://:secret@Host/?plain=a@b&token=secret":           "HTTP://…@Host/?plain=…&token=…",
+		"http://user:se/cret@host/path#secret":                  "http://…@host/path#…",
+		"rediss://user:12?secret@host=1&addr=u:secret@host":     "rediss://user:12?…&addr=…",
 		"not a url": "not a url",
 	} {
 		if got := open.Redact(url); got != want {
@@ -226,6 +246,9 @@ func TestTraits(t *testing.T) {
 		"file:///" + disk + "dir":                   {Ownerless: true},
 		"gs://bucket":                               {},
 		"s3://bucket?region=x":                      {},
+		"http://host":                               {},
+		"HTTPS://user:secret@Host/path?http2=true":  {},
+		"http://host?plain=true":                    {Unconditional: true, Unlisted: true},
 		"redis://host":                              {UnreadDays: 7},
 		"rediss://host?ttl=47h":                     {UnreadDays: 1},
 		"rediss://host?ttl=0":                       {},

@@ -56,9 +56,6 @@ const (
 //
 // Its errors repeat no secret.
 func ParseConfig(rawURL string) (Config, error) {
-	if _, rest, _ := strings.Cut(rawURL, "://"); misread(rest) {
-		return Config{}, errors.New("malformed URL: write %2F, %3F, %23 and %40 for /, ?, # and @ in a password or a parameter")
-	}
 	u, query, err := backend.ParseURLWithUser(rawURL, "addr", "cluster", "master_name", "prefix", "ttl", "max_value")
 	if err != nil {
 		return Config{}, err
@@ -88,13 +85,6 @@ func ParseConfig(rawURL string) (Config, error) {
 		return Config{}, errors.New("parameter prefix must not have { or }, which say where a cluster keeps a key")
 	}
 	return c, c.parseLimits(query)
-}
-
-// misread reports whether an @ stands behind the host. Then that may be a part of a password,
-// which no error may quote.
-func misread(rest string) bool {
-	end := strings.IndexAny(rest, "/?#")
-	return end >= 0 && strings.Contains(rest[end:], "@")
 }
 
 // parseHosts sets the addresses: that of the URL, and those of a list.
