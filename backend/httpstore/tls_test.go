@@ -28,7 +28,7 @@ func tlsServer(t *testing.T, files serve.Certificates, log *slog.Logger) (url st
 	cfg := config(t)
 	cfg.Access = serve.Always(&serve.Rules{Certificates: []serve.CertificateRule{
 		{Name: "writer-*", Rights: serve.Rights{Write: []string{"*"}}},
-	}})
+	}}, cfg.Log)
 	handler := serve.New(cfg)
 	requests = new(atomic.Int64)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
