@@ -6,7 +6,8 @@
 // It searches every body for the value of a variable if
 //
 //   - the variable's name contains TOKEN, SECRET, PASSWORD, KEY or CREDENTIAL, in
-//     any case,
+//     any case; of a variable whose name ends with HEADERS, such as a=b,c=d, it searches
+//     for each value, and of a URL for the password in it,
 //   - the value has 8 or more bytes, not counting white space around it,
 //   - the value is not ordinary: its strength is at least 28 bits, as SECURITY.md
 //     counts them, and

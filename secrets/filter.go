@@ -3,6 +3,7 @@ package secrets
 import (
 	"context"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,13 +58,15 @@ func New(environ []string, names ...string) *Filter {
 	names = ordinaryNames(names)
 	f := &Filter{shapes: shapes(), overlap: maxShape - 1}
 	for _, entry := range environ {
-		name, text, _ := strings.Cut(entry, "=")
-		text = strings.TrimSpace(text)
-		if !isSecret(name) || len(text) < minValue || !isStrong(text, names) || isPath(ctx, text, os.Stat) {
-			continue
+		name, value, _ := strings.Cut(entry, "=")
+		for _, text := range secretsOf(name, value) {
+			text = strings.TrimSpace(text)
+			if len(text) < minValue || !isStrong(text, names) || isPath(ctx, text, os.Stat) {
+				continue
+			}
+			f.add(name, text)
+			f.add(name, strings.ReplaceAll(text, "\r\n", "\n"))
 		}
-		f.add(name, text)
-		f.add(name, strings.ReplaceAll(text, "\r\n", "\n"))
 	}
 	f.windowSize = f.overlap + step
 	return f
@@ -78,6 +81,34 @@ func (f *Filter) add(name, text string) {
 	}
 	f.values = append(f.values, value{"value of " + name, []byte(text)})
 	f.overlap = max(f.overlap, len(text)-1)
+}
+
+// secretsOf returns what may be secret of a variable's value: all of it, if the name says so;
+// the values in a list of headers, such as a=b,c=d; the password in a URL.
+func secretsOf(name, value string) (texts []string) {
+	switch {
+	case isSecret(name):
+		texts = []string{value}
+	case strings.HasSuffix(strings.ToUpper(name), "HEADERS"):
+		for pair := range strings.SplitSeq(value, ",") {
+			_, text, _ := strings.Cut(pair, "=")
+			texts = append(texts, text)
+			if plain, err := url.PathUnescape(text); err == nil {
+				texts = append(texts, plain)
+			}
+		}
+	}
+	if _, rest, ok := strings.Cut(value, "://"); ok {
+		if user, _, ok := strings.Cut(rest, "@"); ok {
+			if _, password, ok := strings.Cut(user, ":"); ok && !strings.ContainsAny(user, "/?# ") {
+				texts = append(texts, password)
+				if plain, err := url.PathUnescape(password); err == nil {
+					texts = append(texts, plain)
+				}
+			}
+		}
+	}
+	return texts
 }
 
 // isSecret reports whether the variable with this name holds a secret.

@@ -44,6 +44,14 @@ func TestValues(t *testing.T) {
 		"a folder":           {[]string{"KEYS=" + filepath.Dir(file)}, nil},
 		"a path to nothing":  {[]string{"KEY=" + file + "2"}, []value{{"value of KEY", file + "2"}}},
 		"a relative path":    {[]string{"KEY=filter_test.go"}, []value{{"value of KEY", "filter_test.go"}}},
+		"headers": {
+			[]string{"OTLP_HEADERS=api-key=" + secret + ", x=y,z=%2C" + secret[1:]},
+			[]value{{"value of OTLP_HEADERS", secret}, {"value of OTLP_HEADERS", "%2C" + secret[1:]}, {"value of OTLP_HEADERS", "," + secret[1:]}},
+		},
+		"a password in a URL": {
+			[]string{"REMOTE=redis://user:" + secret + "%40@host:6379/0", "U=https://user:" + secret[:10] + "@host", "V=https://host:" + secret, "W=a://" + secret + "/:" + secret + "@x"},
+			[]value{{"value of REMOTE", secret + "%40"}, {"value of REMOTE", secret + "@"}, {"value of U", secret[:10]}},
+		},
 		"the same twice": {
 			[]string{"A_KEY=" + secret, "B_KEY=" + secret + "\n"},
 			[]value{{"value of A_KEY", secret}},
