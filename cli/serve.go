@@ -201,7 +201,10 @@ func certificates(cmd *urfave.Command) serve.Certificates {
 
 // serveConfig returns what the flags of cmd say, without the store.
 func serveConfig(cmd *urfave.Command, log *slog.Logger) (serve.Config, error) {
-	cfg := serve.Config{Requests: cmd.Int("requests"), Progress: time.Minute, Log: log}
+	cfg := serve.Config{Requests: cmd.Int("requests"), Progress: time.Minute, TempDir: os.TempDir(), Log: log}
+	if err := os.MkdirAll(cfg.TempDir, 0o700); err != nil { // an image may have none
+		return cfg, serveUsage("the folder for temporary files (TMPDIR) can't be had: %w", err)
+	}
 	if cfg.Requests <= 0 {
 		return cfg, serveUsage("--requests is %d: want a number above 0", cfg.Requests)
 	}

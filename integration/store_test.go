@@ -113,9 +113,12 @@ func nginxStore(t testing.TB) store {
 func larderServe(t testing.TB, scheme string, flags ...string) string {
 	t.Helper()
 	return testserver.Start(t, scheme, larder, func(port int) []string {
-		return append([]string{"serve", fmt.Sprintf("--listen=127.0.0.1:%d", port)}, flags...)
+		return append([]string{"serve", listenAt(port)}, flags...)
 	})
 }
+
+// listenAt returns the flag that has larder serve listen at a port of this machine.
+func listenAt(port int) string { return fmt.Sprintf("--listen=127.0.0.1:%d", port) }
 
 // forLarder returns s with credentials that larder has for itself, and no other program.
 func (s store) forLarder() store {
