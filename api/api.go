@@ -33,6 +33,9 @@ const (
 	Unsupported  = "unsupported"   // of 501: the store behind the server can't list, or can't delete
 )
 
+// Signature is the header with the HMAC-SHA256 of a body below /cache, in hexadecimal digits.
+const Signature = "X-Content-Signature"
+
 // ListParam is the parameter that makes a GET list. Its value may be empty.
 const ListParam = "list"
 

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -126,8 +125,7 @@ func (b *Bearer) fetch(ctx context.Context) (variable, token string, err error) 
 
 // isPrivate reports whether nobody else can read what goes to the server.
 func (b *Bearer) isPrivate() bool {
-	ip := net.ParseIP(b.server.Hostname())
-	return b.server.Scheme == "https" || b.server.Scheme == "grpcs" || b.server.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return b.server.Scheme == "https" || IsLoopback(b.server.Hostname())
 }
 
 // runForToken returns what a command of the system's shell prints. Its error repeats none of

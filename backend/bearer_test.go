@@ -244,7 +244,6 @@ func TestTokenOfGitHub(t *testing.T) {
 	for server, audience := range map[string]string{
 		"https://store.example":      "https://store.example",
 		"https://store.example:8443": "https://store.example:8443",
-		"grpcs://store.example:443":  "grpcs://store.example:443",
 		"http://127.0.0.1:80":        "http://127.0.0.1:80",
 		"http://127.1.2.3":           "http://127.1.2.3",
 		"http://[::1]:1":             "http://[::1]:1",

@@ -3,6 +3,7 @@ package backend
 import (
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -16,6 +17,12 @@ const ConnectTimeout = 3 * time.Second
 func LimitConnecting(t *http.Transport) {
 	t.DialContext = (&net.Dialer{Timeout: ConnectTimeout}).DialContext
 	t.TLSHandshakeTimeout = ConnectTimeout
+}
+
+// IsLoopback reports whether host, a name or an address, is this machine and no other can reach it.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // idleConnections is how many idle connections to one server are kept.

@@ -147,6 +147,10 @@ func (u *Upload) read(p []byte) (int, error) {
 func (u *Upload) Seek(offset int64, whence int) (int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	return u.seek(offset, whence)
+}
+
+func (u *Upload) seek(offset int64, whence int) (int64, error) {
 	if u.released {
 		return 0, errReleased
 	}
@@ -160,12 +164,12 @@ func (u *Upload) Seek(offset int64, whence int) (int64, error) {
 // Attempt returns u from its beginning, for one request. What it has returned before cannot
 // be read from then on: a client may go on sending it after the server has answered.
 func (u *Upload) Attempt() (io.ReadCloser, error) {
-	if _, err := u.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.attempt++
+	if _, err := u.seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
 	return io.NopCloser(&uploadAttempt{u, u.attempt}), nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	urfave "github.com/urfave/cli/v3"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/collect"
 	"github.com/larderbuild/larder/serve"
@@ -36,7 +38,7 @@ func (p *program) serveCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
 			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
 			&urfave.StringFlag{Name: "access", Usage: "`FILE` of rules that say who reads and writes what"},
-			&urfave.StringFlag{Name: "anonymous", Usage: "what everybody may do, without --access: none, read or write", DefaultText: "write if only this machine can reach --listen"},
+			&urfave.StringFlag{Name: "anonymous", Usage: "`RIGHT` of everybody, without --access: none, read or write", DefaultText: "write if only this machine can reach --listen"},
 			&urfave.StringFlag{Name: "tls-cert", Usage: "`FILE` of the server's certificate, in PEM, for https"},
 			&urfave.StringFlag{Name: "tls-key", Usage: "`FILE` of the key of --tls-cert", DefaultText: "the file of --tls-cert"},
 			&urfave.StringFlag{Name: "tls-client-ca", Usage: "`FILE` of authorities, in PEM, whose client certificates the rules know"},
@@ -56,67 +58,88 @@ const (
 	idleTime   = 2 * time.Minute  // for a connection without requests
 	endTime    = 30 * time.Second // for requests under way once the server is to end
 	maxHeader  = 64 << 10         // bytes
+
+	mostRequests = 100_000 // at once
 )
 
 // serverRetry is impatient: a client waits, and may try again by itself.
 var serverRetry = backend.Retry{Backoff: 50 * time.Millisecond, MaxBackoff: time.Second, Patience: time.Second}
 
-func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s settings) error {
+func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s settings) (err error) {
 	log := slog.New(slog.NewJSONHandler(p.stdout, nil))
 	cfg, err := serveConfig(cmd, log)
 	if err != nil {
 		return err
 	}
-	url := cmd.String("store")
-	if url == "" {
-		if url, err = defaultServed(); err != nil {
-			return err
-		}
-	}
-	switch err := open.Check(url); {
-	case err != nil:
-		return serveUsage("--store is %q: %w", open.Redact(url), err)
-	case open.Traits(url).Appends:
-		return serveUsage("--store is %q: want a store that replaces what it has", open.Redact(url))
-	}
-	var counters backend.Counters
-	cfg.Store = backend.WithRetry(backend.WithLimit(openDriver(url, s, &counters, log), connections), serverRetry)
-
-	listener, err := net.Listen("tcp", cmd.String("listen"))
+	store, err := servedURL(cmd)
 	if err != nil {
-		return serveUsage("--listen: %w", err)
+		return err
 	}
-	maxSize, err := maxServed(cmd, url)
+	maxSize, err := maxServed(cmd, store)
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return err
 	}
-	handler := serve.New(cfg)
-	server := &http.Server{
-		Handler:           handler,
+	server, scheme := &http.Server{
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
-	}
-	scheme := "http"
+	}, "http"
 	if files := certificates(cmd); files.Cert != "" {
 		scheme = "https"
 		if server.TLSConfig, err = files.Config(log); err != nil {
-			return errors.Join(serveUsage("%w", err), listener.Close())
+			return serveUsage("--tls-cert, --tls-key, --tls-client-ca: %w", err)
 		}
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	if maxSize > 0 {
-		go trimServed(ctx, handler, collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Log: log, Planned: func(int) {}, Done: func() {}})
+	listener, err := net.Listen("tcp", cmd.String("listen"))
+	if err != nil {
+		return serveUsage("--listen: %w", err)
 	}
-	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(url))
-	return errors.Join(serveUntil(ctx, server, listener), cfg.Store.Close())
+
+	var counters backend.Counters
+	cfg.Store = backend.WithRetry(backend.WithLimit(openDriver(store, s, &counters, log), connections), serverRetry)
+	if s.readOnly {
+		cfg.Store = backend.ReadOnly(cfg.Store)
+	}
+	defer func() { err = errors.Join(err, cfg.Store.Close()) }()
+	cfg.Evicts = maxSize > 0 && !s.readOnly
+	handler := serve.New(cfg)
+	server.Handler = handler
+	if cfg.Evicts {
+		defer trimServed(ctx, handler, collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}})()
+	}
+	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
+	return serveUntil(ctx, server, listener)
+}
+
+// servedURL returns the URL of the store. It makes the folder of one that is a directory.
+func servedURL(cmd *urfave.Command) (store string, err error) {
+	if store = cmd.String("store"); store == "" {
+		if store, err = defaultServed(); err != nil {
+			return "", err
+		}
+	}
+	switch err := open.Check(store); {
+	case err != nil:
+		return "", serveUsage("--store is %q: %w", open.Redact(store), err)
+	case open.Traits(store).Appends:
+		return "", serveUsage("--store is %q: want a store that replaces what it has", open.Redact(store))
+	case !open.Traits(store).Ownerless:
+		return store, nil
+	}
+	folder, err := dir.ParseConfig(store)
+	if err == nil {
+		err = os.MkdirAll(folder.Dir, 0o777) // less the umask: it says who else may use the store
+	}
+	if err != nil {
+		return "", serveUsage("--store is %q: %w", store, err)
+	}
+	return store, nil
 }
 
 // serveUntil serves until ctx is done or the system asks the process to end.
 func serveUntil(ctx context.Context, server *http.Server, listener net.Listener) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM) // besides the interrupt
 	defer stop()
 	failed := make(chan error, 1)
 	go func() {
@@ -131,7 +154,7 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 		return err
 	case <-ctx.Done():
 	}
-	stop() // a second interrupt ends it at once
+	signal.Reset() // a second signal ends it at once
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTime)
 	defer cancel()
 	if err := server.Shutdown(ending); err != nil {
@@ -139,45 +162,6 @@ func serveUntil(ctx context.Context, server *http.Server, listener net.Listener)
 	}
 	return nil
 }
-
-// maxServed returns how large the store at url may be, in bytes; 0: no limit.
-func maxServed(cmd *urfave.Command, url string) (size int64, err error) {
-	traits, value := open.Traits(url), cmd.String("max-size")
-	if value == "" && traits.Ownerless {
-		value = "20GiB"
-	}
-	if value != "" {
-		if err := parseSize(&size, value); err != nil {
-			return 0, serveUsage("--max-size is %q: %w", value, err)
-		}
-	}
-	if size > 0 && traits.Unlisted {
-		return 0, serveUsage("--max-size is %q: %s can't list what it has", value, open.Redact(url))
-	}
-	return size, nil
-}
-
-// trimServed keeps the store below cfg.MaxSize until ctx is done: once an hour what other tools
-// keep there, and once a day larder's own.
-func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) {
-	for {
-		select {
-		case <-time.After(trimInterval):
-		case <-ctx.Done():
-			return
-		}
-		evicted, err := server.Evict(ctx, cfg.MaxSize)
-		cfg.Log.Info("trimmed what other tools keep", "objects", evicted.Objects, "bytes", evicted.Bytes, "bytes_left", evicted.BytesLeft, "err", err)
-		own := cfg
-		own.MaxSize = max(1, cfg.MaxSize-evicted.BytesLeft)
-		if result, ran, err := collect.Daily(ctx, own, server.Store); ran || err != nil {
-			cfg.Log.Info("trimmed larder's own: "+collected(result).String(), "err", err)
-		}
-	}
-}
-
-// trimInterval is how often the store of larder serve is trimmed.
-const trimInterval = time.Hour
 
 func serveUsage(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...), "larder serve --help lists its options"}
@@ -205,10 +189,14 @@ func serveConfig(cmd *urfave.Command, log *slog.Logger) (serve.Config, error) {
 	if err := os.MkdirAll(cfg.TempDir, 0o700); err != nil { // an image may have none
 		return cfg, serveUsage("the folder for temporary files (TMPDIR) can't be had: %w", err)
 	}
-	if cfg.Requests <= 0 {
-		return cfg, serveUsage("--requests is %d: want a number above 0", cfg.Requests)
+	if cfg.Requests < 1 || cfg.Requests > mostRequests {
+		return cfg, serveUsage("--requests is %d: want a number from 1 to %d", cfg.Requests, mostRequests)
 	}
-	if err := parseSize(&cfg.MaxObject, cmd.String("max-body")); err != nil {
+	err := parseSize(&cfg.MaxObject, cmd.String("max-body"))
+	if err == nil && cfg.MaxObject == 0 {
+		err = errors.New("want a size above 0")
+	}
+	if err != nil {
 		return cfg, serveUsage("--max-body is %q: %w", cmd.String("max-body"), err)
 	}
 	if cmd.String("tls-cert") == "" && (cmd.String("tls-key") != "" || cmd.String("tls-client-ca") != "") {
@@ -223,7 +211,7 @@ func serveConfig(cmd *urfave.Command, log *slog.Logger) (serve.Config, error) {
 			return cfg, serveUsage("--hmac-key-file: %s is empty", file)
 		}
 	}
-	var err error
+	cfg.Local = cmd.String("access") == "" && cmd.String("anonymous") == "" // then whoever asks may do everything
 	cfg.Access, err = serveAccess(cmd, log)
 	return cfg, err
 }
@@ -241,8 +229,21 @@ func serveAccess(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 	case audience != "" && cmd.String("access") == "":
 		return nil, serveUsage("--access is missing: its rules say what the tokens of --oidc-issuer allow")
 	}
-	for _, url := range issuers {
-		access.Believe(url, audience)
+	rules := access.Rules()
+	for _, issuer := range issuers {
+		u, err := url.Parse(issuer)
+		if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && backend.IsLoopback(u.Hostname())) {
+			return nil, serveUsage("--oidc-issuer is %q: want an https URL, as it stands in the tokens", issuer)
+		}
+	}
+	if len(rules.OIDC) > 0 && len(issuers) == 0 {
+		log.Warn("the rules in oidc have no effect without --oidc-issuer and --oidc-audience")
+	}
+	if len(rules.Certificates) > 0 && cmd.String("tls-client-ca") == "" {
+		log.Warn("the rules in certificates have no effect without --tls-client-ca")
+	}
+	for _, issuer := range issuers {
+		access.AddIssuer(issuer, audience)
 	}
 	return access, nil
 }
@@ -254,14 +255,18 @@ func serveRules(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 		if anonymous != "" {
 			return nil, serveUsage("--anonymous is for a server without --access: the rules say what everybody may do")
 		}
-		access, err := serve.FromFile(file, log)
+		access, err := serve.LoadAccess(file, log)
 		if err != nil {
 			return nil, serveUsage("--access: %w", err)
 		}
 		return access, nil
 	}
 	if anonymous == "" {
-		if !isLocal(cmd.String("listen")) {
+		host, _, err := net.SplitHostPort(cmd.String("listen"))
+		if err != nil {
+			return nil, serveUsage("--listen is %q: want host:port, or :port for all of this machine", cmd.String("listen"))
+		}
+		if !backend.IsLoopback(host) {
 			return nil, serveUsage("other machines can reach --listen=%s: say who may do what with --access=FILE, or --anonymous=write if everybody may", cmd.String("listen"))
 		}
 		anonymous = "write"
@@ -269,18 +274,11 @@ func serveRules(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 	all := []string{"*"}
 	switch anonymous {
 	case "none":
-		return serve.Always(&serve.Rules{}, log), nil
+		return serve.NewAccess(&serve.Rules{}, log), nil
 	case "read":
-		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all}}, log), nil
+		return serve.NewAccess(&serve.Rules{Anonymous: serve.Rights{Read: all}}, log), nil
 	case "write":
-		return serve.Always(&serve.Rules{Anonymous: serve.Rights{Read: all, Write: all}}, log), nil
+		return serve.NewAccess(&serve.Rules{Anonymous: serve.Rights{Read: all, Write: all}}, log), nil
 	}
 	return nil, serveUsage("--anonymous is %q: want none, read or write", anonymous)
-}
-
-// isLocal reports whether only this machine can reach an address.
-func isLocal(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }

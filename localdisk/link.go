@@ -1,9 +1,12 @@
 package localdisk
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Link makes path another name of e's body, in one step. It replaces what path named
@@ -51,16 +54,24 @@ func (d *Dir) link(e Entry, body, path string) error {
 	// A symbolic link may need a block and an inode. On a full disk those of the file that
 	// it replaces are the only ones, unless somebody else takes them first.
 	_ = os.Remove(path)
-	for os.Symlink(body, path) != nil {
-		if !d.giveWay() {
+	for {
+		refusal := os.Symlink(body, path)
+		if refusal == nil {
+			return nil
+		}
+		if !isFull(refusal) || !d.giveWay() {
 			return err
 		}
 	}
-	return nil
+}
+
+// isFull reports whether err says that a disk has no room, or that the user may have no more.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // giveWay moves an entry of d to the spare directory, which leaves room for a small file
-// on the disk of d. The body stays as well, since somebody may be reading it. giveWay
+// on the disk of d. The body stays in d, too, since somebody may be reading it. giveWay
 // reports whether there was an entry that it could move.
 func (d *Dir) giveWay() (moved bool) {
 	spare := d.behind()
@@ -90,6 +101,9 @@ func (d *Dir) moveEntry(path string, to *Dir) error {
 	defer body.Close()
 	if _, err := to.Put(e, body); err != nil {
 		return err
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, data) {
+		return errors.New("another process has put the action meanwhile")
 	}
 	return os.Remove(path)
 }

@@ -13,23 +13,20 @@ import (
 	"time"
 )
 
-// access is what somebody may do.
-type access struct {
+// grant is what somebody may do.
+type grant struct {
 	Rights
-	known bool // the server knows who it is
-	pull  bool // it is a job of a pull request
+	known   bool // the server knows who it is
+	foreign bool // it is a job that others may have caused than those who may push
 }
 
-func (a access) reads(scope string) bool { return match(a.Read, scope) || match(a.Write, scope) }
+func (g grant) reads(scope string) bool { return match(g.Read, scope) || match(g.Write, scope) }
 
-// writes reports whether whoever it is may write scope. Whatever the rules say, a pull request
-// writes scopes of pull requests alone.
-func (a access) writes(scope string) bool {
-	return match(a.Write, scope) && (!a.pull || strings.HasPrefix(scope, pullScopes))
+// writes reports whether whoever it is may write scope. Whatever the rules say, a foreign job
+// writes scopes of such jobs alone.
+func (g grant) writes(scope string) bool {
+	return match(g.Write, scope) && (!g.foreign || strings.HasPrefix(scope, "pr-") || strings.HasPrefix(scope, "event-"))
 }
-
-// pullScopes is how the names of scopes begin that pull requests write.
-const pullScopes = "pr-"
 
 // match reports whether a pattern matches scope. Only * matches "", which stands for all.
 func match(patterns []string, scope string) bool {
@@ -55,18 +52,22 @@ type Access struct {
 	checked time.Time   // when somebody last looked whether it has changed
 }
 
-// Always returns an Access by rules that stay. log gets why tokens are refused.
-func Always(r *Rules, log *slog.Logger) *Access { return &Access{rules: r, log: log} }
+// NewAccess returns an Access by rules that stay. ParseRules has returned them, or they have
+// only Anonymous. log gets why tokens are refused.
+func NewAccess(r *Rules, log *slog.Logger) *Access { return &Access{rules: r, log: log} }
 
-// FromFile returns an Access by the rules in a file, which is read again when it changes. While it is
-// malformed or missing, the rules before hold, and log says so.
-func FromFile(file string, log *slog.Logger) (*Access, error) {
+// LoadAccess returns an Access by the rules in a file, which is read again when it changes.
+// While it is malformed or missing, the rules before hold, and log says so.
+func LoadAccess(file string, log *slog.Logger) (*Access, error) {
 	a := &Access{file: file, log: log}
 	return a, a.load()
 }
 
 // recheck is how often somebody looks whether a file has changed.
 const recheck = time.Second
+
+// Rules returns those that hold now.
+func (a *Access) Rules() *Rules { return a.current() }
 
 // load reads the file.
 func (a *Access) load() error {
@@ -107,15 +108,15 @@ func (a *Access) current() *Rules {
 	return a.rules
 }
 
-// rights returns what whoever has sent r may do.
-func (a *Access) rights(r *http.Request) access {
+// rights returns what the sender of r may do.
+func (a *Access) rights(r *http.Request) grant {
 	rules := a.current()
-	has := access{}
+	has := grant{}
 	has.add(rules.Anonymous)
 	if token, ok := bearerToken(r); ok {
 		sum := sha256.Sum256([]byte(token))
 		for _, rule := range rules.Tokens {
-			if subtle.ConstantTimeCompare(sum[:], rule.sum()) == 1 {
+			if subtle.ConstantTimeCompare(sum[:], rule.sum) == 1 {
 				has.add(rule.Rights)
 				has.known = true
 			}

@@ -32,7 +32,7 @@ func openWithRules(t *testing.T) (k *kitchen, file string, log *lockedBuffer) {
 	writeRules(t, file, strings.ReplaceAll(rules, "{sha256:hashed-token}", sha256Of("hashed-token")))
 	k = open(t, func(c *serve.Config) {
 		var err error
-		if c.Access, err = serve.FromFile(file, slog.New(slog.NewTextHandler(log, nil))); err != nil {
+		if c.Access, err = serve.LoadAccess(file, slog.New(slog.NewTextHandler(log, nil))); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -161,5 +161,3 @@ func (e bazelEndpoint) put(x *exchange, sum []byte) error {
 	}
 	return err
 }
-
-func hexOf(data []byte) string { return hex.EncodeToString(data) }

@@ -33,11 +33,12 @@ func parseHead(line string) ([]byte, error) {
 	return sum, nil
 }
 
-// openHeaded opens an object that has a head. One without a whole head is not found: then the
-// error wraps errHead, too, and the object has only a version.
-func (x *exchange) openHeaded(key string) (*object, error) {
+// openHeaded opens an object and reads its head. r is all of the object, or no more than the head.
+// If the head is no good, openHeaded returns an object that has only a version, and an error
+// that wraps ErrNotFound and errHead.
+func (x *exchange) openHeaded(key string, r backend.Range) (*object, error) {
 	o := &object{x: x, key: key}
-	if err := o.openAt(x.r.Context(), backend.Range{}); err != nil {
+	if err := o.openAt(x.r.Context(), r); err != nil {
 		return nil, err
 	}
 	line := make([]byte, headSize)

@@ -1,10 +1,12 @@
 package serve
 
 import (
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"strings"
 
+	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -35,10 +37,13 @@ func (e cacheEndpoint) serve(x *exchange) {
 	x.uses.note(e.name())
 }
 
-func (e cacheEndpoint) name() string { return "cache/" + e.key }
+// cacheFolder is how the keys of these objects begin in the store.
+const cacheFolder = "cache/"
+
+func (e cacheEndpoint) name() string { return cacheFolder + e.key }
 
 func (e cacheEndpoint) get(x *exchange) error {
-	o, err := x.openHeaded(e.name())
+	o, err := x.openHeaded(e.name(), backend.Range{})
 	if err != nil {
 		return err
 	}
@@ -52,7 +57,7 @@ func (e cacheEndpoint) get(x *exchange) error {
 		return err
 	}
 	defer b.close()
-	x.w.Header().Set(signatureHeader, hexOf(b.mac))
+	x.w.Header().Set(api.Signature, hex.EncodeToString(b.mac))
 	x.sendContent(hexTag(o.sum), b.reader())
 	return nil
 }
@@ -100,7 +105,7 @@ var errLost error = &backend.Busy{Object: true}
 // store stores b if c holds. It reports whether it replaced an entry.
 func (e cacheEndpoint) store(x *exchange, b *intake, c condition) (replaced bool, err error) {
 	var tag, version string
-	switch o, err := x.openHeaded(e.name()); {
+	switch o, err := x.openHeaded(e.name(), backend.Range{Length: int64(headSize)}); {
 	case err == nil:
 		o.close()
 		tag, version, replaced = hexTag(o.sum), o.version, true

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,31 +16,36 @@ import (
 // collected by what its manifests name.
 type uses struct {
 	mu   sync.Mutex
-	last map[string]int64 // by key, in Unix seconds
+	last map[string]int64 // by key, in Unix seconds; nil: nobody asks
 }
 
 func (u *uses) note(key string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.last[key] = time.Now().Unix()
+	if u.last != nil {
+		u.last[key] = time.Now().Unix()
+	}
 }
 
-// of returns when an object was used last: when it was written, unless it was read since the
-// server's start.
-func (u *uses) of(obj backend.Object) int64 {
+// keep forgets all uses but those of objects. It returns when each of these was used last: when it
+// was written, unless it was read since the server's start.
+func (u *uses) keep(objects []backend.Object) (last map[string]int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return max(u.last[obj.Key], obj.Written.Unix())
-}
-
-func (u *uses) forget(key string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.last, key)
+	kept := make(map[string]int64)
+	last = make(map[string]int64)
+	for _, obj := range objects {
+		if at, ok := u.last[obj.Key]; ok {
+			kept[obj.Key] = at
+		}
+		last[obj.Key] = max(u.last[obj.Key], obj.Written.Unix())
+	}
+	u.last = kept
+	return last
 }
 
 // foreign are how the keys begin of what other tools than larder keep.
-var foreign = []string{"cache/", actionCache + "/", contentStorage + "/"}
+var foreign = []string{cacheFolder, actionCache + "/", contentStorage + "/"}
 
 // Evicted says what Evict did.
 type Evicted struct {
@@ -49,9 +55,18 @@ type Evicted struct {
 }
 
 // Evict removes what lies below /cache, /ac and /cas and was not used for the longest time,
-// until maxSize bytes are left. It needs a store that lists and deletes. After an error it goes
-// on, and returns all errors.
+// until that and larder's own objects have no more than maxSize bytes together. It leaves half
+// of maxSize to the ones and to the others. It needs a store that lists and deletes, and
+// Config.Evicts. An error of a list ends it. After an error of a delete it goes on, and returns
+// all of them.
 func (s *Server) Evict(ctx context.Context, maxSize int64) (e Evicted, err error) {
+	var own int64
+	for obj, err := range s.Store.List(ctx, "v1/") {
+		if err != nil {
+			return e, fmt.Errorf("evict: %w", err)
+		}
+		own += obj.Size
+	}
 	var objects []backend.Object
 	for _, prefix := range foreign {
 		for obj, err := range s.Store.List(ctx, prefix) {
@@ -62,15 +77,16 @@ func (s *Server) Evict(ctx context.Context, maxSize int64) (e Evicted, err error
 			e.BytesLeft += obj.Size
 		}
 	}
-	slices.SortFunc(objects, func(a, b backend.Object) int { return int(s.uses.of(a) - s.uses.of(b)) })
+	limit := max(maxSize/2, maxSize-own)
+	last := s.uses.keep(objects)
+	slices.SortFunc(objects, func(a, b backend.Object) int { return cmp.Compare(last[a.Key], last[b.Key]) })
 	var errs []error
 	for _, obj := range objects {
-		if e.BytesLeft <= maxSize {
+		if e.BytesLeft <= limit {
 			break
 		}
 		switch err := s.Store.Delete(ctx, obj.Key, obj.Version); {
 		case err == nil:
-			s.uses.forget(obj.Key)
 			e.Objects++
 			e.Bytes += obj.Size
 			e.BytesLeft -= obj.Size

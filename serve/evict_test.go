@@ -20,7 +20,7 @@ func TestEvict(t *testing.T) {
 	begin := time.Now().Add(-time.Hour)
 	now := begin
 	store := backendtest.MemoryAt(func() time.Time { return now })
-	backendtest.PutBytes(t, store, "v1/main/a/key", make([]byte, 1000))
+	backendtest.PutBytes(t, store, "v1/main/a/key", make([]byte, 100))
 	var paths []string
 	for i := range 10 {
 		now = begin.Add(time.Duration(i) * time.Minute)
@@ -31,7 +31,7 @@ func TestEvict(t *testing.T) {
 	}
 	log := slog.New(slog.DiscardHandler)
 	rules := &serve.Rules{Anonymous: serve.Rights{Read: []string{"*"}}}
-	server := serve.New(serve.Config{Store: store, Access: serve.Always(rules, log), Requests: 1, Progress: time.Minute, Log: log})
+	server := serve.New(serve.Config{Store: store, Access: serve.NewAccess(rules, log), Requests: 1, Progress: time.Minute, Evicts: true, Log: log})
 	status := func(path string) int {
 		w := httptest.NewRecorder()
 		server.ServeHTTP(w, httptest.NewRequest(http.MethodHead, path, nil))
@@ -40,7 +40,7 @@ func TestEvict(t *testing.T) {
 	if got := status(paths[0]); got != http.StatusOK {
 		t.Fatalf("status %d", got)
 	}
-	e, err := server.Evict(t.Context(), 350)
+	e, err := server.Evict(t.Context(), 450)
 	if want := (serve.Evicted{Objects: 7, Bytes: 700, BytesLeft: 300}); err != nil || e != want {
 		t.Errorf("%+v, %v; want %+v", e, err, want)
 	}
@@ -53,7 +53,11 @@ func TestEvict(t *testing.T) {
 			t.Errorf("number %d: status %d, want %d", i, got, want)
 		}
 	}
-	if e, err := server.Evict(t.Context(), 300); err != nil || e.Objects != 0 {
-		t.Errorf("again: %+v, %v", e, err)
+	backendtest.PutBytes(t, store, "v1/main/a/large", make([]byte, 10_000))
+	if e, err := server.Evict(t.Context(), 600); err != nil || e.Objects != 0 {
+		t.Errorf("half of it is for others than larder: %+v, %v", e, err)
+	}
+	if e, err := server.Evict(t.Context(), 400); err != nil || e.BytesLeft != 200 {
+		t.Errorf("no more than half: %+v, %v", e, err)
 	}
 }

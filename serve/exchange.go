@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -65,7 +66,7 @@ func (x *exchange) admits(scope string) bool {
 		fail(x.w, http.StatusForbidden, "not allowed")
 	default:
 		x.w.Header()["Www-Authenticate"] = []string{`Bearer realm="larder"`, `Basic realm="larder"`}
-		fail(x.w, http.StatusUnauthorized, "who are you?")
+		fail(x.w, http.StatusUnauthorized, "want a token or a certificate that the rules know")
 	}
 	return false
 }
@@ -103,7 +104,7 @@ func (x *exchange) refuse(err error) {
 		fail(x.w, http.StatusConflict, "there is an object whose key is the beginning of this one, or the other way round")
 	case errors.As(err, &busy):
 		if busy.After > 0 {
-			h.Set("Retry-After", fmt.Sprint(int(busy.After.Round(time.Second)/time.Second)))
+			h.Set("Retry-After", fmt.Sprint(int((busy.After+time.Second-1)/time.Second)))
 		}
 		fail(x.w, http.StatusServiceUnavailable, "the store is busy")
 	case x.r.Context().Err() != nil, errors.Is(err, context.Canceled):
@@ -161,6 +162,7 @@ func checkName(name string, last bool) error {
 // loggedWriter notes what was answered.
 type loggedWriter struct {
 	http.ResponseWriter
+	body   *countedBody // of the request
 	status int
 	bytes  int64
 }
@@ -168,6 +170,11 @@ type loggedWriter struct {
 func (w *loggedWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+	}
+	if status >= 400 && !w.body.ended {
+		// net/http would wait for the body before it answers, and then once more.
+		w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(farewell))
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
@@ -178,6 +185,23 @@ func (w *loggedWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
+	return n, err
+}
+
+// farewell is how long the server takes in the body of a request that it has refused.
+const farewell = time.Second
+
+// countedBody is the body of a request. It counts the bytes that were read.
+type countedBody struct {
+	io.ReadCloser
+	n     int64
+	ended bool
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n += int64(n)
+	b.ended = b.ended || err == io.EOF
 	return n, err
 }
 

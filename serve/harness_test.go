@@ -38,7 +38,7 @@ type kitchen struct {
 const hmacKey = "a key for signatures"
 
 // everybody lets all do all.
-var everybody = serve.Always(&serve.Rules{Anonymous: serve.Rights{Write: []string{"*"}}}, slog.New(slog.DiscardHandler))
+var everybody = serve.NewAccess(&serve.Rules{Anonymous: serve.Rights{Write: []string{"*"}}}, slog.New(slog.DiscardHandler))
 
 // config returns that of a server in front of the directory root, where everybody may do everything.
 func config(t *testing.T, root string) serve.Config {

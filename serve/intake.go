@@ -17,6 +17,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
 )
 
@@ -165,17 +166,15 @@ func (x *exchange) wantMD5() error {
 	return nil
 }
 
-const signatureHeader = "X-Content-Signature"
-
 // checkSignature returns an error if the request has a signature that is not that of b.
 func (x *exchange) checkSignature(b *intake) error {
-	given := x.r.Header.Get(signatureHeader)
+	given := x.r.Header.Get(api.Signature)
 	if given == "" || x.HMACKey == nil {
 		return nil
 	}
 	raw, err := hex.DecodeString(given)
 	if err != nil || !hmac.Equal(raw, b.mac) {
-		return bad("%s is not the body's HMAC-SHA256 in hexadecimal digits, under the server's key", signatureHeader)
+		return bad("%s is not the body's HMAC-SHA256 in hexadecimal digits, under the server's key", api.Signature)
 	}
 	return nil
 }

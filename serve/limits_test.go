@@ -57,7 +57,7 @@ func TestManyRequests(t *testing.T) {
 		synctest.Wait()
 
 		ctx, cancel := context.WithCancel(t.Context())
-		gone, late := ask(ctx, s, "/v1/s/3"), ask(t.Context(), s, "/readyz")
+		gone, late := ask(ctx, s, "/v1/s/3"), ask(t.Context(), s, "/v1/s/5")
 		synctest.Wait()
 		if inside != 2 {
 			t.Fatalf("%d requests are worked on, want 2", inside)
@@ -219,5 +219,42 @@ func TestSlowStore(t *testing.T) {
 				t.Errorf("status %d, %v", status, err)
 			}
 		})
+	}
+}
+
+// TestRefusedAtOnce: whoever is refused hears so, although the body never comes.
+func TestRefusedAtOnce(t *testing.T) {
+	k := open(t, func(c *serve.Config) { c.Access = serve.NewAccess(new(serve.Rules), c.Log) })
+	for _, length := range []string{"Content-Length: 1000", "Transfer-Encoding: chunked"} {
+		conn, err := net.Dial("tcp", k.server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "PUT /v1/main/key HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n", length); err != nil {
+			t.Fatal(err)
+		}
+		answers := bufio.NewReader(conn)
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil || res.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("%s: %v, %v", length, res, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		if _, err := answers.ReadByte(); err != io.EOF {
+			t.Errorf("%s: the connection stays: %v", length, err)
+		}
+	}
+}
+
+// TestLocal: a web page that gives this machine another name gets nothing.
+func TestLocal(t *testing.T) {
+	k := open(t, func(c *serve.Config) { c.Local = true })
+	for host, want := range map[string]int{
+		"localhost": 404, "LOCALHOST:80": 404, "127.0.0.1:8080": 404, "[::1]:8080": 404, "[::1]": 404,
+		"evil.example": 421, "localhost.evil.example": 421, "127.0.0.1.evil.example:80": 421, "10.0.0.1": 421,
+	} {
+		if a := k.send("GET /v1/main/key", []string{"Host: " + host}, ""); a.status != want {
+			t.Errorf("%s: status %d, want %d", host, a.status, want)
+		}
 	}
 }

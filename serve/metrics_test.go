@@ -16,9 +16,12 @@ import (
 // that clients make up add no lines.
 func TestMetrics(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
-	rules := &serve.Rules{Anonymous: serve.Rights{Write: []string{"main"}}, Tokens: []serve.TokenRule{{Token: "prometheus", Rights: serve.Rights{Read: []string{"@metrics"}}}}}
+	rules, err := serve.ParseRules([]byte(`{"anonymous": {"write": ["main"]}, "tokens": [{"token": "prometheus", "read": ["@metrics"]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := serve.New(serve.Config{
-		Store: backendtest.Memory(), Access: serve.Always(rules, log), MaxObject: 1 << 20, Requests: 2, Progress: time.Minute, Log: log,
+		Store: backendtest.Memory(), Access: serve.NewAccess(rules, log), MaxObject: 1 << 20, Requests: 2, Progress: time.Minute, Log: log,
 	})
 	ask := func(method, path, token, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -47,7 +50,7 @@ func TestMetrics(t *testing.T) {
 		`larder_http_requests_total{interface="v1",method="GET",status="200"} 2`,
 		`larder_http_requests_total{interface="v1",method="GET",status="404"} 1`,
 		`larder_http_requests_total{interface="v1",method="PUT",status="201"} 1`,
-		`larder_http_requests_under_way 1`,
+		`larder_http_requests_under_way 0`,
 		`larder_http_received_bytes_total{interface="v1"} 11`,
 		`larder_http_sent_bytes_total{interface="v1"} 32`, // twice, and "not found"
 		`larder_http_request_seconds_bucket{interface="v1",le="+Inf"} 4`,

@@ -46,9 +46,10 @@ func (x *exchange) open(key string) (*object, error) {
 		if err == nil && last >= first {
 			r.Length = last - first + 1
 		}
-		if o.openAt(x.r.Context(), r) == nil {
-			return o, nil // else the range may lie behind the end
-		}
+		switch err := o.openAt(x.r.Context(), r); {
+		case err == nil, errors.Is(err, backend.ErrNotFound), errors.Is(err, backend.ErrDenied):
+			return o, err
+		} // else the range may lie behind the end
 	}
 	return o, o.openAt(x.r.Context(), backend.Range{})
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +22,7 @@ import (
 // OIDCRule gives rights to whoever has a token of an OpenID Connect issuer with these claims:
 // to the jobs of a repository, say. In the text of a claim, * stands for any text, and {name}
 // for letters, digits, dots, dashes and underscores, at least one; {name} in a scope of the
-// rule stands for the same. So {"ref": "refs/pull/{n}/merge"} and the scope pr-{n} give each
+// rule stands for the same. A claim that is a list fits if one of its elements does. So {"ref": "refs/pull/{n}/merge"} and the scope pr-{n} give each
 // pull request its own scope.
 type OIDCRule struct {
 	Issuer string            `json:"issuer"` // "": any that the server knows
@@ -61,6 +63,9 @@ func (o *OIDCRule) compile() error {
 	}
 	for _, list := range [][]string{o.Read, o.Write} {
 		for _, scope := range list {
+			if strings.ContainsAny(scope, "[]\\") && placeholder.MatchString(scope) {
+				return fmt.Errorf("scope %q: what a claim says can't stand beside brackets", scope)
+			}
 			for _, m := range placeholder.FindAllStringSubmatch(scope, -1) {
 				if !names[m[1]] {
 					return fmt.Errorf("scope %q: no claim has {%s}", scope, m[1])
@@ -75,12 +80,8 @@ func (o *OIDCRule) compile() error {
 func (o *OIDCRule) rights(claims map[string]any) (r Rights, ok bool) {
 	values := make(map[string]string)
 	for claim, pattern := range o.patterns {
-		text, isText := claims[claim].(string)
-		if claims[claim] != nil && !isText {
-			text = fmt.Sprint(claims[claim])
-		}
-		m := pattern.FindStringSubmatch(text)
-		if m == nil || text == "" {
+		m := matchClaim(pattern, claims[claim])
+		if m == nil {
 			return Rights{}, false
 		}
 		for i, name := range pattern.SubexpNames() {
@@ -98,6 +99,29 @@ func (o *OIDCRule) rights(claims map[string]any) (r Rights, ok bool) {
 	return Rights{fill(o.Read), fill(o.Write)}, true
 }
 
+// matchClaim returns the match of a pattern with a claim, or with one of those in a list. It
+// returns nil if there is none.
+func matchClaim(pattern *regexp.Regexp, claim any) []string {
+	switch v := claim.(type) {
+	case string:
+		if v != "" {
+			return pattern.FindStringSubmatch(v)
+		}
+	case bool, json.Number:
+		return pattern.FindStringSubmatch(fmt.Sprint(v))
+	case []any:
+		for _, element := range v {
+			if _, isList := element.([]any); isList {
+				continue
+			}
+			if m := matchClaim(pattern, element); m != nil {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
 // issuer is an issuer of tokens that the server believes.
 type issuer struct {
 	url, audience string
@@ -108,21 +132,22 @@ type issuer struct {
 	err      error                 // why
 }
 
-// Believe has a accept tokens that an issuer has made for audience. It uses the network when
+// AddIssuer has a accept tokens that an issuer has made for audience. It uses the network when
 // the first token comes. The caller calls it before the first request.
-func (a *Access) Believe(url, audience string) {
+func (a *Access) AddIssuer(url, audience string) {
 	a.issuers = append(a.issuers, &issuer{url: url, audience: audience})
 }
 
-// discovery limits how long a request waits for an issuer. It is also how long nobody asks an
-// issuer again that could not be found.
-const discovery = 10 * time.Second
+const (
+	discoveryTime  = 10 * time.Second // for an answer of an issuer
+	discoveryPause = 10 * time.Second // until an issuer is asked again that could not be found
+)
 
 // find returns what checks tokens of the issuer.
 func (i *issuer) find() (*oidc.IDTokenVerifier, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.verifier != nil || time.Since(i.failed) < discovery {
+	if i.verifier != nil || time.Since(i.failed) < discoveryPause {
 		return i.verifier, i.err
 	}
 	tlsConfig, err := backend.TLSConfig()
@@ -132,7 +157,7 @@ func (i *issuer) find() (*oidc.IDTokenVerifier, error) {
 	transport := backend.NewTransport()
 	transport.TLSClientConfig = tlsConfig
 	// It outlives the request: the keys of the issuer are asked for again when they change.
-	ctx := oidc.ClientContext(context.Background(), &http.Client{Transport: transport, Timeout: discovery})
+	ctx := oidc.ClientContext(context.Background(), &http.Client{Transport: transport, Timeout: discoveryTime})
 	provider, err := oidc.NewProvider(ctx, i.url)
 	if err != nil {
 		i.failed, i.err = time.Now(), fmt.Errorf("find the issuer %s: %w", i.url, err)
@@ -143,7 +168,7 @@ func (i *issuer) find() (*oidc.IDTokenVerifier, error) {
 }
 
 // addClaims adds to has what rules give to the owner of token, if an issuer has made it.
-func (a *Access) addClaims(ctx context.Context, has *access, token string, rules []OIDCRule) {
+func (a *Access) addClaims(ctx context.Context, has *grant, token string, rules []OIDCRule) {
 	name := issuerOf(token)
 	for _, i := range a.issuers {
 		if name != i.url {
@@ -155,7 +180,7 @@ func (a *Access) addClaims(ctx context.Context, has *access, token string, rules
 			return
 		}
 		has.known = true
-		has.pull = has.pull || isPull(claims)
+		has.foreign = has.foreign || isForeign(claims)
 		for _, rule := range rules {
 			if rule.Issuer != "" && rule.Issuer != i.url {
 				continue
@@ -178,7 +203,13 @@ func (i *issuer) verify(ctx context.Context, token string) (claims map[string]an
 	if err != nil {
 		return nil, err
 	}
-	return claims, verified.Claims(&claims)
+	var payload json.RawMessage
+	if err := verified.Claims(&payload); err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(payload))
+	dec.UseNumber() // as the issuer writes it
+	return claims, dec.Decode(&claims)
 }
 
 // issuerOf returns who has made token as it says itself, or "" if it is no JSON Web Token.
@@ -197,13 +228,23 @@ func issuerOf(token string) string {
 	return claims.Issuer
 }
 
-// isPull reports whether claims are of a job for a pull request, on GitHub or GitLab.
-func isPull(claims map[string]any) bool {
+// isForeign reports whether claims are of a job on GitHub or GitLab that others may have caused
+// than those who may push: one of a pull request, or one that a comment has started, say.
+func isForeign(claims map[string]any) bool {
 	text := func(claim string) string {
 		s, _ := claims[claim].(string)
 		return s
 	}
-	source := text("pipeline_source")
-	return strings.HasPrefix(text("ref"), "refs/pull/") || strings.HasPrefix(text("event_name"), "pull_request") ||
-		source == "merge_request_event" || source == "external_pull_request_event"
+	isRef := func(claim, begin string) bool { return strings.HasPrefix(text(claim), begin) }
+	event, isGitHub := claims["event_name"]
+	switch claims["pipeline_source"] { // GitLab's
+	case "merge_request_event", "external_pull_request_event":
+		return true
+	case "parent_pipeline", "pipeline": // of which the parent may be one of those
+		if fmt.Sprint(claims["ref_protected"]) != "true" {
+			return true
+		}
+	}
+	return isRef("ref", "refs/pull/") || isRef("ref", "refs/merge-requests/") || isRef("ref_path", "refs/merge-requests/") ||
+		isGitHub && !slices.Contains([]any{"push", "schedule", "workflow_dispatch", "repository_dispatch", "release"}, event)
 }

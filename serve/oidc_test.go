@@ -23,13 +23,13 @@ import (
 )
 
 // gitHubRules let main's jobs of a repository write main, and those of its pull requests a
-// scope of their own. The last rule is careless: it lets all jobs of another repository write
-// everything.
+// scope of their own. Another rule is careless: it lets all jobs of a repository write everything.
 const gitHubRules = `{
 	"oidc": [
 		{"claims": {"repository": "org/repo", "ref": "refs/heads/main"}, "read": ["*"], "write": ["main"]},
 		{"claims": {"repository": "org/repo", "ref": "refs/pull/{n}/merge"}, "read": ["main"], "write": ["pr-{n}"]},
-		{"claims": {"repository": "org/careless"}, "write": ["*"]}
+		{"claims": {"repository": "org/careless"}, "write": ["*"]},
+		{"claims": {"project_id": "{id}"}, "write": ["numbered-{id}"]}
 	]
 }`
 
@@ -44,8 +44,8 @@ func TestOIDC(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	access := serve.Always(rules, log)
-	access.Believe(issuer, audience)
+	access := serve.NewAccess(rules, log)
+	access.AddIssuer(issuer, audience)
 	server := serve.New(serve.Config{
 		Store: backendtest.Memory(), Access: access, MaxObject: 1 << 20, Requests: 1, Progress: time.Minute, TempDir: t.TempDir(), Log: log,
 	})
@@ -65,6 +65,12 @@ func TestOIDC(t *testing.T) {
 		encode := base64.RawURLEncoding.EncodeToString
 		return encode([]byte(header)) + "." + encode([]byte(text(t, of(nil)))) + "."
 	}
+	gitLab := func(change map[string]any) string { // has no event_name
+		claims := of(change)
+		claims["repository"] = "org/careless"
+		delete(claims, "event_name")
+		return oidctest.SignIDToken(key, "key", oidc.ES256, text(t, claims))
+	}
 	pull := map[string]any{"ref": "refs/pull/7/merge", "event_name": "pull_request"}
 	for _, test := range []struct {
 		name, token, scope string
@@ -82,7 +88,15 @@ func TestOIDC(t *testing.T) {
 		{"a repository whose name ends so", signed(map[string]any{"repository": "evil/org/repo"}), "main", http.StatusForbidden},
 		{"another branch", signed(map[string]any{"ref": "refs/heads/main\n"}), "main", http.StatusForbidden},
 		{"a ref with a pattern in it", signed(map[string]any{"ref": "refs/pull/*/merge"}), "pr-7", http.StatusForbidden},
-		{"a claim of another type", signed(map[string]any{"ref": []string{"refs/heads/main"}}), "main", http.StatusForbidden},
+		{"a claim that is a list", signed(map[string]any{"ref": []string{"x", "refs/heads/main"}}), "main", http.StatusCreated},
+		{"a claim of another type", signed(map[string]any{"ref": map[string]string{"refs/heads/main": "refs/heads/main"}}), "main", http.StatusForbidden},
+		{"a number", signed(map[string]any{"project_id": 123456789}), "numbered-123456789", http.StatusCreated},
+		{"another number", signed(map[string]any{"project_id": 12345678}), "numbered-123456789", http.StatusForbidden},
+		{"a comment in a careless repository", signed(map[string]any{"repository": "org/careless", "event_name": "issue_comment"}), "main", http.StatusForbidden},
+		{"a comment writes its own scope", signed(map[string]any{"repository": "org/careless", "event_name": "issue_comment"}), "event-issue_comment", http.StatusCreated},
+		{"a child of a merge request's pipeline", signed(map[string]any{"repository": "org/careless", "event_name": nil, "pipeline_source": "parent_pipeline", "ref_protected": "false"}), "main", http.StatusForbidden},
+		{"a child of a protected branch's pipeline", gitLab(map[string]any{"pipeline_source": "parent_pipeline", "ref_protected": "true"}), "main", http.StatusCreated},
+		{"a merge request", gitLab(map[string]any{"pipeline_source": "merge_request_event", "ref_protected": "true"}), "main", http.StatusForbidden},
 		{"no claims", signed(map[string]any{"repository": nil, "ref": nil}), "main", http.StatusForbidden},
 		{"expired", signed(map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), "main", http.StatusUnauthorized},
 		{"wrong audience", signed(map[string]any{"aud": "https://other.example.com"}), "main", http.StatusUnauthorized},
@@ -117,8 +131,8 @@ func TestIssuerThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	access := serve.Always(rules, log)
-	access.Believe(away.URL, audience)
+	access := serve.NewAccess(rules, log)
+	access.AddIssuer(away.URL, audience)
 	server := serve.New(serve.Config{Store: backendtest.Memory(), Access: access, Requests: 1, Progress: time.Minute, Log: log})
 	token := oidctest.SignIDToken(key, "key", oidc.ES256, text(t, map[string]any{"iss": away.URL, "aud": audience}))
 	for range 2 {
@@ -138,6 +152,7 @@ func TestMalformedOIDCRules(t *testing.T) {
 		`{"claims": {"ref": "refs/pull/{n}/merge"}, "write": ["pr-{m}"]}`: `scope "pr-{m}": no claim has {m}`,
 		`{"claims": {"ref": "{n}", "sub": "{n}"}, "write": ["pr-{n}"]}`:   "{n} stands twice",
 		`{"claims": {"ref": "x"}, "write": ["["]}`:                        `"[" is no scope`,
+		`{"claims": {"ref": "{n}"}, "write": ["[{n}]"]}`:                  "brackets",
 		`{"claim": {"ref": "x"}}`:                                         "unknown field",
 	} {
 		if _, err := serve.ParseRules([]byte(`{"oidc": [` + rule + `]}`)); err == nil || !strings.Contains(err.Error(), want) {

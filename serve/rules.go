@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path"
+	"strings"
 )
 
 // Rights are the scopes that somebody reads and writes. Each is the name of a scope of
@@ -33,6 +35,26 @@ type TokenRule struct {
 	Token  string `json:"token"`  // or, so that the file holds no secret,
 	SHA256 string `json:"sha256"` // its SHA-256, in hexadecimal digits
 	Rights
+
+	sum []byte // the SHA-256
+}
+
+// prepare checks the rule, and sets its sum.
+func (t *TokenRule) prepare() error {
+	var err error
+	t.sum, err = hex.DecodeString(t.SHA256)
+	switch {
+	case (t.Token == "") == (t.SHA256 == ""):
+		return errors.New("want either token or sha256")
+	case t.SHA256 != "" && (err != nil || len(t.sum) != sha256.Size):
+		return errors.New("sha256: want 64 hexadecimal digits")
+	case strings.ContainsFunc(t.Token, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return errors.New("token: want a text without spaces, such as openssl rand -hex 32 makes")
+	case t.Token != "":
+		sum := sha256.Sum256([]byte(t.Token))
+		t.sum = sum[:]
+	}
+	return t.check()
 }
 
 // CertificateRule gives rights to whoever has a client certificate of a name: its common name,
@@ -45,37 +67,32 @@ type CertificateRule struct {
 
 // ParseRules reads rules. Its errors say which rule is wrong, and repeat no token.
 func ParseRules(data []byte) (*Rules, error) {
-	lines := json.NewDecoder(bytes.NewReader(data))
-	lines.DisallowUnknownFields()
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
 	r := new(Rules)
-	if err := lines.Decode(r); err != nil {
+	err := dec.Decode(r)
+	if err == nil && !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
+		err = errors.New("want {…}")
+	}
+	if err != nil {
 		return nil, fmt.Errorf("not an object of rules (anonymous, tokens, certificates, oidc): %w", err)
 	}
-	if lines.More() {
+	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("there is more behind the object of rules")
 	}
 	if err := r.Anonymous.check(); err != nil {
 		return nil, fmt.Errorf("anonymous: %w", err)
 	}
-	for i, t := range r.Tokens {
-		sum, err := hex.DecodeString(t.SHA256)
-		switch {
-		case (t.Token == "") == (t.SHA256 == ""):
-			err = errors.New("want either token or sha256")
-		case t.SHA256 != "" && (err != nil || len(sum) != sha256.Size):
-			err = errors.New("sha256: want 64 hexadecimal digits")
-		default:
-			err = t.check()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("tokens, number %d (%q): %w", i+1, t.Name, err)
+	for i := range r.Tokens {
+		if err := r.Tokens[i].prepare(); err != nil {
+			return nil, fmt.Errorf("tokens, number %d (%q): %w", i+1, r.Tokens[i].Name, err)
 		}
 	}
 	for i, c := range r.Certificates {
 		err := c.check()
 		if c.Name == "" {
 			err = errors.New("name is missing")
-		} else if _, bad := path.Match(c.Name, ""); bad != nil {
+		} else if _, malformed := path.Match(c.Name, ""); malformed != nil {
 			err = errors.New("name is no pattern")
 		}
 		if err != nil {
@@ -105,16 +122,6 @@ func (r Rights) check() error {
 func (r *Rights) add(other Rights) {
 	r.Read = append(r.Read, other.Read...)
 	r.Write = append(r.Write, other.Write...)
-}
-
-// sum returns the SHA-256 of the rule's token.
-func (t TokenRule) sum() []byte {
-	if t.Token != "" {
-		sum := sha256.Sum256([]byte(t.Token))
-		return sum[:]
-	}
-	sum, _ := hex.DecodeString(t.SHA256) // was checked
-	return sum
 }
 
 // fits reports whether the rule is about the owner of cert.

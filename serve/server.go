@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -18,11 +19,13 @@ import (
 type Config struct {
 	Store     backend.Store // in its decorators; the caller closes it after the last request
 	Access    *Access
+	Local     bool          // only for requests to localhost: a web page may send any, by another name of this machine
 	MaxObject int64         // the largest body of a PUT, in bytes
 	Requests  int           // how many are worked on at once; more of them wait
 	Progress  time.Duration // how long a request may make no progress
 	HMACKey   []byte        // signs bodies below /cache; nil: none
 	TempDir   string        // for bodies that are too large for memory
+	Evicts    bool          // Evict will be called, so the server remembers what is used
 	Log       *slog.Logger  // gets a line for each request, and faults of the store
 }
 
@@ -36,24 +39,26 @@ type Server struct {
 
 // New returns a Server.
 func New(cfg Config) *Server {
-	return &Server{
-		Config:  cfg,
-		slots:   make(chan struct{}, cfg.Requests),
-		metrics: newMetrics(),
-		uses:    uses{last: make(map[string]int64)},
+	s := &Server{Config: cfg, slots: make(chan struct{}, cfg.Requests), metrics: newMetrics()}
+	if cfg.Evicts {
+		s.uses.last = make(map[string]int64)
 	}
+	return s
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	logged := &loggedWriter{ResponseWriter: w}
+	body := &countedBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
+	logged := &loggedWriter{ResponseWriter: w, body: body}
+	r.Body = body
 	defer func() { // also if the answer is aborted, by a panic
-		s.metrics.count(r, logged.status, max(0, r.ContentLength), logged.bytes, time.Since(began))
+		took := time.Since(began)
+		s.metrics.count(r, logged.status, body.n, logged.bytes, took)
 		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
-			slog.Int64("bytes_in", max(0, r.ContentLength)), slog.Int64("bytes_out", logged.bytes),
-			slog.Duration("took", time.Since(began)), slog.String("remote", r.RemoteAddr))
+			slog.Int64("bytes_in", body.n), slog.Int64("bytes_out", logged.bytes),
+			slog.Float64("seconds", took.Seconds()), slog.String("client", r.RemoteAddr))
 	}()
 	s.serve(logged, r)
 }
@@ -62,16 +67,28 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set(api.Header, api.Number)
 	h.Set("X-Content-Type-Options", "nosniff")
+	x := &exchange{s, w, r, http.NewResponseController(w)}
+	x.goOn()
+	if s.Local && !isLocal(r.Host) {
+		fail(w, http.StatusMisdirectedRequest, "this server is for programs of its machine, as localhost")
+		return
+	}
 	path, err := parsePath(r.URL)
 	if err != nil {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	x := &exchange{s, w, r, http.NewResponseController(w)}
-	if path == "healthz" {
+	switch path { // what has to answer also if there is much to do
+	case "readyz":
+		readiness{}.serve(x)
+		return
+	case "healthz":
 		if x.allows(http.MethodGet, http.MethodHead) {
 			text(w, http.StatusOK, "ok")
 		}
+		return
+	case "metrics":
+		metricsEndpoint{}.serve(x)
 		return
 	}
 	if !s.enter(r.Context()) {
@@ -88,11 +105,21 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	e.serve(x)
 }
 
+// isLocal reports whether host, with a port or without, is this machine by a name that nobody
+// else can give it.
+func isLocal(host string) bool {
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		name = strings.Trim(host, "[]")
+	}
+	return backend.IsLoopback(name)
+}
+
 // patience is how long a request waits while Config.Requests others are under way.
 const patience = 10 * time.Second
 
-// enter waits until fewer than Config.Requests requests are under way. It reports whether
-// that was so in time. Then the caller takes an element from s.slots in the end.
+// enter takes a slot, and waits for one for up to patience. It reports whether it has one. Then
+// the caller gives it back.
 func (s *Server) enter(ctx context.Context) bool {
 	select {
 	case s.slots <- struct{}{}:
@@ -115,12 +142,6 @@ type endpoint interface{ serve(*exchange) }
 
 // route returns what path stands for, or nil.
 func (s *Server) route(path string) endpoint {
-	switch path {
-	case "readyz":
-		return readiness{}
-	case "metrics":
-		return metricsEndpoint{}
-	}
 	first, rest, _ := strings.Cut(path, "/")
 	switch first {
 	case "v1":

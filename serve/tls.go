@@ -23,13 +23,9 @@ func (c Certificates) Config(log *slog.Logger) (*tls.Config, error) {
 	if err := l.load(); err != nil {
 		return nil, err
 	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return l.current(), nil
-		},
-	}, nil
+	config := l.config.Clone()
+	config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.current(), nil }
+	return config, nil
 }
 
 // loadedCertificates is what Certificates have made.

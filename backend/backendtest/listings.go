@@ -6,8 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/larderbuild/larder/backend"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/larderbuild/larder/backend"
 )
 
 // This file has the suite's tests of List.

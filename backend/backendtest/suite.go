@@ -9,8 +9,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/larderbuild/larder/backend"
 	"go.uber.org/goleak"
+
+	"github.com/larderbuild/larder/backend"
 )
 
 // Run tests the contract of [backend.Store]. It calls open for each test. open

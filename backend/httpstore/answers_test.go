@@ -50,7 +50,7 @@ func TestRefusals(t *testing.T) {
 		reason                   string
 		get, put, putIf, delete_ error // of larder serve; a plain server is asked for neither of the last two
 	}{
-		{400, "", fault, fault, fault, fault},
+		{400, "", denied, denied, denied, denied},
 		{400, api.Digest, digest, digest, digest, digest},
 		{401, "", denied, denied, denied, denied},
 		{403, "", denied, denied, denied, denied},

@@ -29,6 +29,7 @@ func refusal(res *http.Response) error {
 		if res.Header.Get(api.Reason) == api.Digest {
 			return fmt.Errorf("%w: %w", backend.ErrDigest, err)
 		}
+		return fmt.Errorf("%w: %w", backend.ErrDenied, err)
 	case http.StatusNotImplemented:
 		switch res.Header.Get(api.Reason) {
 		case api.NoConditions:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 	if s.transport.TLSClientConfig, err = backend.TLSConfig(); err != nil {
 		return nil, err
 	}
-	if key := os.Getenv(hmacVariable); key != "" {
+	if key := strings.TrimSpace(os.Getenv(hmacVariable)); key != "" {
 		s.hmacKey = []byte(key)
 	}
 	if cfg.HTTP2 {
@@ -73,7 +74,7 @@ func (s *store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 
 func (s *store) get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
 	ctx, take := backend.ExpectObject(ctx)
-	req, err := s.request(ctx, http.MethodGet, key)
+	req, err := s.objectRequest(ctx, http.MethodGet, key)
 	if err != nil {
 		return nil, backend.Object{}, err
 	}
@@ -114,7 +115,7 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	if err != nil {
 		return backend.Object{}, err
 	}
-	req, err := s.request(ctx, http.MethodPut, key)
+	req, err := s.objectRequest(ctx, http.MethodPut, key)
 	if err != nil {
 		return backend.Object{}, err
 	}
@@ -128,7 +129,7 @@ func (s *store) put(ctx context.Context, key string, body io.ReadSeeker, opts ba
 	req.Header.Set("Content-Type", "application/octet-stream")
 	req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(opts.MD5[:]))
 	if signature != "" {
-		req.Header.Set(signatureHeader, signature)
+		req.Header.Set(api.Signature, signature)
 	}
 	if opts.If.Absent {
 		req.Header.Set("If-None-Match", "*")
@@ -161,7 +162,7 @@ func (s *store) check(upload *backend.Upload, opts backend.PutOptions) (signatur
 		return "", backend.ErrDigest
 	}
 	if s.hmacKey != nil {
-		signature = fmt.Sprintf("%x", mac.Sum(nil))
+		signature = hex.EncodeToString(mac.Sum(nil))
 	}
 	_, err = upload.Seek(0, io.SeekStart)
 	return signature, err
@@ -175,7 +176,7 @@ func (s *store) delete(ctx context.Context, key, version string) error {
 	if err := s.wantLarder(ctx, backend.ErrUnsupported); err != nil {
 		return err
 	}
-	req, err := s.request(ctx, http.MethodDelete, key)
+	req, err := s.objectRequest(ctx, http.MethodDelete, key)
 	if err != nil {
 		return err
 	}
@@ -209,11 +210,12 @@ func (s *store) list(ctx context.Context, prefix string, yield func(backend.Obje
 		return err
 	}
 	ctx, take := backend.ExpectObject(ctx) // a list may be longer than any other answer
-	req, err := s.request(ctx, http.MethodGet, "")
+	folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
+	req, err := s.request(ctx, http.MethodGet, folder)
 	if err != nil {
 		return err
 	}
-	req.URL.RawQuery = url.Values{api.ListParam: {prefix}}.Encode()
+	req.URL.RawQuery = url.Values{api.ListParam: {prefix[len(folder):]}}.Encode()
 	res, err := s.do(req)
 	if err != nil {
 		return err
@@ -229,22 +231,27 @@ func (s *store) list(ctx context.Context, prefix string, yield func(backend.Obje
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			return err
 		}
-		if l.End || !yield(backend.Object{Key: l.Key, Size: l.Size, Version: l.Version, Written: l.Written, Listed: l.Listed}, nil) {
+		if l.End || !yield(backend.Object{Key: folder + l.Key, Size: l.Size, Version: l.Version, Written: l.Written, Listed: l.Listed}, nil) {
 			return nil
 		}
 	}
 	return cmp.Or(lines.Err(), io.ErrUnexpectedEOF) // the last line is missing
 }
 
-// request returns a request for the object under key, or for the folder of all objects if key
-// is empty.
-func (s *store) request(ctx context.Context, method, key string) (*http.Request, error) {
-	if key != "" && (!fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00")) {
+// objectRequest returns a request for the object under key.
+func (s *store) objectRequest(ctx context.Context, method, key string) (*http.Request, error) {
+	if !fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00") {
 		return nil, errors.New("not a key: it must be UTF-8, and its parts neither empty, . or .., nor hold a backslash or a zero byte")
 	}
+	return s.request(ctx, method, key)
+}
+
+// request returns a request for what lies at path below the URL of the store: an object, or a
+// folder, whose path is empty or ends with a slash.
+func (s *store) request(ctx context.Context, method, path string) (*http.Request, error) {
 	target := *s.Base
-	target.Path = s.Base.Path + "/" + key
-	target.RawPath = s.Base.EscapedPath() + "/" + api.EscapeKey(key)
+	target.Path = s.Base.Path + "/" + path
+	target.RawPath = s.Base.EscapedPath() + "/" + api.EscapeKey(path)
 	req, err := http.NewRequestWithContext(ctx, method, "", nil)
 	if err != nil {
 		return nil, err

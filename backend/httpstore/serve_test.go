@@ -40,7 +40,7 @@ func config(t *testing.T) serve.Config {
 	}
 	everybody, log := serve.Rights{Write: []string{"*"}}, slog.New(slog.DiscardHandler)
 	return serve.Config{
-		Store: store, Access: serve.Always(&serve.Rules{Anonymous: everybody}, log),
+		Store: store, Access: serve.NewAccess(&serve.Rules{Anonymous: everybody}, log),
 		MaxObject: 1 << 30, Requests: 100, Progress: time.Minute, TempDir: t.TempDir(), Log: log,
 	}
 }

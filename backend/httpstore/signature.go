@@ -8,15 +8,13 @@ import (
 	"hash"
 	"io"
 	"net/http"
-)
 
-// signatureHeader has the HMAC-SHA256 of a body, in hexadecimal digits. Some caches of
-// build tools ask for it. It protects whole objects: a range has no signature of its own.
-const signatureHeader = "X-Content-Signature"
+	"github.com/larderbuild/larder/api"
+)
 
 func newMAC(key []byte) hash.Hash { return hmac.New(sha256.New, key) }
 
-var errSignature = errors.New("the object does not have the signature (" + signatureHeader + ") that " + hmacVariable + " demands")
+var errSignature = errors.New("the object does not have the signature (" + api.Signature + ") that " + hmacVariable + " demands")
 
 // checked returns the body of res, a whole object. If bodies are signed, reading it to its end fails
 // unless the signature is right.
@@ -24,7 +22,7 @@ func (s *store) checked(res *http.Response) io.ReadCloser {
 	if s.hmacKey == nil {
 		return res.Body
 	}
-	want, err := hex.DecodeString(res.Header.Get(signatureHeader))
+	want, err := hex.DecodeString(res.Header.Get(api.Signature))
 	if err != nil {
 		want = nil // what is malformed is wrong
 	}

@@ -105,7 +105,7 @@ func TestSignaturesOfServe(t *testing.T) {
 		_, _, err := get(t, wrong, backend.Range{})
 		means(t, "get with another key", err, nil)
 		_, err = put(t, wrong, "other", backend.Condition{})
-		means(t, "put with another key", err, nil)
+		means(t, "put with another key", err, backend.ErrDenied)
 		if got, _, err := get(t, right, backend.Range{}); err != nil || got != data {
 			t.Errorf("after a put that was refused: got %d bytes, %v; want %d", len(got), err, len(data))
 		}

@@ -26,7 +26,7 @@ import (
 func tlsServer(t *testing.T, files serve.Certificates, log *slog.Logger) (url string, requests *atomic.Int64) {
 	t.Helper()
 	cfg := config(t)
-	cfg.Access = serve.Always(&serve.Rules{Certificates: []serve.CertificateRule{
+	cfg.Access = serve.NewAccess(&serve.Rules{Certificates: []serve.CertificateRule{
 		{Name: "writer-*", Rights: serve.Rights{Write: []string{"*"}}},
 	}}, cfg.Log)
 	handler := serve.New(cfg)
@@ -73,7 +73,7 @@ func TestClientCertificates(t *testing.T) {
 		t.Run("none"+params, func(t *testing.T) {
 			s := opened(nil, "", hour)
 			backendtest.WantDenied(t, s)
-			if _, _, err := get(t, s, backend.Range{}); err == nil || !strings.Contains(err.Error(), "401 Unauthorized: who are you?") {
+			if _, _, err := get(t, s, backend.Range{}); err == nil || !strings.Contains(err.Error(), "401 Unauthorized: want a token") {
 				t.Errorf("%v, want 401", err)
 			}
 		})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
@@ -23,7 +24,7 @@ type config struct {
 	time             time.Duration
 }
 
-// report is what came of it.
+// report counts what a run has done.
 type report struct {
 	puts, gets, bytes atomic.Int64
 	refused           atomic.Int64 // requests that failed while the server was away
@@ -93,7 +94,7 @@ func run(c config) (*report, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: c.clients}
 	defer transport.CloseIdleConnections()
 	l := &load{config: c, report: new(report), client: &http.Client{Transport: transport}, server: server, begun: time.Now()}
-	var group errgroup.Group
+	group, ctx := errgroup.WithContext(context.Background())
 	var next atomic.Int64
 	for i := range c.clients {
 		random := rand.New(rand.NewPCG(uint64(i), 2))
@@ -111,6 +112,9 @@ func run(c config) (*report, error) {
 	}
 	group.Go(func() error {
 		for next.Load() < int64(c.objects/2) || time.Since(l.begun) < c.time/2 {
+			if ctx.Err() != nil { // a client has found a fault
+				return nil
+			}
 			time.Sleep(time.Millisecond)
 		}
 		l.away.Store(true)
@@ -198,7 +202,8 @@ func (l *load) get(o object) error {
 	return nil
 }
 
-// fault returns err, unless the server is away or was when the request began.
+// fault returns err, unless the server is away or was when the request began. Then it waits for
+// a moment.
 func (l *load) fault(away bool, err error) error {
 	if !away && !l.away.Load() {
 		return err

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	urfave "github.com/urfave/cli/v3"
+
+	"github.com/larderbuild/larder/backend/open"
+	"github.com/larderbuild/larder/collect"
+	"github.com/larderbuild/larder/serve"
+)
+
+// maxServed returns how large the store may be, in bytes; 0: no limit.
+func maxServed(cmd *urfave.Command, store string) (size int64, err error) {
+	traits, value := open.Traits(store), cmd.String("max-size")
+	if value == "" && traits.Ownerless {
+		value = "20GiB"
+	}
+	if value != "" {
+		if err := parseSize(&size, value); err != nil {
+			return 0, serveUsage("--max-size is %q: %w", value, err)
+		}
+	}
+	if size > 0 && traits.Unlisted {
+		return 0, serveUsage("--max-size is %q: %s can't list what it has", value, open.Redact(store))
+	}
+	return size, nil
+}
+
+// trimServed keeps the store below cfg.MaxSize: once an hour what other tools keep there, and
+// once a day larder's own. Whoever calls end waits until it has ended.
+func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			trimOnce(ctx, server, cfg)
+			select {
+			case <-time.After(trimInterval):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func trimOnce(ctx context.Context, server *serve.Server, cfg collect.Config) {
+	evicted, err := server.Evict(ctx, cfg.MaxSize)
+	if err == nil {
+		cfg.Log.Info("trimmed what other tools keep", "objects", evicted.Objects, "bytes", evicted.Bytes, "bytes_left", evicted.BytesLeft)
+		cfg.MaxSize -= min(evicted.BytesLeft, cfg.MaxSize/2)
+		var result collect.Result
+		var ran bool
+		if result, ran, err = collect.Daily(ctx, cfg, server.Store); ran {
+			cfg.Log.Info("trimmed larder's own: " + collected(result).String())
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		cfg.Log.Error("the store is not trimmed", "err", err)
+	}
+}
+
+// trimInterval is how often the store of larder serve is trimmed.
+const trimInterval = time.Hour
