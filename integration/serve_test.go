@@ -71,6 +71,12 @@ func TestServeAccess(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a collection", func(t *testing.T) {
+		m := c.newStocked(t, url, "LARDER_TLS_CA="+ours.File, "LARDER_TOKEN=token-of-main")
+		if out := m.must(larder, "gc", "--dry-run").stdout; !strings.HasPrefix(out, "would remove 0 objects") || strings.Contains(out, "; 0 objects") {
+			t.Error(out)
+		}
+	})
 	t.Run("another machine", func(t *testing.T) {
 		r := c.build(c.newStocked(t, url, "LARDER_TLS_CA="+ours.File, "LARDER_TOKEN=token-of-pr-7", "LARDER_SCOPE=pr-7"))
 		if r.fromRemote() < int64(2*c.packages) || r.stderr != "" {
