@@ -129,7 +129,7 @@ func servedURL(cmd *urfave.Command) (store string, err error) {
 	}
 	folder, err := dir.ParseConfig(store)
 	if err == nil {
-		err = os.MkdirAll(folder.Dir, 0o777) // less the umask: it says who else may use the store
+		err = os.MkdirAll(folder.Dir, 0o700) // nobody else need reach it
 	}
 	if err != nil {
 		return "", serveUsage("--store is %q: %w", store, err)
