@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -34,12 +35,14 @@ type object struct {
 }
 
 // simpleRange is a header that asks for one range.
-var simpleRange = regexp.MustCompile(`^bytes=([0-9]{1,18})-([0-9]{0,18})$`)
+var simpleRange = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^bytes=([0-9]{1,18})-([0-9]{0,18})$`)
+})
 
 // open opens the object under key: where the request wants to read, if it says so.
 func (x *exchange) open(key string) (*object, error) {
 	o := &object{x: x, key: key}
-	if m := simpleRange.FindStringSubmatch(x.r.Header.Get("Range")); m != nil {
+	if m := simpleRange().FindStringSubmatch(x.r.Header.Get("Range")); m != nil {
 		first, _ := strconv.ParseInt(m[1], 10, 64) // 18 digits fit
 		last, err := strconv.ParseInt(m[2], 10, 64)
 		r := backend.Range{Offset: first}

@@ -32,9 +32,11 @@ type OIDCRule struct {
 	patterns map[string]*regexp.Regexp // of Claims
 }
 
+// placeholder matches {name}, and wildcard * as well. They are made when they are first used: the
+// helper of each go command has no use for them.
 var (
-	placeholder = regexp.MustCompile(`\{([a-z][a-z0-9_]*)\}`)
-	wildcard    = regexp.MustCompile(`\*|` + placeholder.String())
+	placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{([a-z][a-z0-9_]*)\}`) })
+	wildcard    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\*|` + placeholder().String()) })
 )
 
 // compile checks the rule, and makes its patterns.
@@ -46,7 +48,7 @@ func (o *OIDCRule) compile() error {
 	names := make(map[string]bool)
 	for claim, text := range o.Claims {
 		expr, at := "(?s)^", 0
-		for _, m := range wildcard.FindAllStringSubmatchIndex(text, -1) {
+		for _, m := range wildcard().FindAllStringSubmatchIndex(text, -1) {
 			expr += regexp.QuoteMeta(text[at:m[0]])
 			if at = m[1]; m[2] < 0 {
 				expr += ".*"
@@ -63,10 +65,10 @@ func (o *OIDCRule) compile() error {
 	}
 	for _, list := range [][]string{o.Read, o.Write} {
 		for _, scope := range list {
-			if strings.ContainsAny(scope, "[]\\") && placeholder.MatchString(scope) {
+			if strings.ContainsAny(scope, "[]\\") && placeholder().MatchString(scope) {
 				return fmt.Errorf("scope %q: what a claim says can't stand beside brackets", scope)
 			}
-			for _, m := range placeholder.FindAllStringSubmatch(scope, -1) {
+			for _, m := range placeholder().FindAllStringSubmatch(scope, -1) {
 				if !names[m[1]] {
 					return fmt.Errorf("scope %q: no claim has {%s}", scope, m[1])
 				}
@@ -92,7 +94,7 @@ func (o *OIDCRule) rights(claims map[string]any) (r Rights, ok bool) {
 	}
 	fill := func(scopes []string) (filled []string) {
 		for _, scope := range scopes {
-			filled = append(filled, placeholder.ReplaceAllStringFunc(scope, func(name string) string { return values[name] }))
+			filled = append(filled, placeholder().ReplaceAllStringFunc(scope, func(name string) string { return values[name] }))
 		}
 		return filled
 	}
