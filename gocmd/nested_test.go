@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/larderbuild/larder/integration/harness"
 )
 
 // TestNested has real go commands run each other.
@@ -22,7 +24,7 @@ func TestNested(t *testing.T) {
 	}
 	helper, other := filepath.Join(t.TempDir(), "helper"), filepath.Join(t.TempDir(), "other")
 	for _, path := range []string{helper, other} {
-		if err := os.WriteFile(path, program, 0o700); err != nil {
+		if err := harness.WriteProgram(path, program); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -25,7 +25,7 @@ func TestGitLab(t *testing.T) {
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(p.work, ".gitlab-ci.yml"), readFile(t, "../docs/ci/s3.gitlab-ci.yml"), 0o666),
 		// The program copies a project for docker by this one, even where no docker is used.
-		os.WriteFile(filepath.Join(dir, "rsync"), []byte("#!/bin/sh\n"), 0o777),
+		harness.WriteProgram(filepath.Join(dir, "rsync"), []byte("#!/bin/sh\n")),
 	); err != nil {
 		t.Fatal(err)
 	}

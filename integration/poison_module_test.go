@@ -184,7 +184,7 @@ func (p *poisoned) compile(t *testing.T) (c twin) {
 func (p *poisoned) run(t *testing.T, program []byte) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "program.exe")
-	if err := os.WriteFile(file, program, 0o777); err != nil {
+	if err := harness.WriteProgram(file, program); err != nil {
 		t.Fatal(err)
 	}
 	m := &machine{t: t, work: p.dir, env: environ()}
