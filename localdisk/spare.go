@@ -11,7 +11,7 @@ import (
 // spare is the directory behind another one.
 type spare struct {
 	open    func(refusal error) (*Dir, error)
-	opening sync.Mutex // held while open runs
+	opening sync.Mutex // held while open makes the directory
 	found   atomic.Pointer[Dir]
 }
 
@@ -21,7 +21,7 @@ type spare struct {
 //
 // open returns the spare directory. It is called with nil to find it, and with an error to
 // make it if need be: that is what the disk of d says. It returns an error if it can't do
-// this. Only one goroutine calls it at a time. The spare directory has no spare of its own.
+// this. Many goroutines may call it with nil, and one at a time with an error. The spare directory has no spare of its own.
 func (d *Dir) WithSpare(open func(refusal error) (*Dir, error)) *Dir {
 	with := New(d.root)
 	with.place, with.spare = d.place, &spare{open: open}
@@ -75,17 +75,19 @@ func (d *Dir) openSpare(refusal error) (*Dir, error) {
 	if s := d.spare.found.Load(); s != nil {
 		return s, nil
 	}
-	d.spare.opening.Lock()
-	defer d.spare.opening.Unlock()
-	if s := d.spare.found.Load(); s != nil {
-		return s, nil
+	if refusal != nil {
+		d.spare.opening.Lock()
+		defer d.spare.opening.Unlock()
+		if s := d.spare.found.Load(); s != nil {
+			return s, nil
+		}
 	}
 	s, err := d.spare.open(refusal)
 	if err != nil {
 		return nil, err
 	}
-	d.spare.found.Store(s)
-	return s, nil
+	d.spare.found.CompareAndSwap(nil, s)
+	return d.spare.found.Load(), nil
 }
 
 // CreateTemp makes a file for what is soon to be removed. If nobody removes it, Trim does.
