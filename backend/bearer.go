@@ -203,16 +203,22 @@ func checkToken(token string) error {
 // expiry returns when token, which may be a JSON Web Token, is to be replaced, or zero if it
 // says nothing of that. It checks no signature: that is the server's business.
 func expiry(token string) time.Time {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		return time.Time{}
-	}
 	var claims struct {
 		Expiry int64 `json:"exp"` // in Unix seconds
 	}
-	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Expiry <= 0 {
+	if !UnverifiedClaims(token, &claims) || claims.Expiry <= 0 {
 		return time.Time{}
 	}
 	return time.Unix(claims.Expiry, 0).Add(-tokenMargin)
+}
+
+// UnverifiedClaims sets claims to what token says of itself, if it is a JSON Web Token. It checks
+// no signature. It reports whether it could.
+func UnverifiedClaims(token string, claims any) bool {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	return err == nil && json.Unmarshal(payload, claims) == nil
 }

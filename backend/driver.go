@@ -5,10 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"strings"
 	"sync"
 )
 
 // This file has what all drivers need to fulfil the contract of Store.
+
+// CheckKey returns an error unless key can be the path of an object, for drivers whose keys are
+// paths.
+func CheckKey(key string) error {
+	if !fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00") {
+		return errors.New("not a key: it must be UTF-8, and its parts neither empty, . or .., nor hold a backslash or a zero byte")
+	}
+	return nil
+}
 
 // Wrap returns err as a Store's method op returns it: with the operation and the
 // key. If ctx is done, the cause of ctx takes the place of err, because clients

@@ -92,23 +92,28 @@ func secretsOf(name, value string) (texts []string) {
 	case strings.HasSuffix(strings.ToUpper(name), "HEADERS"):
 		for pair := range strings.SplitSeq(value, ",") {
 			_, text, _ := strings.Cut(pair, "=")
-			texts = append(texts, text)
-			if plain, err := url.PathUnescape(text); err == nil {
-				texts = append(texts, plain)
-			}
+			texts = append(texts, text, unescaped(text))
 		}
 	}
-	if _, rest, ok := strings.Cut(value, "://"); ok {
-		if user, _, ok := strings.Cut(rest, "@"); ok {
-			if _, password, ok := strings.Cut(user, ":"); ok && !strings.ContainsAny(user, "/?# ") {
-				texts = append(texts, password)
-				if plain, err := url.PathUnescape(password); err == nil {
-					texts = append(texts, plain)
-				}
-			}
-		}
+	password := passwordIn(value)
+	return append(texts, password, unescaped(password))
+}
+
+// passwordIn returns the password in a URL as it stands there, or "" if there is none.
+func passwordIn(rawURL string) string {
+	_, rest, _ := strings.Cut(rawURL, "://")
+	user, _, found := strings.Cut(rest, "@")
+	if !found || strings.ContainsAny(user, "/?# ") {
+		return ""
 	}
-	return texts
+	_, password, _ := strings.Cut(user, ":")
+	return password
+}
+
+// unescaped returns what text stands for in a URL, or "" if it is malformed.
+func unescaped(text string) string {
+	plain, _ := url.PathUnescape(text)
+	return plain
 }
 
 // isSecret reports whether the variable with this name holds a secret.

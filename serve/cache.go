@@ -66,14 +66,7 @@ func (e cacheEndpoint) get(x *exchange) error {
 const contention = 8
 
 func (e cacheEndpoint) put(x *exchange) error {
-	if err := x.wantMD5(); err != nil {
-		return err
-	}
-	c, err := conditionOf(x.r.Header)
-	if err != nil {
-		return err
-	}
-	b, err := x.take()
+	c, b, err := x.takeOn()
 	if err != nil {
 		return err
 	}

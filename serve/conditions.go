@@ -3,6 +3,7 @@ package serve
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/larderbuild/larder/backend"
@@ -42,23 +43,15 @@ func (c condition) isNone() bool {
 	return !c.absent && !c.exists && len(c.tags) == 0 && len(c.not) == 0
 }
 
-// holds reports whether c does where an object with tag is, or none if tag is empty.
+// holds reports whether c holds for an object whose ETag is tag, and if tag is empty for none.
 func (c condition) holds(tag string) bool {
-	has := func(tags []string) bool {
-		for _, t := range tags {
-			if t == tag {
-				return true
-			}
-		}
-		return false
-	}
 	switch {
 	case tag == "":
 		return !c.exists && len(c.tags) == 0
-	case c.absent, has(c.not):
+	case c.absent, slices.Contains(c.not, tag):
 		return false
 	}
-	return len(c.tags) == 0 || has(c.tags)
+	return len(c.tags) == 0 || slices.Contains(c.tags, tag)
 }
 
 // parseTags returns the ETags of a list. What is weak equals nothing, so it comes back as

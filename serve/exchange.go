@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -40,10 +41,8 @@ func (x *exchange) pause() {
 
 // allows reports whether the request has one of methods. Otherwise it answers.
 func (x *exchange) allows(methods ...string) bool {
-	for _, m := range methods {
-		if x.r.Method == m {
-			return true
-		}
+	if slices.Contains(methods, x.r.Method) {
+		return true
 	}
 	x.w.Header().Set("Allow", strings.Join(methods, ", "))
 	fail(x.w, http.StatusMethodNotAllowed, "the method has to be one of "+strings.Join(methods, ", "))

@@ -88,6 +88,19 @@ func (x *exchange) take() (*intake, error) {
 	return b, nil
 }
 
+// takeOn is take for a PUT that has to have Content-MD5 and may have conditions.
+func (x *exchange) takeOn() (condition, *intake, error) {
+	if x.r.Header.Get("Content-Md5") == "" {
+		return condition{}, nil, bad("Content-MD5 is missing: the MD5 of the body, in base64")
+	}
+	c, err := conditionOf(x.r.Header)
+	if err != nil {
+		return condition{}, nil, err
+	}
+	b, err := x.take()
+	return c, b, err
+}
+
 // maxWindow is how many bytes a compressed body may have its decoder remember.
 const maxWindow = 8 << 20
 
@@ -156,14 +169,6 @@ func contentMD5(h http.Header) (sum [md5.Size]byte, ok bool, err error) {
 		return sum, false, bad("malformed Content-MD5: want 16 bytes in base64, once")
 	}
 	return [md5.Size]byte(raw), true, nil
-}
-
-// wantMD5 returns an error if the request has no Content-MD5.
-func (x *exchange) wantMD5() error {
-	if x.r.Header.Get("Content-Md5") == "" {
-		return bad("Content-MD5 is missing: the MD5 of the body, in base64")
-	}
-	return nil
 }
 
 // checkSignature returns an error if the request has a signature that is not that of b.

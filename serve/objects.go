@@ -59,14 +59,7 @@ func (e objectEndpoint) get(x *exchange) error {
 }
 
 func (e objectEndpoint) put(x *exchange) error {
-	if err := x.wantMD5(); err != nil {
-		return err
-	}
-	c, err := conditionOf(x.r.Header)
-	if err != nil {
-		return err
-	}
-	b, err := x.take()
+	c, b, err := x.takeOn()
 	if err != nil {
 		return err
 	}

@@ -76,8 +76,8 @@ type store struct {
 
 // path returns the file of key.
 func (s *store) path(key string) (string, error) {
-	if !fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00") {
-		return "", errors.New("not a key: it must be UTF-8, and its parts neither empty, . or .., nor hold a backslash or a zero byte")
+	if err := backend.CheckKey(key); err != nil {
+		return "", err
 	}
 	parts := strings.Split(key, "/")
 	for i, part := range parts {

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"net/http"
 	"net/url"
@@ -240,8 +239,8 @@ func (s *store) list(ctx context.Context, prefix string, yield func(backend.Obje
 
 // objectRequest returns a request for the object under key.
 func (s *store) objectRequest(ctx context.Context, method, key string) (*http.Request, error) {
-	if !fs.ValidPath(key) || key == "." || strings.ContainsAny(key, "\\\x00") {
-		return nil, errors.New("not a key: it must be UTF-8, and its parts neither empty, . or .., nor hold a backslash or a zero byte")
+	if err := backend.CheckKey(key); err != nil {
+		return nil, err
 	}
 	return s.request(ctx, method, key)
 }
