@@ -270,7 +270,7 @@ func (w trouble) testKilled(t *testing.T) {
 // fails, each says one line at most, and all is written in the end.
 func TestManyActions(t *testing.T) {
 	server := testserver.Actions(t)
-	jobs, creations := make([]*job, 10), 7
+	jobs, creations := make([]*job, 5), 4
 	if whole {
 		jobs, creations = make([]*job, 16), 10
 	}

@@ -11,11 +11,12 @@ import (
 func TestAtOnce(t *testing.T) {
 	t.Parallel()
 	p, remote := newStockedPantry(t), directory(t)
+	racing := "GOCACHEPROG=" + larder
 	plain := plainOutcomes(p.plain(t), someGoals())
 	p.machine(t, remote).must("go", "build", "./...")
 
 	together := slices.Concat(plain, plain) // 12 go commands
-	m := p.machine(t, remote)
+	m := p.machine(t, remote, racing)
 	outcomes := make([]outcome, len(together))
 	errs := make([]error, len(together))
 	var commands sync.WaitGroup

@@ -59,7 +59,7 @@ func newJob(t *testing.T, p pantry, server *testserver.ActionsServer, ref, token
 	return &job{
 		machine: machine{t: t, dir: dir, work: p.work, env: append(env, settings...)},
 		temp:    temp,
-		action:  append(server.Environ(token), "LARDER_BIN="+larder),
+		action:  append(server.Environ(token), "LARDER_BIN="+plainLarder(t)),
 		state:   make(map[string]string), given: make(map[string]string),
 	}
 }

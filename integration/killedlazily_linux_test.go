@@ -18,7 +18,7 @@ import (
 // time, the next build is right, and nothing half done stays.
 func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	kills := 15
+	kills := 8
 	if whole {
 		kills = 100
 	}
