@@ -1,0 +1,232 @@
+package reapi
+
+import "github.com/larderbuild/larder/grpc"
+
+// ActionResult is what an action has made. Encoded is the message as it came, with all that is
+// not listed here.
+type ActionResult struct {
+	OutputFiles       []OutputFile
+	OutputDirectories []OutputDirectory
+	StdoutDigest      *Digest // nil: none
+	StderrDigest      *Digest
+
+	Encoded []byte // nil: Marshal writes the fields above
+}
+
+// OutputFile is a file.
+type OutputFile struct {
+	Path     string
+	Digest   Digest
+	Contents []byte // the file itself, if the client has asked for it
+}
+
+// OutputDirectory is a folder.
+type OutputDirectory struct {
+	Path                string
+	TreeDigest          *Digest // of a Tree; nil: none
+	RootDirectoryDigest *Digest // of a Directory; nil: none
+}
+
+func (r *ActionResult) Marshal() []byte {
+	if r.Encoded != nil {
+		return r.Encoded
+	}
+	b := appendAll(nil, 2, r.OutputFiles)
+	b = appendAll(b, 3, r.OutputDirectories)
+	b = appendDigest(b, 6, r.StdoutDigest)
+	return appendDigest(b, 8, r.StderrDigest)
+}
+
+func (r *ActionResult) Unmarshal(data []byte) error {
+	*r = ActionResult{Encoded: append([]byte{}, data...)}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 2:
+			r.OutputFiles, err = appendParsed(r.OutputFiles, f)
+		case 3:
+			r.OutputDirectories, err = appendParsed(r.OutputDirectories, f)
+		case 6:
+			r.StdoutDigest, err = parseDigest(f)
+		case 8:
+			r.StderrDigest, err = parseDigest(f)
+		}
+		return err
+	})
+}
+
+func (o OutputFile) Marshal() []byte {
+	b := grpc.AppendString(nil, 1, o.Path)
+	b = grpc.AppendMessage(b, 2, o.Digest)
+	return grpc.AppendBytes(b, 5, o.Contents)
+}
+
+func (o *OutputFile) Unmarshal(data []byte) error {
+	*o = OutputFile{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			o.Path = f.String()
+		case 2:
+			o.Digest, err = grpc.Parse[Digest](f)
+		case 5:
+			o.Contents = f.Bytes()
+		}
+		return err
+	})
+}
+
+func (o OutputDirectory) Marshal() []byte {
+	b := grpc.AppendString(nil, 1, o.Path)
+	b = appendDigest(b, 3, o.TreeDigest)
+	return appendDigest(b, 5, o.RootDirectoryDigest)
+}
+
+func (o *OutputDirectory) Unmarshal(data []byte) error {
+	*o = OutputDirectory{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			o.Path = f.String()
+		case 3:
+			o.TreeDigest, err = parseDigest(f)
+		case 5:
+			o.RootDirectoryDigest, err = parseDigest(f)
+		}
+		return err
+	})
+}
+
+func appendDigest(b []byte, number grpc.Number, d *Digest) []byte {
+	if d == nil {
+		return b
+	}
+	return grpc.AppendMessage(b, number, *d)
+}
+
+func parseDigest(f grpc.Field) (*Digest, error) {
+	d, err := grpc.Parse[Digest](f)
+	return &d, err
+}
+
+// Tree is a folder with all that is in it.
+type Tree struct {
+	Root     Directory
+	Children []Directory
+}
+
+// Directory is a folder.
+type Directory struct{ Files, Directories []Node }
+
+// Node is a file or a folder in a folder.
+type Node struct {
+	Name   string
+	Digest Digest
+}
+
+func (t *Tree) Unmarshal(data []byte) error {
+	*t = Tree{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			t.Root, err = grpc.Parse[Directory](f)
+		case 2:
+			t.Children, err = appendParsed(t.Children, f)
+		}
+		return err
+	})
+}
+
+func (d *Directory) Unmarshal(data []byte) error {
+	*d = Directory{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			d.Files, err = appendParsed(d.Files, f)
+		case 2:
+			d.Directories, err = appendParsed(d.Directories, f)
+		}
+		return err
+	})
+}
+
+func (n *Node) Unmarshal(data []byte) error {
+	*n = Node{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			n.Name = f.String()
+		case 2:
+			n.Digest, err = grpc.Parse[Digest](f)
+		}
+		return err
+	})
+}
+
+// GetActionResultRequest asks for what an action has made.
+type GetActionResultRequest struct {
+	InstanceName      string
+	ActionDigest      Digest
+	InlineOutputFiles []string // paths of files whose contents may come with the answer
+	DigestFunction    int64
+}
+
+func (r *GetActionResultRequest) Marshal() []byte {
+	b := grpc.AppendString(nil, 1, r.InstanceName)
+	b = grpc.AppendMessage(b, 2, r.ActionDigest)
+	for _, path := range r.InlineOutputFiles {
+		b = grpc.AppendString(b, 5, path)
+	}
+	return grpc.AppendInt(b, 6, r.DigestFunction)
+}
+
+func (r *GetActionResultRequest) Unmarshal(data []byte) error {
+	*r = GetActionResultRequest{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			r.InstanceName = f.String()
+		case 2:
+			r.ActionDigest, err = grpc.Parse[Digest](f)
+		case 5:
+			r.InlineOutputFiles = append(r.InlineOutputFiles, f.String())
+		case 6:
+			r.DigestFunction = f.Int()
+		}
+		return err
+	})
+}
+
+// UpdateActionResultRequest says what an action has made.
+type UpdateActionResultRequest struct {
+	InstanceName   string
+	ActionDigest   Digest
+	ActionResult   *ActionResult // nil: it is missing
+	DigestFunction int64
+}
+
+func (r *UpdateActionResultRequest) Marshal() []byte {
+	b := grpc.AppendString(nil, 1, r.InstanceName)
+	b = grpc.AppendMessage(b, 2, r.ActionDigest)
+	if r.ActionResult != nil {
+		b = grpc.AppendMessage(b, 3, r.ActionResult)
+	}
+	return grpc.AppendInt(b, 5, r.DigestFunction)
+}
+
+func (r *UpdateActionResultRequest) Unmarshal(data []byte) error {
+	*r = UpdateActionResultRequest{}
+	return grpc.Fields(data, func(f grpc.Field) (err error) {
+		switch f.Number {
+		case 1:
+			r.InstanceName = f.String()
+		case 2:
+			r.ActionDigest, err = grpc.Parse[Digest](f)
+		case 3:
+			r.ActionResult = new(ActionResult)
+			err = r.ActionResult.Unmarshal(f.Bytes())
+		case 5:
+			r.DigestFunction = f.Int()
+		}
+		return err
+	})
+}
