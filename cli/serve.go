@@ -24,6 +24,7 @@ import (
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/collect"
 	"github.com/larderbuild/larder/serve"
+	"github.com/larderbuild/larder/trace"
 )
 
 func (p *program) serveCommand() *urfave.Command {
@@ -103,6 +104,10 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	defer func() { err = errors.Join(err, cfg.Store.Close()) }()
 	cfg.Evicts = maxSize > 0 && !s.readOnly
+	if traces, on := trace.FromVariables(p.environ.get, thisVersion().Version, log); on {
+		cfg.Tracer = trace.New(traces, log)
+		defer cfg.Tracer.Shutdown(context.WithoutCancel(ctx))
+	}
 	handler := serve.New(cfg)
 	server.Handler = handler
 	if cfg.Evicts {
