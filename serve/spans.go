@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/trace"
@@ -14,56 +15,72 @@ import (
 // This file says what spans have: those of requests by OpenTelemetry's conventions for HTTP
 // servers, in version 1.23 or later, where they are stable.
 
+type namedRoute struct{ in, route string }
+
 // routes are the paths of each interface, as a name with few values.
-var routes = [...]struct{ in, route string }{
+var routes = [...]namedRoute{
 	{"v1", "/v1/{key}"},
 	{"cache", "/cache/{key}"},
 	{actionCache, "/ac/{sha256}"},
 	{contentStorage, "/cas/{sha256}"},
 }
 
-// beginSpan begins the span of a request, unless the request is one that machines send all the
-// time to see whether the server is well. It returns the request with the span in its context.
+// methods are those that the conventions know. Others have one name together.
+var methods = [...]string{
+	http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost,
+	http.MethodPatch, http.MethodOptions, http.MethodTrace, http.MethodConnect,
+}
+
+// beginSpan begins the span of a request, unless it is one that machines send all the time to see
+// how the server is. It returns the request with the span in its context.
 func (s *Server) beginSpan(r *http.Request) (*http.Request, *trace.Span) {
 	if s.Tracer == nil || slices.Contains([]string{"/metrics", "/healthz", "/readyz"}, r.URL.Path) {
 		return r, nil
 	}
-	method, name := r.Method, r.Method
-	if !slices.Contains([]string{
-		http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost,
-		http.MethodPatch, http.MethodOptions, http.MethodTrace, http.MethodConnect,
-	}, method) {
-		method, name = "_OTHER", "HTTP"
+	name := "HTTP"
+	known := slices.Contains(methods[:], r.Method)
+	if known {
+		name = r.Method
 	}
+	in := interfaceOf(r.URL.Path)
 	var route string
-	for _, known := range routes {
-		if known.in == interfaceOf(r.URL.Path) {
-			route = known.route
-			name += " " + route
-		}
+	if i := slices.IndexFunc(routes[:], func(e namedRoute) bool { return e.in == in }); i >= 0 {
+		route = routes[i].route
+		name += " " + route
 	}
 	ctx, span := s.Tracer.Serve(r.Context(), r.Header, name)
 	if span == nil {
 		return r, nil
 	}
-	span.Set(trace.String("http.request.method", method), trace.String("url.path", r.URL.Path))
-	// The query stays out, because a client may have put a secret there.
-	if method != r.Method {
-		span.Set(trace.String("http.request.method_original", r.Method))
+	if known {
+		span.Set(trace.String("http.request.method", r.Method))
+	} else {
+		span.Set(trace.String("http.request.method", "_OTHER"), trace.String("http.request.method_original", r.Method))
 	}
 	if route != "" {
 		span.Set(trace.String("http.route", route))
 	}
+	describe(span, r)
+	return r.WithContext(ctx), span
+}
+
+// describe sets what the conventions want to know of every request. The query stays out, because
+// a client may have put a secret there.
+func describe(span *trace.Span, r *http.Request) {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
-	span.Set(trace.String("url.scheme", scheme))
 	host, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
-		host = r.Host
+		host = strings.Trim(r.Host, "[]")
 	}
-	span.Set(trace.String("server.address", host))
+	version := strconv.Itoa(r.ProtoMajor)
+	if r.ProtoMajor < 2 {
+		version += "." + strconv.Itoa(r.ProtoMinor)
+	}
+	span.Set(trace.String("url.scheme", scheme), trace.String("url.path", r.URL.Path),
+		trace.String("server.address", host), trace.String("network.protocol.version", version))
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
 		span.Set(trace.Int("server.port", int64(n)))
 	}
@@ -73,12 +90,6 @@ func (s *Server) beginSpan(r *http.Request) (*http.Request, *trace.Span) {
 	if agent := r.UserAgent(); agent != "" {
 		span.Set(trace.String("user_agent.original", agent))
 	}
-	version := strconv.Itoa(r.ProtoMajor)
-	if r.ProtoMajor < 2 {
-		version += "." + strconv.Itoa(r.ProtoMinor)
-	}
-	span.Set(trace.String("network.protocol.version", version))
-	return r.WithContext(ctx), span
 }
 
 // endSpan ends the span of a request that was answered with status; 0: it was not.

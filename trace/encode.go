@@ -4,8 +4,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // This file writes the messages of OTLP, opentelemetry/proto/collector/trace/v1, by their field
@@ -27,30 +25,19 @@ func clean(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-func appendText(b []byte, field protowire.Number, text string) []byte {
+// appendText appends a text, unless it is empty.
+func appendText(b []byte, field uint64, text string) []byte {
 	if text == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, field, protowire.BytesType), text)
-}
-
-func appendBytes(b []byte, field protowire.Number, data []byte) []byte {
-	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), data)
-}
-
-func appendNumber(b []byte, field protowire.Number, n uint64) []byte {
-	return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), n)
-}
-
-func appendTime(b []byte, field protowire.Number, t time.Time) []byte {
-	return protowire.AppendFixed64(protowire.AppendTag(b, field, protowire.Fixed64Type), uint64(t.UnixNano()))
+	return appendBytes(b, field, text)
 }
 
 // appendAttribute appends a KeyValue.
-func appendAttribute(b []byte, field protowire.Number, a Attribute) []byte {
+func appendAttribute(b []byte, field uint64, a Attribute) []byte {
 	var value []byte // an AnyValue
 	if a.isText {
-		value = appendBytes(nil, 1, []byte(clean(a.text)))
+		value = appendBytes(nil, 1, clean(a.text))
 	} else {
 		value = appendNumber(nil, 3, uint64(a.number))
 	}
@@ -73,8 +60,8 @@ func (s *Span) encode(took time.Duration) []byte {
 	}
 	b = appendText(b, 5, clean(s.name))
 	b = appendNumber(b, 6, uint64(s.kind))
-	b = appendTime(b, 7, s.began)
-	b = appendTime(b, 8, s.began.Add(took))
+	b = appendFixed64(b, 7, uint64(s.began.UnixNano()))
+	b = appendFixed64(b, 8, uint64(s.began.Add(took).UnixNano()))
 	for _, a := range s.attributes {
 		b = appendAttribute(b, 9, a)
 	}
@@ -89,7 +76,7 @@ func (s *Span) encode(took time.Duration) []byte {
 	if s.parent.remote {
 		flags |= isRemote
 	}
-	return protowire.AppendFixed32(protowire.AppendTag(b, 16, protowire.Fixed32Type), flags)
+	return appendFixed32(b, 16, flags)
 }
 
 // scope names the code that makes spans, and schema the conventions for their attributes.
@@ -122,40 +109,13 @@ func encodeBatch(resource []byte, version string, spans [][]byte) []byte {
 	return appendBytes(nil, 1, appendText(b, 3, schema))
 }
 
-// fieldsOf calls visit with the fields of a message that are numbers or bytes. It ends at what
-// is malformed.
-func fieldsOf(message []byte, visit func(field protowire.Number, number uint64, data []byte)) {
-	for len(message) > 0 {
-		field, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return
-		}
-		message = message[n:]
-		var number uint64
-		var data []byte
-		switch kind {
-		case protowire.VarintType:
-			number, n = protowire.ConsumeVarint(message)
-		case protowire.BytesType:
-			data, n = protowire.ConsumeBytes(message)
-		default:
-			n = protowire.ConsumeFieldValue(field, kind, message)
-		}
-		if n < 0 {
-			return
-		}
-		message = message[n:]
-		visit(field, number, data)
-	}
-}
-
 // rejection returns what an ExportTraceServiceResponse says of spans that were not taken.
 func rejection(response []byte) (spans int64, why string) {
-	fieldsOf(response, func(field protowire.Number, _ uint64, partial []byte) {
+	fieldsOf(response, func(field, _ uint64, partial []byte) {
 		if field != 1 {
 			return
 		}
-		fieldsOf(partial, func(field protowire.Number, number uint64, data []byte) {
+		fieldsOf(partial, func(field, number uint64, data []byte) {
 			switch field {
 			case 1:
 				spans = int64(number)
@@ -169,7 +129,7 @@ func rejection(response []byte) (spans int64, why string) {
 
 // statusMessage returns the text of a google.rpc.Status.
 func statusMessage(response []byte) (text string) {
-	fieldsOf(response, func(field protowire.Number, _ uint64, data []byte) {
+	fieldsOf(response, func(field, _ uint64, data []byte) {
 		if field == 2 {
 			text = string(data)
 		}
