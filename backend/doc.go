@@ -28,6 +28,8 @@
 //	              request that waits for its next attempt has none.
 //	WithRetry     waits a stumble out and tries again; waits for an open circuit.
 //	ReadOnly      refuses what would write, before anything else happens.
+//	WithTrace     tells when a request begins and ends, with all of its attempts.
+//	              Only larder serve has it.
 //
 // Package cli puts them together.
 package backend

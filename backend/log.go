@@ -43,7 +43,7 @@ func (r Record) String() string {
 	case r.If.Version != "":
 		b.WriteString(" if unchanged")
 	}
-	b.WriteString(": " + outcome(r.Err))
+	b.WriteString(": " + r.Outcome())
 	if r.Op != "delete" && (r.Err == nil || r.Bytes > 0) {
 		fmt.Fprintf(&b, ", %d", r.Bytes)
 	}
@@ -60,10 +60,10 @@ func shortKey(key string) string {
 	return strings.Join(parts, "/")
 }
 
-// outcome names err in a word or two.
-func outcome(err error) string {
+// Outcome says in a word or two what has come of the request, such as ok or not found.
+func (r Record) Outcome() string {
 	var busy *Busy
-	if errors.As(err, &busy) {
+	if errors.As(r.Err, &busy) {
 		return "busy"
 	}
 	for _, known := range []struct {
@@ -83,61 +83,78 @@ func outcome(err error) string {
 		{context.Canceled, "cancelled"},
 		{context.DeadlineExceeded, "cancelled"},
 	} {
-		if errors.Is(err, known.err) {
+		if errors.Is(r.Err, known.err) {
 			return known.name
 		}
 	}
 	return "failed"
 }
 
+// Failed reports whether the request has come to nothing because of a fault, or because the
+// store denies it. That there is no object, or a condition does not hold, is no failure.
+func (r Record) Failed() bool { return !isAnswer(r.Err) }
+
 // WithLog returns a store that calls log when a request to s has ended. It may call
 // log from many goroutines at once.
-func WithLog(s Store, log func(Record)) Store { return &logged{s, log} }
-
-type logged struct {
-	Store
-	log func(Record)
+func WithLog(s Store, log func(Record)) Store {
+	return WithTrace(s, func(context.Context, string) func(Record) { return log })
 }
 
-func (s *logged) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
-	start := time.Now()
-	ended := func(n int64, err error) {
-		s.log(Record{Op: "get", Key: key, Range: r, Err: err, Bytes: n, Duration: time.Since(start)})
+// WithTrace returns a store that calls begin when a request to s begins, with its context and
+// operation, and what begin returns when the request has ended. It may call both from many
+// goroutines at once.
+func WithTrace(s Store, begin func(ctx context.Context, op string) (end func(Record))) Store {
+	return &traced{s, begin}
+}
+
+type traced struct {
+	Store
+	begin func(ctx context.Context, op string) func(Record)
+}
+
+// observe begins a request. Its caller calls end with what the record still lacks.
+func (s *traced) observe(ctx context.Context, r Record) (end func(n int64, err error)) {
+	start, log := time.Now(), s.begin(ctx, r.Op)
+	return func(n int64, err error) {
+		r.Bytes, r.Err, r.Duration = n, err, time.Since(start)
+		log(r)
 	}
+}
+
+func (s *traced) Get(ctx context.Context, key string, r Range) (io.ReadCloser, Object, error) {
+	end := s.observe(ctx, Record{Op: "get", Key: key, Range: r})
 	body, obj, err := s.Store.Get(ctx, key, r)
 	if err != nil {
-		ended(0, err)
+		end(0, err)
 		return nil, Object{}, err
 	}
-	return observe(body, ended), obj, nil
+	return observe(body, end), obj, nil
 }
 
-func (s *logged) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
-	start := time.Now()
+func (s *traced) Put(ctx context.Context, key string, body io.ReadSeeker, opts PutOptions) (Object, error) {
+	end := s.observe(ctx, Record{Op: "put", Key: key, If: opts.If})
 	obj, err := s.Store.Put(ctx, key, body, opts)
-	r := Record{Op: "put", Key: key, If: opts.If, Err: err, Duration: time.Since(start)}
-	if err == nil {
-		r.Bytes = opts.Size
+	if err != nil {
+		end(0, err)
+	} else {
+		end(opts.Size, nil)
 	}
-	s.log(r)
 	return obj, err
 }
 
-func (s *logged) Delete(ctx context.Context, key, version string) error {
-	start := time.Now()
+func (s *traced) Delete(ctx context.Context, key, version string) error {
+	end := s.observe(ctx, Record{Op: "delete", Key: key, If: Condition{Version: version}})
 	err := s.Store.Delete(ctx, key, version)
-	s.log(Record{Op: "delete", Key: key, If: Condition{Version: version}, Err: err, Duration: time.Since(start)})
+	end(0, err)
 	return err
 }
 
-func (s *logged) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+func (s *traced) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		start := time.Now()
+		end := s.observe(ctx, Record{Op: "list", Key: prefix})
 		var n int64
 		var last error
-		defer func() {
-			s.log(Record{Op: "list", Key: prefix, Err: last, Bytes: n, Duration: time.Since(start)})
-		}()
+		defer func() { end(n, last) }()
 		for obj, err := range s.Store.List(ctx, prefix) {
 			if last = err; err == nil {
 				n++

@@ -24,6 +24,7 @@ import (
 	"github.com/larderbuild/larder/backend/open"
 	"github.com/larderbuild/larder/collect"
 	"github.com/larderbuild/larder/serve"
+	"github.com/larderbuild/larder/trace"
 )
 
 func (p *program) serveCommand() *urfave.Command {
@@ -32,8 +33,8 @@ func (p *program) serveCommand() *urfave.Command {
 		Usage: "be the remote of other machines, in front of a directory or any other store",
 		Description: "Clients set LARDER_REMOTE to http://host:port. Other build tools find their caches below\n" +
 			"/cache, and Bazel below /ac and /cas. The server writes a line about each request to stdout,\n" +
-			"in JSON. It ends with the first interrupt, once the requests under way have ended. See\n" +
-			"docs/serve.md.",
+			"in JSON. It ends with the first interrupt, once the requests under way have ended.\n" +
+			"OTEL_EXPORTER_OTLP_ENDPOINT has it send traces to a collector. See docs/serve.md.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
 			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
@@ -103,6 +104,10 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	defer func() { err = errors.Join(err, cfg.Store.Close()) }()
 	cfg.Evicts = maxSize > 0 && !s.readOnly
+	if traces, on := trace.FromVariables(p.environ.get, thisVersion().Version, log); on {
+		cfg.Tracer = trace.New(traces, log)
+		defer cfg.Tracer.Shutdown(context.WithoutCancel(ctx))
+	}
 	handler := serve.New(cfg)
 	server.Handler = handler
 	if cfg.Evicts {

@@ -43,13 +43,18 @@ func (p *program) versionCommand() *urfave.Command {
 			if err := wantNoArguments(cmd); err != nil {
 				return err
 			}
-			info, ok := debug.ReadBuildInfo()
-			if !ok {
-				info = new(debug.BuildInfo)
-			}
-			return p.print(cmd, newVersionInfo(info, releaseVersion, releaseRevision))
+			return p.print(cmd, thisVersion())
 		},
 	}
+}
+
+// thisVersion returns what is known of this program.
+func thisVersion() versionInfo {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = new(debug.BuildInfo)
+	}
+	return newVersionInfo(info, releaseVersion, releaseRevision)
 }
 
 // newVersionInfo returns what info says of this program. version and revision count more, if

@@ -13,6 +13,7 @@ import (
 
 	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/trace"
 )
 
 // Config says what a Server serves, and to whom.
@@ -27,6 +28,7 @@ type Config struct {
 	TempDir   string        // for bodies that are too large for memory
 	Evicts    bool          // Evict will be called, so the server remembers what is used
 	Log       *slog.Logger  // gets a line for each request, and faults of the store
+	Tracer    *trace.Tracer // makes spans of requests; nil: none
 }
 
 // Server is an http.Handler. Many goroutines may use it.
@@ -40,6 +42,9 @@ type Server struct {
 // New returns a Server.
 func New(cfg Config) *Server {
 	s := &Server{Config: cfg, slots: make(chan struct{}, cfg.Requests), metrics: newMetrics()}
+	if cfg.Tracer != nil {
+		s.Store = withSpans(cfg.Store)
+	}
 	if cfg.Evicts {
 		s.uses.last = make(map[string]int64)
 	}
@@ -49,11 +54,13 @@ func New(cfg Config) *Server {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	r, span := s.beginSpan(r)
 	body := &countedBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
 	logged := &loggedWriter{ResponseWriter: w, body: body}
 	r.Body = body
 	defer func() { // also if the answer is aborted, by a panic
 		took := time.Since(began)
+		endSpan(span, logged.status)
 		s.metrics.count(r, logged.status, body.n, logged.bytes, took)
 		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),

@@ -13,7 +13,7 @@ import (
 var Exe = map[string]string{"windows": ".exe"}[runtime.GOOS]
 
 // turns matches the variables that would turn the go command or larder.
-var turns = regexp.MustCompile(`^(LARDER_|AWS_|AZURE_|GOOGLE_|STORAGE_EMULATOR|ACTIONS_|RUNNER_|CI=|CI_|GITHUB_|GITLAB_CI|GOFLAGS=|GOCACHE|GODEBUG=)`)
+var turns = regexp.MustCompile(`^(LARDER_|AWS_|AZURE_|GOOGLE_|STORAGE_EMULATOR|ACTIONS_|RUNNER_|CI=|CI_|GITHUB_|GITLAB_CI|OTEL_|GOFLAGS=|GOCACHE|GODEBUG=)`)
 
 // Environ returns this process's environment without what would turn the go
 // command or larder, and with extra.
