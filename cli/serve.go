@@ -106,7 +106,11 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	handler := serve.New(cfg)
 	server.Handler = handler
 	if cfg.Evicts {
-		defer trimServed(ctx, handler, collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}})()
+		gc := collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}}
+		defer repeat(ctx, func(ctx context.Context) time.Duration { return trimServed(ctx, handler, gc) })()
+	}
+	if open.Traits(store).Ownerless { // lists of another store may cost money
+		defer repeat(ctx, func(ctx context.Context) time.Duration { return surveyServed(ctx, handler, log) })()
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
 	return serveUntil(ctx, server, listener)
