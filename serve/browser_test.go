@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,10 +33,11 @@ type browser struct {
 // openBrowser starts Chromium, which ends with the test.
 func openBrowser(t *testing.T) *browser {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
+	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(testserver.Chromium(t)), chromedp.UserDataDir(t.TempDir()),
 		chromedp.NoSandbox, // which root can't have
-		chromedp.Flag("hide-scrollbars", false))
+		chromedp.Flag("hide-scrollbars", false),
+	})
 	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)

@@ -102,7 +102,7 @@ func (c *counts) count(r *http.Request, status int, in, out int64, took time.Dur
 	c.hour.at(age).add(one)
 	c.day.at(age).add(one)
 	if status != http.StatusUnauthorized && status != http.StatusForbidden { // nobody unknown fills the list
-		c.slow.at(age).add(slowRequest{r.Method, shorten(key), status, in, out, took.Seconds(), time.Now()})
+		c.slow.at(age).add(slowRequest{kind.method, shorten(key), status, in, out, took.Seconds(), time.Now()})
 	}
 	if found.Misses > 0 {
 		c.missed.add(key)

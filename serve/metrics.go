@@ -34,7 +34,7 @@ func (metricsEndpoint) serve(x *exchange) {
 
 // metric writes the lines that come before the values of a metric.
 func metric(b *bytes.Buffer, name, kind, help string) {
-	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %[1]s %s\n", name, help, kind)
+	fmt.Fprintf(b, "# HELP %s %s\n# TYPE %[1]s %[3]s\n", name, help, kind)
 }
 
 // writeRequests writes how many requests there were and are.

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -79,11 +80,12 @@ func (s *slowest) add(r slowRequest) {
 	}
 }
 
-// shorten returns key, or its beginning and its end if it is long.
+// shorten returns a copy of key, or of its beginning and its end if it is long. key itself is a
+// part of a request, which would be kept with it.
 func shorten(key string) string {
 	const most, end = 96, 32 // bytes
 	if len(key) <= most {
-		return key
+		return strings.Clone(key)
 	}
 	first, last := most-end, len(key)-end
 	for first > 0 && !utf8.RuneStart(key[first]) {

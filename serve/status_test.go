@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -29,8 +30,8 @@ type status struct {
 	}
 	Hour, Day struct{ Samples []sample }
 	Slowest   []struct {
-		Key     string
-		Seconds float64
+		Method, Key string
+		Seconds     float64
 	}
 	Missed []struct {
 		Key     string
@@ -216,7 +217,7 @@ func TestStatusBounded(t *testing.T) {
 	long := strings.Repeat("long/", 180)
 	for i := range 8000 {
 		request(s, http.MethodGet, fmt.Sprintf("/v1/main/%s%d", long, i), "")
-		request(s, fmt.Sprintf("METHOD%d", i), fmt.Sprintf("/made-up-%d", i), "")
+		request(s, fmt.Sprintf("METHOD%d", i), fmt.Sprintf("/cache/made-up-%d", i), "")
 		if i%20 == 0 {
 			request(s, http.MethodGet, "/v1/main/often/"+long+"end", "")
 		}
@@ -232,11 +233,35 @@ func TestStatusBounded(t *testing.T) {
 	if !strings.HasPrefix(first.Key, "v1/main/often/long/") || !strings.HasSuffix(first.Key, "long/end") || first.AtLeast < 2 || first.AtLeast > 400 {
 		t.Errorf("missed most: %+v", first)
 	}
+	for _, slow := range st.Slowest {
+		if slow.Method != http.MethodGet && slow.Method != "other" {
+			t.Errorf("a method that a client made up: %s", slow.Method)
+		}
+	}
 	for _, missed := range st.Missed {
 		if len(missed.Key) > 100 {
 			t.Errorf("%d bytes: %s", len(missed.Key), missed.Key)
 		}
 	}
+}
+
+// TestStatusMemory: what is kept of requests is short, although the requests are long.
+func TestStatusMemory(t *testing.T) { // alone, since it looks at the heap of all tests
+	s := serve.New(memoryConfig(t, noFault))
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	for i := range 2000 {
+		request(s, http.MethodGet, fmt.Sprintf("/v1/main/%d?%s", i, strings.Repeat("long", 8<<10)), "")
+	}
+	if grown := heap() - before; grown > 4<<20 {
+		t.Errorf("the heap has grown by %d bytes", grown)
+	}
+	statusOf(t, s) // it is in use until here
 }
 
 // TestStatusAccess: the page is everybody's, and what it shows needs the right to read @metrics.

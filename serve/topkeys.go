@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"strings"
 )
 
 // topKeys knows which keys came up most often, with a fixed number of counters: the sketch
@@ -24,7 +25,7 @@ type keyCount struct {
 // one part in topCounters of all.
 const topCounters = 1024
 
-// add counts key once.
+// add counts key once. It keeps copies of keys, for they are parts of requests.
 func (t *topKeys) add(key string) {
 	i, known := t.at[key]
 	switch {
@@ -32,12 +33,12 @@ func (t *topKeys) add(key string) {
 		t.keys[i].count++
 		heap.Fix(t, i)
 	case len(t.keys) < topCounters:
-		heap.Push(t, keyCount{key: key, count: 1})
+		heap.Push(t, keyCount{key: strings.Clone(key), count: 1})
 	default:
 		rarest := &t.keys[0]
 		delete(t.at, rarest.key)
-		t.at[key] = 0
-		*rarest = keyCount{key, rarest.count + 1, rarest.count}
+		*rarest = keyCount{strings.Clone(key), rarest.count + 1, rarest.count}
+		t.at[rarest.key] = 0
 		heap.Fix(t, 0)
 	}
 }
