@@ -102,7 +102,7 @@ func (c *counts) count(r *http.Request, status int, in, out int64, took time.Dur
 	c.hour.at(age).add(one)
 	c.day.at(age).add(one)
 	if status != http.StatusUnauthorized && status != http.StatusForbidden { // nobody unknown fills the list
-		c.slow.at(age).add(slowRequest{kind.method, shorten(key), status, in, out, took.Seconds(), time.Now()})
+		c.slow.at(age).add(slowRequest{kind.method, key, status, in, out, took.Seconds(), time.Now()})
 	}
 	if found.Misses > 0 {
 		c.missed.add(key)
@@ -173,11 +173,9 @@ func (c *counts) snapshot() tally {
 	}
 	age := time.Since(t.started)
 	t.hour, t.day, t.slow = t.hour.clone(age), t.day.clone(age), t.slow.clone(age)
-	for i, list := range t.slow.slots {
-		t.slow.slots[i] = slices.Clone(list)
-	}
-	t.missed.keys = slices.Clone(t.missed.keys)
-	t.missed.at = nil // of the original
+	newest := t.slow.at(age)
+	*newest = slices.Clone(*newest) // the others don't change any more
+	t.missed = topKeys{keys: t.missed.repeated()}
 	return t
 }
 

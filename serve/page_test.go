@@ -51,13 +51,14 @@ func TestPage(t *testing.T) {
 	t.Cleanup(server.Close)
 	link := testserver.Proxy(t, server.URL)
 	body := noise(50_000)
-	backendtest.PutBytes(t, cfg.Store, "v1/main/p/ab/abcd", noise(70_000))
+	pack := "v1/main/p/ab/" + sha256Of("pack")
+	backendtest.PutBytes(t, cfg.Store, pack, noise(70_000))
 	for i := range 9 {
 		send(t, http.MethodPut, server.URL+fmt.Sprintf("/cache/key-%d", i), body)
 		send(t, http.MethodGet, server.URL+fmt.Sprintf("/cache/key-%d", i), nil)
 	}
 	for range 3 {
-		send(t, http.MethodGet, server.URL+"/v1/main/p/ab/abcd", nil)
+		send(t, http.MethodGet, server.URL+"/"+pack, nil)
 		send(t, http.MethodGet, server.URL+"/cache/"+url.PathEscape(attack), nil)
 	}
 	if err := s.Survey(t.Context()); err != nil {

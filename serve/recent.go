@@ -64,8 +64,10 @@ type slowest []slowRequest
 // listLength is how many keys or requests the lists in an answer have at most.
 const listLength = 10
 
+// add adds r if it is among the slowest. Its key need not be shortened.
 func (s *slowest) add(r slowRequest) {
 	if len(*s) < listLength {
+		r.Key = shorten(r.Key)
 		*s = append(*s, r)
 		return
 	}
@@ -76,6 +78,7 @@ func (s *slowest) add(r slowRequest) {
 		}
 	}
 	if r.Seconds > (*s)[fastest].Seconds {
+		r.Key = shorten(r.Key)
 		(*s)[fastest] = r
 	}
 }

@@ -49,13 +49,21 @@ type missedKey struct {
 	AtLeast int64  `json:"at_least"` // how often it certainly came up
 }
 
-// list returns the keys that came up most often, and certainly more than once.
+// repeated returns the counters of keys that certainly came up more than once.
+func (t *topKeys) repeated() (keys []keyCount) {
+	for _, k := range t.keys {
+		if k.count-k.over > 1 {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// list returns those of the keys that came up most often.
 func (t *topKeys) list() []missedKey {
 	list := []missedKey{}
-	for _, k := range t.keys {
-		if sure := k.count - k.over; sure > 1 {
-			list = append(list, missedKey{shorten(k.key), sure})
-		}
+	for _, k := range t.repeated() {
+		list = append(list, missedKey{shorten(k.key), k.count - k.over})
 	}
 	slices.SortFunc(list, func(a, b missedKey) int {
 		return cmp.Or(cmp.Compare(b.AtLeast, a.AtLeast), cmp.Compare(a.Key, b.Key))
