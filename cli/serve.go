@@ -31,9 +31,9 @@ func (p *program) serveCommand() *urfave.Command {
 		Name:  "serve",
 		Usage: "be the remote of other machines, in front of a directory or any other store",
 		Description: "Clients set LARDER_REMOTE to http://host:port. Other build tools find their caches below\n" +
-			"/cache, and Bazel below /ac and /cas. The server writes a line about each request to stdout,\n" +
-			"in JSON. It ends with the first interrupt, once the requests under way have ended. See\n" +
-			"docs/serve.md.",
+			"/cache, and Bazel below /ac and /cas. A browser shows at / whether the cache pays. The server\n" +
+			"writes a line about each request to stdout, in JSON. It ends with the first interrupt, once\n" +
+			"the requests under way have ended. See docs/serve.md.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
 			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
