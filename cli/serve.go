@@ -32,9 +32,10 @@ func (p *program) serveCommand() *urfave.Command {
 		Name:  "serve",
 		Usage: "be the remote of other machines, in front of a directory or any other store",
 		Description: "Clients set LARDER_REMOTE to http://host:port. Other build tools find their caches below\n" +
-			"/cache, and Bazel below /ac and /cas. The server writes a line about each request to stdout,\n" +
-			"in JSON. It ends with the first interrupt, once the requests under way have ended.\n" +
-			"OTEL_EXPORTER_OTLP_ENDPOINT has it send traces to a collector. See docs/serve.md.",
+			"/cache, and Bazel below /ac and /cas. A browser shows at / whether the cache pays. The server\n" +
+			"writes a line about each request to stdout, in JSON. It ends with the first interrupt, once\n" +
+			"the requests under way have ended. OTEL_EXPORTER_OTLP_ENDPOINT has it send traces to a\n" +
+			"collector. See docs/serve.md.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
 			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
@@ -111,7 +112,11 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	handler := serve.New(cfg)
 	server.Handler = handler
 	if cfg.Evicts {
-		defer trimServed(ctx, handler, collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}})()
+		gc := collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}}
+		defer repeat(ctx, func(ctx context.Context) time.Duration { return trimServed(ctx, handler, gc) })()
+	}
+	if open.Traits(store).Ownerless { // lists of another store may cost money
+		defer repeat(ctx, func(ctx context.Context) time.Duration { return surveyServed(ctx, handler, log) })()
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
 	return serveUntil(ctx, server, listener)

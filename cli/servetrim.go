@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	urfave "github.com/urfave/cli/v3"
@@ -28,17 +29,16 @@ func maxServed(cmd *urfave.Command, store string) (size int64, err error) {
 	return size, nil
 }
 
-// trimServed keeps the store below cfg.MaxSize: once an hour what other tools keep there, and
-// once a day larder's own. Whoever calls end waits until it has ended.
-func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) (end func()) {
+// repeat calls work again and again, and waits in between for as long as it says. Whoever calls
+// end waits until it has ended.
+func repeat(ctx context.Context, work func(context.Context) (pause time.Duration)) (end func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
-			trimOnce(ctx, server, cfg)
 			select {
-			case <-time.After(trimInterval):
+			case <-time.After(work(ctx)):
 			case <-ctx.Done():
 				return
 			}
@@ -50,7 +50,18 @@ func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) (
 	}
 }
 
-func trimOnce(ctx context.Context, server *serve.Server, cfg collect.Config) {
+// surveyServed counts what lies in the store. It takes up to a fiftieth of the time.
+func surveyServed(ctx context.Context, server *serve.Server, log *slog.Logger) (pause time.Duration) {
+	began := time.Now()
+	if err := server.Survey(ctx); err != nil && ctx.Err() == nil {
+		log.Error("what lies in the store is not counted", "err", err)
+	}
+	return max(5*time.Minute, 50*time.Since(began))
+}
+
+// trimServed keeps the store below cfg.MaxSize: each time what other tools keep there, and once a
+// day larder's own.
+func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) (pause time.Duration) {
 	evicted, err := server.Evict(ctx, cfg.MaxSize)
 	if err == nil {
 		cfg.Log.Info("trimmed what other tools keep", "objects", evicted.Objects, "bytes", evicted.Bytes, "bytes_left", evicted.BytesLeft)
@@ -64,7 +75,5 @@ func trimOnce(ctx context.Context, server *serve.Server, cfg collect.Config) {
 	if err != nil && ctx.Err() == nil {
 		cfg.Log.Error("the store is not trimmed", "err", err)
 	}
+	return time.Hour
 }
-
-// trimInterval is how often the store of larder serve is trimmed.
-const trimInterval = time.Hour

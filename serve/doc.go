@@ -4,6 +4,7 @@
 //	/cache/{key}          the HTTP build cache of other build tools
 //	/ac/{sha256}          Bazel's action cache; an instance name may stand before it
 //	/cas/{sha256}         Bazel's content-addressable storage, likewise
+//	/, /status            what the server has done, as a page, and as its data in JSON
 //	/metrics              what the server has done, for Prometheus
 //	/healthz, /readyz     whether the server runs, and whether its store answers
 //
@@ -11,6 +12,9 @@
 // (intake.go), then the store. The way of a GET: who may read, then the store's object, as
 // a reader that net/http takes ranges from (object.go). What is named by its SHA-256, or was
 // stored with it, is compared with it before its last bytes are sent.
+//
+// Each request is counted once (counts.go), in memory that has a limit whatever clients send.
+// metrics.go and status.go present that, and what lies in the store (survey.go).
 //
 // In the store an object of /v1 has the path as its key. The others lie beside v1/: cache/,
 // ac/ and cas/.

@@ -44,9 +44,6 @@ func (u *uses) keep(objects []backend.Object) (last map[string]int64) {
 	return last
 }
 
-// foreign are how the keys begin of what other tools than larder keep.
-var foreign = []string{cacheFolder, actionCache + "/", contentStorage + "/"}
-
 // Evicted says what Evict did.
 type Evicted struct {
 	Objects   int   // removed
@@ -60,23 +57,14 @@ type Evicted struct {
 // Config.Evicts. An error of a list ends it. After an error of a delete it goes on, and returns
 // all of them.
 func (s *Server) Evict(ctx context.Context, maxSize int64) (e Evicted, err error) {
+	found, err := s.survey(ctx)
+	if err != nil {
+		return e, fmt.Errorf("evict: %w", err)
+	}
+	defer s.publish(found) // without what was removed
 	var own int64
-	for obj, err := range s.Store.List(ctx, "v1/") {
-		if err != nil {
-			return e, fmt.Errorf("evict: %w", err)
-		}
-		own += obj.Size
-	}
-	var objects []backend.Object
-	for _, prefix := range foreign {
-		for obj, err := range s.Store.List(ctx, prefix) {
-			if err != nil {
-				return e, fmt.Errorf("evict: %w", err)
-			}
-			objects = append(objects, obj)
-			e.BytesLeft += obj.Size
-		}
-	}
+	own, e.BytesLeft = found.bytes()
+	objects := found.foreign
 	limit := max(maxSize/2, maxSize-own)
 	last := s.uses.keep(objects)
 	slices.SortFunc(objects, func(a, b backend.Object) int { return cmp.Compare(last[a.Key], last[b.Key]) })
@@ -90,6 +78,7 @@ func (s *Server) Evict(ctx context.Context, maxSize int64) (e Evicted, err error
 			e.Objects++
 			e.Bytes += obj.Size
 			e.BytesLeft -= obj.Size
+			found.add(obj, -1)
 		case !errors.Is(err, backend.ErrConflict): // that it was replaced meanwhile is a use
 			errs = append(errs, err)
 		}

@@ -51,6 +51,11 @@ func (x *exchange) allows(methods ...string) bool {
 
 // admits reports whether whoever asks may read, or write, scope. Otherwise it answers.
 func (x *exchange) admits(scope string) bool {
+	return x.admitsBy(scope, `Bearer realm="larder"`, `Basic realm="larder"`)
+}
+
+// admitsBy is admits with the ways that the answer names to say who one is.
+func (x *exchange) admitsBy(scope string, ways ...string) bool {
 	r := x.Access.rights(x.r)
 	var allowed bool
 	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
@@ -64,7 +69,7 @@ func (x *exchange) admits(scope string) bool {
 	case r.known:
 		fail(x.w, http.StatusForbidden, "not allowed")
 	default:
-		x.w.Header()["Www-Authenticate"] = []string{`Bearer realm="larder"`, `Basic realm="larder"`}
+		x.w.Header()["Www-Authenticate"] = ways
 		fail(x.w, http.StatusUnauthorized, "want a token or a certificate that the rules know")
 	}
 	return false

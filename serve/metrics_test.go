@@ -45,6 +45,11 @@ func TestMetrics(t *testing.T) {
 	}
 	got := ask(http.MethodGet, "/metrics", "prometheus", "").Body.String()
 	for _, line := range []string{
+		`# HELP larder_http_requests_total Requests that are over.`,
+		`# TYPE larder_http_requests_total counter`,
+		`# TYPE larder_http_lookups_total counter`,
+		`# TYPE larder_http_requests_under_way gauge`,
+		`# TYPE larder_http_request_seconds histogram`,
 		`larder_http_requests_total{interface="other",method="GET",status="401"} 1`,
 		`larder_http_requests_total{interface="other",method="other",status="404"} 2`,
 		`larder_http_requests_total{interface="v1",method="GET",status="200"} 2`,

@@ -138,7 +138,7 @@ func TestKeys(t *testing.T) {
 		{"the name of a lock", "PUT /cache/@lock", put, "x", 201, nil, "", "+cache/%40lock"},
 		{"punctuation", "PUT /cache/~!$&'()*+,;=:@", put, "x", 201, nil, "", "+cache/~%21%24%26%27%28%29%2A%2B%2C%3B%3D%3A%40"},
 		{"three dots", "PUT /cache/...", put, "x", 201, nil, "", "+cache/..."},
-		{"no path", "GET /", nil, "", 404, nil, "no such path", ""},
+		{"no path, PUT", "PUT /", put, "x", 405, []string{"Allow: GET, HEAD"}, "one of GET, HEAD", ""},
 		{"unknown path", "GET /v2/a/b", nil, "", 404, nil, "no such path", ""},
 		{"unknown path, PUT", "PUT /v2/a/b", put, "x", 404, nil, "no such path", ""},
 		{"an ending that is no digest", "GET /index.html", nil, "", 404, nil, "no such path", ""},

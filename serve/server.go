@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/larderbuild/larder/api"
@@ -34,14 +35,15 @@ type Config struct {
 // Server is an http.Handler. Many goroutines may use it.
 type Server struct {
 	Config
-	slots   chan struct{} // has an element for each request under way
-	metrics *metrics
-	uses    uses
+	slots  chan struct{} // has an element for each request under way
+	counts *counts
+	held   atomic.Pointer[holdings] // nil: nobody has counted them
+	uses   uses
 }
 
 // New returns a Server.
 func New(cfg Config) *Server {
-	s := &Server{Config: cfg, slots: make(chan struct{}, cfg.Requests), metrics: newMetrics()}
+	s := &Server{Config: cfg, slots: make(chan struct{}, cfg.Requests), counts: newCounts()}
 	if cfg.Tracer != nil {
 		s.Store = withSpans(cfg.Store)
 	}
@@ -61,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { // also if the answer is aborted, by a panic
 		took := time.Since(began)
 		endSpan(span, logged.status)
-		s.metrics.count(r, logged.status, body.n, logged.bytes, took)
+		s.counts.count(r, logged.status, body.n, logged.bytes, took)
 		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
 			slog.Int64("bytes_in", body.n), slog.Int64("bytes_out", logged.bytes),
@@ -86,6 +88,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch path { // what has to answer also if there is much to do
+	case "":
+		pageEndpoint{}.serve(x)
+		return
+	case "status":
+		statusEndpoint{}.serve(x)
+		return
 	case "readyz":
 		readiness{}.serve(x)
 		return
@@ -106,7 +114,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	defer func() { <-s.slots }()
 	e := s.route(path)
 	if e == nil {
-		fail(w, http.StatusNotFound, "no such path: see /v1/, /cache/, /ac/, /cas/, /metrics, /healthz and /readyz")
+		fail(w, http.StatusNotFound, "no such path: see /, /v1/, /cache/, /ac/, /cas/, /status, /metrics, /healthz and /readyz")
 		return
 	}
 	e.serve(x)

@@ -21,6 +21,8 @@
 // npm/package-lock.json pins them, and all that they need. The first test that needs one has
 // npm install them in the same way.
 //
+// [Chromium] finds a browser.
+//
 // [Program] builds other programs that tests run, such as linters, one by one. .ci/tools pins
 // them.
 //
