@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/larderbuild/larder/backend"
-	"github.com/larderbuild/larder/grpc"
 	"github.com/larderbuild/larder/reapi"
 )
 
@@ -40,12 +39,8 @@ func (s *store) capabilities(ctx context.Context) (*reapi.CacheCapabilities, err
 	}
 	answer := new(reapi.ServerCapabilities)
 	err := s.call(ctx, reapi.GetCapabilities, &reapi.GetCapabilitiesRequest{InstanceName: s.Instance}, answer)
-	switch code(err) {
-	case grpc.NotFound, grpc.InvalidArgument:
-		return nil, s.refused(err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("capabilities of the server: %w", err)
+		return nil, fmt.Errorf("capabilities of the server: %w", s.unplaced(err))
 	}
 	s.known.answer.Store(answer)
 	return s.usable(answer)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 
@@ -59,12 +60,18 @@ func check(upload *backend.Upload, opts backend.PutOptions) (reapi.Digest, error
 	return reapi.Digest{Hash: hex.EncodeToString(sum.Sum(nil)), SizeBytes: n}, nil
 }
 
-// mismatch returns err, of an upload, as what it says of the bytes.
+// mismatch returns err, of the upload of one blob, as what it says of the bytes.
 func (s *store) mismatch(err error) error {
-	switch code(err) {
-	case grpc.InvalidArgument:
+	if code(err) == grpc.InvalidArgument {
 		return fmt.Errorf("%w: %w", backend.ErrDigest, err)
-	case grpc.NotFound:
+	}
+	return s.unplaced(err)
+}
+
+// unplaced returns err, of a call before or with an upload, as what it says of the instance.
+func (s *store) unplaced(err error) error {
+	switch code(err) {
+	case grpc.NotFound, grpc.InvalidArgument:
 		return s.refused(err)
 	}
 	return err
@@ -85,14 +92,14 @@ func (s *store) writeBatch(ctx context.Context, d reapi.Digest, upload *backend.
 	}
 	var answer reapi.BatchUpdateBlobsResponse
 	if err := s.call(ctx, reapi.BatchUpdateBlobs, request, &answer); err != nil {
-		return s.mismatch(err)
+		return s.unplaced(err)
 	}
 	for _, blob := range answer.Responses {
 		if blob.Digest == d {
 			return s.mismatch(failure(blob.Status.Err()))
 		}
 	}
-	return fmt.Errorf("the answer does not say whether the blob is stored")
+	return errors.New("the answer does not say whether the blob is stored")
 }
 
 // writeStream uploads the blob d in many messages, unless the cache has it.
@@ -100,7 +107,7 @@ func (s *store) writeStream(ctx context.Context, d reapi.Digest, upload *backend
 	request := &reapi.FindMissingBlobsRequest{InstanceName: s.Instance, BlobDigests: []reapi.Digest{d}, DigestFunction: reapi.SHA256}
 	var answer reapi.FindMissingBlobsResponse
 	if err := s.call(ctx, reapi.FindMissingBlobs, request, &answer); err != nil {
-		return s.mismatch(err)
+		return s.unplaced(err)
 	}
 	if len(answer.MissingBlobDigests) == 0 {
 		return nil
