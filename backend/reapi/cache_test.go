@@ -110,6 +110,13 @@ func (c *cache) called() string {
 	return names
 }
 
+// last returns the names of the methods that were called so far.
+func (c *cache) last() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.Join(c.calls, " ")
+}
+
 // forget removes all blobs.
 func (c *cache) forget() {
 	c.mu.Lock()

@@ -215,10 +215,14 @@ func TestUploads(t *testing.T) {
 			c.stored = func(r *pb.BatchUpdateBlobsResponse) { r.Responses = nil }
 		}, errFault},
 		"the batch, other bytes": {small, func(c *cache) {
-			c.stored = func(r *pb.BatchUpdateBlobsResponse) { r.Responses[0].Status = status.New(codes.InvalidArgument, "no").Proto() }
+			c.stored = func(r *pb.BatchUpdateBlobsResponse) {
+				r.Responses[0].Status = status.New(codes.InvalidArgument, "no").Proto()
+			}
 		}, backend.ErrDigest},
 		"the batch, no space": {small, func(c *cache) {
-			c.stored = func(r *pb.BatchUpdateBlobsResponse) { r.Responses[0].Status = status.New(codes.ResourceExhausted, "no").Proto() }
+			c.stored = func(r *pb.BatchUpdateBlobsResponse) {
+				r.Responses[0].Status = status.New(codes.ResourceExhausted, "no").Proto()
+			}
 		}, errBusy},
 	} {
 		t.Run(name, func(t *testing.T) {

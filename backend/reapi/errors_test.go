@@ -23,7 +23,7 @@ const (
 	large = "large"
 )
 
-var contents = map[string]string{small: "data", large: strings.Repeat("0123456789abcdef", 200_000)}
+var contents = map[string]string{small: "data", large: strings.Repeat("0123456789abcdef", 100_000)}
 
 // errBusy stands for backend.Busy, and errFault for an error that may pass.
 var errBusy, errFault = errors.New("busy"), errors.New("a fault")
@@ -55,7 +55,8 @@ func means(t *testing.T, what string, err, want error) {
 // fill has a new store put both objects.
 func fill(t *testing.T, c *cache) {
 	t.Helper()
-	s := openFor(t, c.url)
+	s := open(t, c.url)
+	defer s.Close()
 	for key, data := range contents {
 		backendtest.PutBytes(t, s, key, []byte(data))
 	}

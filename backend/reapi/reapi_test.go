@@ -13,7 +13,8 @@ import (
 	"github.com/larderbuild/larder/testserver"
 )
 
-// TestMain sees to it that the environment gives no credentials.
+// TestMain sees to it that no test leaves this host, and that the environment gives no
+// credentials.
 func TestMain(m *testing.M) {
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
@@ -21,6 +22,7 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
+	startProxy()
 	os.Exit(m.Run())
 }
 
