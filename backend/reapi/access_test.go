@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,12 +49,25 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// TestTLS: certificates of both sides.
+// TestTLS: certificates of both sides, as docs/remotes/bazel-remote.yml has them.
 func TestTLS(t *testing.T) {
+	recipe, err := os.ReadFile("../../docs/remotes/bazel-remote.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
 	authority := testserver.NewAuthority(t)
 	cert, key := authority.Issue("server", time.Now().Add(time.Hour))
-	addr := testserver.BazelRemote(t, "--tls_cert_file", cert, "--tls_key_file", key, "--tls_ca_file", authority.File)
-	url := "grpcs://" + addr + "/team"
+	here := strings.NewReplacer("/etc/bazel-remote/server.pem", cert, "/etc/bazel-remote/server.key", key, "/etc/bazel-remote/clients.pem", authority.File)
+	_, list, _ := strings.Cut(string(recipe), "command: ")
+	var flags []string
+	if err := json.NewDecoder(strings.NewReader(list)).Decode(&flags); err != nil {
+		t.Fatal(err)
+	}
+	for i := range flags {
+		flags[i] = here.Replace(flags[i])
+	}
+	elsewhere := func(flag string) bool { return strings.HasPrefix(flag, "--grpc_address") }
+	url := "grpcs://" + testserver.BazelRemote(t, slices.DeleteFunc(flags, elsewhere)...) + "/team"
 	get := func() error { return call(t, openFor(t, url), "get", small) }
 	means(t, "an unknown authority", get(), errFault)
 	t.Setenv("LARDER_TLS_CA", authority.File)
