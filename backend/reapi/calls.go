@@ -8,13 +8,18 @@ import (
 	"net/http"
 
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/reapi"
 )
 
 // call calls a method with one message, and sets answer to the one that comes. Its errors are
 // those of failure.
 func (s *store) call(ctx context.Context, method string, request grpc.Marshaler, answer grpc.Unmarshaler) error {
+	client := s.client
+	if method != reapi.GetActionResult && method != reapi.BatchReadBlobs {
+		client.MaxMessage = maxShortMessage
+	}
 	return s.authorized(ctx, func(header http.Header) error {
-		return s.client.Call(ctx, method, header, request, answer)
+		return client.Call(ctx, method, header, request, answer)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,14 +186,14 @@ func quiet(t *testing.T) {
 
 // TestEndless: a server that sends without end is not listened to for long.
 func TestEndless(t *testing.T) {
-	var sent int
+	var sent atomic.Int64
 	url := h2c(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/grpc")
 		w.Write([]byte{0, 0xff, 0xff, 0xff, 0xff})
 		zeros := make([]byte, 64<<10)
-		for sent < backendtest.MaxEndless {
+		for sent.Load() < backendtest.MaxEndless {
 			n, err := w.Write(zeros)
-			if sent += n; err != nil {
+			if sent.Add(int64(n)); err != nil {
 				return
 			}
 		}
@@ -201,8 +202,8 @@ func TestEndless(t *testing.T) {
 	means(t, "get", call(t, s, "get", small), errFault)
 	s.Close()
 	quiet(t)
-	if sent >= backendtest.MaxEndless {
-		t.Errorf("took %d bytes", sent)
+	if sent.Load() >= backendtest.MaxEndless {
+		t.Errorf("took %d bytes", sent.Load())
 	}
 }
 

@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// maxMessage is the size of the largest message that is received, in bytes. Servers send
-	// up to 4 MiB at once.
-	maxMessage = 16 << 20
+	// maxMessage is the size of the largest message with bytes of a blob that is received, in
+	// bytes. Servers send up to 4 MiB, which is what clients of gRPC usually take. Other
+	// messages, about one blob or one action, have no more than maxShortMessage.
+	maxMessage      = 8 << 20
+	maxShortMessage = 64 << 10
 
 	// maxBatch is the size of the largest blob that goes in a batch, in bytes. It bounds the
 	// memory of a Get and of a Put. The messages of gRPC have up to 4 MiB.
