@@ -28,7 +28,8 @@ const (
 
 	// quiet is for how long nothing comes on a connection until the server is asked whether it
 	// is still there, and answerTime is how long it has to answer. A proxy may have dropped the
-	// connection without a word.
+	// connection without a word. Servers that take many pings for an attack close the
+	// connection, which costs another one.
 	quiet      = 15 * time.Second
 	answerTime = 5 * time.Second
 

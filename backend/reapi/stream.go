@@ -15,15 +15,16 @@ import (
 
 // blobReader reads a blob, or a part of one, from a stream.
 type blobReader struct {
-	ctx          context.Context
-	store        *store
-	digest       reapi.Digest
-	at           int64 // what comes next, in bytes of the blob
-	left         int64 // how many bytes are still to come
-	stream       *grpc.Stream
-	limited, cut bool      // the server was told where a part ends; or it was not, and more may come
-	here         []byte    // what has come and was not read yet
-	sum          hash.Hash // of all that has come; nil: it is a part of the blob
+	ctx     context.Context
+	store   *store
+	digest  reapi.Digest
+	at      int64 // what comes next, in bytes of the blob
+	left    int64 // how many bytes are still to come
+	stream  *grpc.Stream
+	limited bool      // the server was told where a part ends
+	cut     bool      // it was not, so more may come than was asked for
+	here    []byte    // what has come and was not read yet
+	sum     hash.Hash // of all that has come; nil: it is a part of the blob
 }
 
 // stream returns length bytes of the blob d from begin on.
