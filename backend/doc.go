@@ -1,8 +1,8 @@
 // Package backend defines what larder needs from an object store, and has the
 // decorators that larder puts around each store.
 //
-// [Store] is the contract. Each driver (s3, gcs, azblob, gha, redis, httpstore, dir) is a folder
-// below this one.
+// [Store] is the contract. Each driver (s3, gcs, azblob, gha, redis, httpstore, reapi,
+// dir) is a folder below this one.
 // Package open turns a URL into a Store. Package backendtest has the suite that
 // all drivers pass. A driver makes one attempt at each request and returns its
 // result. The SDKs' retries are off: if a conditional Put succeeds and a hidden

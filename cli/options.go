@@ -54,7 +54,7 @@ func (o option) variable() string {
 func options() []option {
 	return []option{{
 		flag:  "remote",
-		usage: "URL of the store that is shared: s3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix, redis://host:port, https://host:port/path, gha:// (the cache of GitHub Actions) or file:///dir; without one, only the local tier is used",
+		usage: "URL of the store that is shared: s3://bucket/prefix, gs://bucket/prefix, azblob://account/container/prefix, redis://host:port, https://host:port/path, grpcs://host:port/instance (a REAPI cache), gha:// (the cache of GitHub Actions) or file:///dir; without one, only the local tier is used",
 		set: func(g *givenSettings, v string) error {
 			g.remote = v
 			return open.Check(v)

@@ -60,6 +60,11 @@ func (c *Client) Open(ctx context.Context, method string, header http.Header, re
 	return s, nil
 }
 
+// NotGRPC is the error of an answer that no server of gRPC gives.
+type NotGRPC struct{ Why string }
+
+func (e *NotGRPC) Error() string { return "not a server of gRPC: " + e.Why }
+
 // Stream is the answer of a call. One goroutine may use it.
 type Stream struct {
 	res        *http.Response
@@ -76,7 +81,7 @@ func (s *Stream) check() error {
 	case s.res.StatusCode != http.StatusOK:
 		return &Status{Code: codeOf(s.res.StatusCode), Message: "HTTP status " + s.res.Status}
 	case s.res.ProtoMajor != 2 || !isGRPC:
-		return fmt.Errorf("not a server of gRPC: it answers with %s and %.100q", s.res.Proto, kind)
+		return &NotGRPC{fmt.Sprintf("it answers with %s and %.100q", s.res.Proto, kind)}
 	}
 	return nil
 }

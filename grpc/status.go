@@ -127,15 +127,18 @@ func (d *detail) Unmarshal(data []byte) error {
 		if f.Number != 1 {
 			return nil
 		}
-		return Fields(f.Bytes(), func(f Field) error { // a google.protobuf.Duration
+		var seconds, rest time.Duration
+		err := Fields(f.Bytes(), func(f Field) error { // a google.protobuf.Duration
 			switch f.Number {
 			case 1:
-				d.delay += time.Duration(min(max(f.Int(), 0), maxDelay)) * time.Second
+				seconds = time.Duration(min(max(f.Int(), 0), maxDelay)) * time.Second
 			case 2:
-				d.delay += time.Duration(min(max(f.Int(), 0), int64(time.Second)))
+				rest = time.Duration(min(max(f.Int(), 0), int64(time.Second)))
 			}
 			return nil
 		})
+		d.delay = seconds + rest
+		return err
 	})
 }
 

@@ -54,7 +54,9 @@ func TestMatrix(t *testing.T) {
 	} {
 		t.Run(remote.name, func(t *testing.T) { test(t, remote) })
 	}
-	for name, open := range map[string]func(testing.TB) store{"redis": redisStore, "serve": serveStore, "nginx": nginxStore} {
+	for name, open := range map[string]func(testing.TB) store{
+		"redis": redisStore, "serve": serveStore, "nginx": nginxStore, "bazel-remote": bazelRemoteStore,
+	} {
 		t.Run(name, func(t *testing.T) {
 			server := open(t) // without one, this alone is skipped
 			test(t, row{name, server.url(server.endpoint), nil, stocked, ofOthers})

@@ -109,6 +109,14 @@ func nginxStore(t testing.TB) store {
 	return store{endpoint: "http://" + addr, url: func(endpoint string) string { return endpoint + "/team" }, folder: folder}
 }
 
+// bazelRemoteStore is bazel-remote, a cache of the Remote Execution API.
+func bazelRemoteStore(t testing.TB) store {
+	t.Helper()
+	return store{endpoint: "http://" + testserver.BazelRemote(t), url: func(endpoint string) string {
+		return "grpc://" + strings.TrimPrefix(endpoint, "http://") + "/team"
+	}}
+}
+
 // larderServe starts larder serve with flags, and returns its URL. scheme is what it speaks.
 func larderServe(t testing.TB, scheme string, flags ...string) string {
 	t.Helper()

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"golang.org/x/mod/module"
 )
 
 // modulePath is larder's module path, by which sourceDir finds its go.mod.
@@ -67,7 +67,8 @@ func build(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	file := filepath.Join(dir, path.Base(pkg))
+	name, _, _ := module.SplitPathVersion(pkg) // the go command leaves a version out of it
+	file := filepath.Join(dir, filepath.Base(name))
 	if runtime.GOOS == "windows" {
 		file += ".exe"
 	}

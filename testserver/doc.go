@@ -1,10 +1,10 @@
 // Package testserver starts the real servers that tests use: [S3] (versitygw, with its
 // objects in a directory), [S3WithIAM] (the same, with users who have fewer rights),
 // [GCS] (fake-gcs-server, with its objects in memory), [Azure] (Azurite, with its objects
-// in memory) and [Actions] (the cache service of GitHub Actions, with its rules, in front of
-// Azurite). Each call starts a new server on loopback, which ends with the test. A test
-// may put a [Proxy] between larder and a server. The proxy is slow, silent or broken on
-// demand.
+// in memory), [Actions] (the cache service of GitHub Actions, with its rules, in front of
+// Azurite) and [BazelRemote] (a cache of the Remote Execution API). Each call starts a new
+// server on loopback, which ends with the test. A test may put a [Proxy] between larder and a
+// server. The proxy is slow, silent or broken on demand.
 //
 // A separate module (modules/go.mod) pins the servers' versions, so larder's module does
 // not have their dependencies. The first test that needs a server builds all servers with

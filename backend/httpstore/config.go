@@ -3,12 +3,8 @@ package httpstore
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"os"
 	"strings"
-
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/larderbuild/larder/backend"
 )
@@ -67,25 +63,3 @@ const (
 	headersVariable = "LARDER_HTTP_HEADERS"
 	hmacVariable    = "LARDER_HMAC_KEY"
 )
-
-// headers returns those that LARDER_HTTP_HEADERS adds to each request: name=value, separated
-// by commas, with %2C for a comma in a value. Its errors repeat no value.
-func headers() (http.Header, error) {
-	h := make(http.Header)
-	for pair := range strings.SplitSeq(os.Getenv(headersVariable), ",") {
-		if strings.TrimSpace(pair) == "" {
-			continue
-		}
-		name, escaped, found := strings.Cut(pair, "=")
-		name = strings.TrimSpace(name)
-		if !found || !httpguts.ValidHeaderFieldName(name) {
-			return nil, errors.New(headersVariable + ": want name=value, separated by commas, with %2C for a comma in a value")
-		}
-		value, err := url.PathUnescape(strings.TrimSpace(escaped))
-		if err != nil || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, fmt.Errorf("%s: the value of %s is malformed: want %%25 for a percent sign, and no control characters", headersVariable, name)
-		}
-		h.Add(name, value)
-	}
-	return h, nil
-}

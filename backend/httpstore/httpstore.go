@@ -29,8 +29,8 @@ type store struct {
 	client    *http.Client
 	headers   http.Header
 	bearer    *backend.Bearer
-	opened    connections // of HTTP/2
-	hmacKey   []byte      // nil: bodies are not signed
+	opened    backend.Connections // of HTTP/2
+	hmacKey   []byte              // nil: bodies are not signed
 	kind      kind
 }
 
@@ -39,7 +39,7 @@ type store struct {
 func Open(_ context.Context, cfg Config) (backend.Store, error) {
 	s := &store{Config: cfg, transport: backend.NewTransport(), bearer: backend.NewBearer(cfg.Base)}
 	var err error
-	if s.headers, err = headers(); err != nil {
+	if s.headers, err = backend.Headers(headersVariable); err != nil {
 		return nil, err
 	}
 	if s.transport.TLSClientConfig, err = backend.TLSConfig(); err != nil {
@@ -50,7 +50,7 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 	}
 	if cfg.HTTP2 {
 		s.transport.Protocols.SetHTTP2(true)
-		s.opened.of(s.transport)
+		s.opened.Of(s.transport)
 	}
 	s.client = backend.NewClient(backend.LimitAnswers(s.transport))
 	s.client.CheckRedirect = s.checkRedirect
@@ -59,7 +59,7 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 
 func (s *store) Close() error {
 	s.transport.CloseIdleConnections()
-	s.opened.close()
+	s.opened.Close()
 	return nil
 }
 

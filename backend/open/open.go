@@ -4,6 +4,7 @@
 //	azblob://account/container/prefix?endpoint=…&anonymous=true
 //	s3://bucket/prefix?region=…&endpoint=…&path_style=true&anonymous=true&…
 //	gha://
+//	grpcs://user:password@host:port/instance
 //	gs://bucket/prefix?endpoint=…
 //	redis://user:password@host:port/database?ttl=…&prefix=…&…
 //	https://user:password@host:port/path?plain=true&http2=true
@@ -24,6 +25,7 @@ import (
 	"github.com/larderbuild/larder/backend/gcs"
 	"github.com/larderbuild/larder/backend/gha"
 	"github.com/larderbuild/larder/backend/httpstore"
+	"github.com/larderbuild/larder/backend/reapi"
 	"github.com/larderbuild/larder/backend/redis"
 	"github.com/larderbuild/larder/backend/s3"
 )
@@ -48,6 +50,8 @@ func drivers() []driver {
 		{"azblob", "azblob://account/container/prefix", preparer(azblob.ParseConfig, azblob.Open)},
 		{"file", "file:///abs/dir", preparer(dir.ParseConfig, dir.Open)},
 		{"gha", "gha://", preparer(gha.ParseConfig, gha.Open)},
+		{"grpc", "grpc://host:port/instance", preparer(reapi.ParseConfig, reapi.Open)},
+		{"grpcs", "grpcs://host:port/instance", preparer(reapi.ParseConfig, reapi.Open)},
 		{"gs", "gs://bucket/prefix", preparer(gcs.ParseConfig, gcs.Open)},
 		{"http", "http://host:port/path", preparer(httpstore.ParseConfig, httpstore.Open)},
 		{"https", "https://host:port/path", preparer(httpstore.ParseConfig, httpstore.Open)},

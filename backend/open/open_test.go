@@ -75,6 +75,8 @@ func TestCheckAccepts(t *testing.T) {
 		"HTTPS://Host:8443/path/",
 		"http://user:p%40ss@[::1]:80/a%2Fb?plain=true",
 		"https://host/?http2=true&plain=false",
+		"grpc://host",
+		"GRPCS://user:p%40ss@[::1]:8980/a/b%20c/",
 		"s3://bucket/p?endpoint=https%3A%2F%2Fminio.example%3A9000%2F&path_style=true&region=x&anonymous=false",
 	} {
 		if err := open.Check(url); err != nil {
@@ -157,6 +159,9 @@ func TestCheckNamesTheMistake(t *testing.T) {
 		{"parameter of S3 for a server", "https://host?region=x", []string{"region", "plain, http2"}},
 		{"neither plain nor not", "http://host?plain=1", []string{"plain", "true or false"}},
 		{"@ in a path", "http://host/@scope", []string{"malformed URL", "%40"}},
+		{"no cache", "grpc://", []string{"host is missing", "grpc://host:port/instance"}},
+		{"word of the API as an instance", "grpcs://host/team/blobs", []string{"/team/blobs", "a word of the API"}},
+		{"parameter of a cache", "grpcs://host?tls=true", []string{"tls", "none"}},
 		{"user", "s3://user:hunter2@bucket", []string{"user", "environment"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -203,6 +208,8 @@ func TestNoSecretIsRepeated(t *testing.T) {
 		"https://user:hunter2@host?token=hunter2",
 		"https://host/path?hunter2",
 		"http:user:hunter2@host",
+		"grpc:user:hunter2@host",
+		"grpcs://user:hunter2@host/blobs",
 		"azblob://account/container?sv=2021-12-02&se=2027-01-01&sig=hunter2",
 		"azblob://account/container?endpoint=https://account.blob.core.windows.net/?sig=hunter2",
 	} {
@@ -223,6 +230,7 @@ func TestRedactKeepsTheRest(t *testing.T) {
 		"gs://bucket?endpoint=http://127.0.0.1:4443":            "gs://bucket?endpoint=http://127.0.0.1:4443",
 		"s3://bucket?sse=kms&acl=private&requester_pays=1":      "s3://bucket?sse=kms&acl=private&requester_pays=1",
 		"s3://user:secret@bucket/prefix?token=secret":           "s3://…@bucket/prefix?token=…",
+		"grpcs://user:secret@host:1/team?x=secret":              "grpcs://…@host:1/team?x=…",
 		"rediss://user:secret@host/1?ttl=24h&prefix=ci:":        "rediss://…@host/1?ttl=24h&prefix=ci:",
 		"https://user:secret@host:1/path?plain=true&http2=true": "https://…@host:1/path?plain=true&http2=true",
 		"HTTP://:secret@Host/?plain=a@b&token=secret":           "HTTP://…@Host/?plain=…&token=…",
@@ -249,6 +257,8 @@ func TestTraits(t *testing.T) {
 		"http://host":                               {},
 		"HTTPS://user:secret@Host/path?http2=true":  {},
 		"http://host?plain=true":                    {Unconditional: true, Unlisted: true},
+		"grpc://host":                               {Unconditional: true, Unlisted: true},
+		"grpcs://user:secret@host:1/team":           {Unconditional: true, Unlisted: true},
 		"redis://host":                              {UnreadDays: 7},
 		"rediss://host?ttl=47h":                     {UnreadDays: 1},
 		"rediss://host?ttl=0":                       {},

@@ -1,4 +1,4 @@
-package httpstore
+package backend
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// connections are all that a transport has opened. The transport itself does not close one
-// on which it has just given up an HTTP/2 stream.
-type connections struct {
+// Connections are all that a transport has opened. The transport itself does not close one on
+// which it has just given up an HTTP/2 stream. Many goroutines may use them.
+type Connections struct {
 	mu   sync.Mutex
 	open []net.Conn
 }
 
-// of has c keep the connections that t opens.
-func (c *connections) of(t *http.Transport) {
+// Of has c keep the connections that t opens.
+func (c *Connections) Of(t *http.Transport) {
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
@@ -28,8 +28,8 @@ func (c *connections) of(t *http.Transport) {
 	}
 }
 
-// close closes them. Those that were closed before are no error.
-func (c *connections) close() {
+// Close closes them. Those that were closed before are no error.
+func (c *Connections) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, conn := range c.open {
