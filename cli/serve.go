@@ -31,7 +31,7 @@ func (p *program) serveCommand() *urfave.Command {
 		Name:  "serve",
 		Usage: "be the remote of other machines, in front of a directory or any other store",
 		Description: "Clients set LARDER_REMOTE to http://host:port. Other build tools find their caches below\n" +
-			"/cache, and Bazel below /ac and /cas. The server writes a line about each request to stdout,\n" +
+			"/cache, and Bazel below /ac and /cas, or over gRPC at the same port. The server writes a line about each request to stdout,\n" +
 			"in JSON. It ends with the first interrupt, once the requests under way have ended. See\n" +
 			"docs/serve.md.",
 		Flags: []urfave.Flag{
@@ -83,6 +83,7 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
+		Protocols:         protocols(),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
 	}, "http"
 	if files := certificates(cmd); files.Cert != "" {
@@ -104,12 +105,23 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	defer func() { err = errors.Join(err, cfg.Store.Close()) }()
 	cfg.Evicts = maxSize > 0 && !s.readOnly
 	handler := serve.New(cfg)
+	defer handler.Close()
 	server.Handler = handler
 	if cfg.Evicts {
 		defer trimServed(ctx, handler, collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}})()
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
 	return serveUntil(ctx, server, listener)
+}
+
+// protocols returns those that the server speaks: HTTP/1.1, and HTTP/2 as gRPC needs it, also
+// without TLS.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // servedURL returns the URL of the store. It makes the folder of one that is a directory.

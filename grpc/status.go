@@ -68,10 +68,14 @@ func (s *Status) Error() string {
 	return s.Code.String() + ": " + s.Message
 }
 
-// Marshal returns s as a google.rpc.Status, without RetryDelay.
+// Marshal returns s as a google.rpc.Status.
 func (s *Status) Marshal() []byte {
 	b := AppendInt(nil, 1, int64(s.Code))
-	return AppendString(b, 2, s.Message)
+	b = AppendString(b, 2, strings.ToValidUTF8(s.Message, "\uFFFD"))
+	if s.RetryDelay > 0 {
+		b = AppendMessage(b, 3, detail{retryInfo, s.RetryDelay})
+	}
+	return b
 }
 
 // Unmarshal sets s to what a google.rpc.Status says.
@@ -107,6 +111,14 @@ func (s *Status) Err() error {
 type detail struct {
 	kind  string
 	delay time.Duration
+}
+
+const retryInfo = "type.googleapis.com/google.rpc.RetryInfo"
+
+func (d detail) Marshal() []byte {
+	delay := AppendInt(nil, 1, int64(d.delay/time.Second))
+	delay = AppendInt(delay, 2, int64(d.delay%time.Second))
+	return AppendBytes(AppendString(nil, 1, d.kind), 2, AppendBytes(nil, 1, delay))
 }
 
 func (d *detail) Unmarshal(data []byte) error {
@@ -170,6 +182,9 @@ func (s *Status) write(h http.Header) {
 	h.Set(http.TrailerPrefix+statusHeader, strconv.FormatUint(uint64(s.Code), 10))
 	if s.Message != "" {
 		h.Set(http.TrailerPrefix+messageHeader, escape(s.Message))
+	}
+	if s.RetryDelay > 0 {
+		h.Set(http.TrailerPrefix+detailsHeader, base64.RawStdEncoding.EncodeToString(s.Marshal()))
 	}
 }
 

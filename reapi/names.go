@@ -17,6 +17,7 @@ const (
 	FindMissingBlobs   = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
 	BatchUpdateBlobs   = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs"
 	BatchReadBlobs     = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs"
+	GetTree            = "/build.bazel.remote.execution.v2.ContentAddressableStorage/GetTree"
 	Read               = "/google.bytestream.ByteStream/Read"
 	Write              = "/google.bytestream.ByteStream/Write"
 	QueryWriteStatus   = "/google.bytestream.ByteStream/QueryWriteStatus"

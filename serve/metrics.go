@@ -24,11 +24,15 @@ type metrics struct {
 	bytesIn  map[string]int64 // by interface
 	bytesOut map[string]int64
 	seconds  map[string]*histogram
+	calls    map[callKind]int64 // of gRPC
 }
+
+// callKind is what calls of gRPC are counted by.
+type callKind struct{ method, code string }
 
 // requestKind is what requests are counted by. It has few values, whatever clients send.
 type requestKind struct {
-	in     string // interface: v1, cache, ac, cas or other
+	in     string // interface: v1, cache, ac, cas, grpc or other
 	method string
 	status int
 }
@@ -39,20 +43,26 @@ func newMetrics() *metrics {
 		bytesIn:  make(map[string]int64),
 		bytesOut: make(map[string]int64),
 		seconds:  make(map[string]*histogram),
+		calls:    make(map[callKind]int64),
 	}
 }
 
 // count counts a request that is over.
-func (m *metrics) count(r *http.Request, status int, in, out int64, took time.Duration) {
-	kind := requestKind{interfaceOf(r.URL.Path), r.Method, status}
-	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete}, r.Method) {
+func (m *metrics) count(r *http.Request, w *loggedWriter, took time.Duration) {
+	kind := requestKind{interfaceOf(r.URL.Path), r.Method, w.status}
+	if w.method != "" {
+		kind.in = "grpc"
+	} else if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete}, r.Method) {
 		kind.method = "other"
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.requests[kind]++
-	m.bytesIn[kind.in] += in
-	m.bytesOut[kind.in] += out
+	if w.method != "" {
+		m.calls[callKind{w.method, w.code.String()}]++
+	}
+	m.bytesIn[kind.in] += w.body.n
+	m.bytesOut[kind.in] += w.bytes
 	if m.seconds[kind.in] == nil {
 		m.seconds[kind.in] = new(histogram)
 	}
@@ -103,6 +113,13 @@ func (m *metrics) write(w io.Writer, underWay int) {
 	})
 	for _, k := range kinds {
 		p("larder_http_requests_total{interface=%q,method=%q,status=\"%d\"} %d\n", k.in, k.method, k.status, m.requests[k])
+	}
+	p("# HELP larder_grpc_calls_total Calls of gRPC that are over.\n# TYPE larder_grpc_calls_total counter\n")
+	calls := slices.SortedFunc(maps.Keys(m.calls), func(a, b callKind) int {
+		return cmp.Or(cmp.Compare(a.method, b.method), cmp.Compare(a.code, b.code))
+	})
+	for _, k := range calls {
+		p("larder_grpc_calls_total{method=%q,code=%q} %d\n", k.method, k.code, m.calls[k])
 	}
 	p("# HELP larder_http_requests_under_way Requests under way.\n# TYPE larder_http_requests_under_way gauge\n")
 	p("larder_http_requests_under_way %d\n", underWay)
