@@ -135,7 +135,7 @@ func (d *detail) Unmarshal(data []byte) error {
 	if err != nil || !strings.HasSuffix(d.kind, "/google.rpc.RetryInfo") {
 		return err
 	}
-	return Fields(value, func(f Field) error {
+	_ = Fields(value, func(f Field) error { // what is malformed in there says nothing
 		if f.Number != 1 {
 			return nil
 		}
@@ -149,6 +149,7 @@ func (d *detail) Unmarshal(data []byte) error {
 			return nil
 		})
 	})
+	return nil
 }
 
 // maxDelay is the longest RetryDelay that is believed, in seconds.

@@ -62,7 +62,7 @@ var errResource = errors.New("want {instance}/blobs/{hash}/{size} or {instance}/
 func ParseResource(name string) (Resource, error) {
 	parts := strings.Split(name, "/")
 	i := slices.IndexFunc(parts, isKeyword)
-	if i < 0 {
+	if i < 0 || i == 1 && parts[0] == "" {
 		return Resource{}, errResource
 	}
 	r := Resource{Instance: strings.Join(parts[:i], "/")}
