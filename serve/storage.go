@@ -119,9 +119,10 @@ func (c *call) readBlobs(q *reapi.BatchReadBlobsRequest) (*reapi.BatchReadBlobsR
 		r := &a.Responses[i]
 		data, err := c.readBlob(q.Digests[i])
 		*r = reapi.BlobRead{Digest: q.Digests[i], Status: *c.status(err)}
-		if err == nil {
-			r.Data, r.Compressor, err = packIf(packs, data)
+		if err != nil {
+			return nil // the client is told of that blob alone
 		}
+		r.Data, r.Compressor, err = packIf(packs, data)
 		return err
 	})
 	return a, err
