@@ -2,23 +2,15 @@ package serve_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"io"
 	"log/slog"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +23,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/larderbuild/larder/serve"
+	"github.com/larderbuild/larder/testserver"
 )
 
 // everyCall calls each method, and returns how the calls end: those that read, and those that write.
@@ -110,62 +103,14 @@ func TestRPCLocal(t *testing.T) {
 	wantCode(t, err, codes.PermissionDenied)
 }
 
-// authority makes certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
-	a := &authority{key: newKey(t)}
-	a.cert = &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	a.cert.Raw = a.sign(t, a.cert, &a.key.PublicKey)
-	return a
-}
-
-func (a *authority) sign(t *testing.T, cert *x509.Certificate, key *ecdsa.PublicKey) []byte {
-	t.Helper()
-	raw, err := x509.CreateCertificate(rand.Reader, cert, a.cert, key, a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-// certify returns a certificate for a name, and a file with it and its key.
-func (a *authority) certify(t *testing.T, name string) (tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw := a.sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, &key.PublicKey)
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "certificate.pem")
-	data := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, file
-}
-
 // TestRPCOverTLS: with TLS the client and the server agree on HTTP/2, and rules know client certificates.
 func TestRPCOverTLS(t *testing.T) {
 	t.Parallel()
-	ca := newAuthority(t)
-	_, file := ca.certify(t, "server")
-	caFile := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca := testserver.NewAuthority(t)
+	issue := func(name string) (cert, key string) { return ca.Issue(name, time.Now().Add(time.Hour)) }
 	log := slog.New(slog.DiscardHandler)
-	config2, err := serve.Certificates{Cert: file, Key: file, ClientCA: caFile}.Config(log)
+	cert, key := issue("server")
+	serverConfig, err := serve.Certificates{Cert: cert, Key: key, ClientCA: ca.File}.Config(log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,19 +121,23 @@ func TestRPCOverTLS(t *testing.T) {
 	cfg := config(t, t.TempDir())
 	cfg.Access = serve.NewAccess(rules, log)
 	server := httptest.NewUnstartedServer(serve.New(cfg))
-	server.EnableHTTP2, server.TLS = true, config2
+	server.EnableHTTP2, server.TLS = true, serverConfig
 	server.StartTLS()
-	defer server.Close()
+	t.Cleanup(server.Close)
+	pem, err := os.ReadFile(ca.File)
+	if err != nil {
+		t.Fatal(err)
+	}
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw}))
-	for name, want := range map[string]codes.Code{"": codes.Unauthenticated, "builder-1": codes.OK, "other": codes.Unauthenticated} {
+	roots.AppendCertsFromPEM(pem)
+	for name, want := range map[string]codes.Code{"": codes.Unauthenticated, "builder-1": codes.OK, "other": codes.PermissionDenied} {
 		client := &tls.Config{RootCAs: roots}
 		if name != "" {
-			cert, _ := ca.certify(t, name)
-			client.Certificates = []tls.Certificate{cert}
-		}
-		if name == "other" {
-			want = codes.PermissionDenied
+			pair, err := tls.LoadX509KeyPair(issue(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			client.Certificates = []tls.Certificate{pair}
 		}
 		k := &rpc{t: t}
 		k.connect(server.Listener.Addr().String(), grpc.WithTransportCredentials(credentials.NewTLS(client)))

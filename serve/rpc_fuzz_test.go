@@ -49,7 +49,7 @@ func (b *besieged) checkAfterCalls(t *testing.T, what string) {
 // FuzzCalls has one call answered, by a server that holds something of each kind.
 func FuzzCalls(f *testing.F) {
 	g := &callGrammar{grammar: &grammar{Rand: rand.New(rand.NewPCG(1, 2))}}
-	for range 100 {
+	for range 30 {
 		method, body := g.call()
 		f.Add(uint8(method), body)
 	}
