@@ -56,9 +56,9 @@ func (c *call) getAction(q *reapi.GetActionResultRequest) (*reapi.ActionResult, 
 	if err != nil {
 		return nil, err
 	}
-	err = c.inline(r, q.InlineOutputFiles)
+	known, err := c.inline(r, q.InlineOutputFiles)
 	if err == nil {
-		err = c.complete(r)
+		err = c.complete(r, known)
 	}
 	if errors.Is(err, errDamaged) {
 		err = backend.ErrNotFound // the action can be done again
@@ -90,34 +90,33 @@ func (c *call) readAction(key string) (*reapi.ActionResult, error) {
 }
 
 // inline adds to r the contents of files that the client wants with it, while there is room in a
-// message. It fails if one of them is not there.
-func (c *call) inline(r *reapi.ActionResult, paths []string) error {
+// message. It returns their digests, or ErrNotFound if one of them is not there.
+func (c *call) inline(r *reapi.ActionResult, paths []string) (known map[reapi.Digest]bool, err error) {
+	known = make(map[reapi.Digest]bool)
 	room := maxBatch - int64(len(r.Encoded))
 	var wanted []int
 	for i, f := range r.OutputFiles {
 		if slices.Contains(paths, f.Path) && len(f.Contents) == 0 && f.Digest.SizeBytes >= 0 && f.Digest.SizeBytes <= room {
 			room -= f.Digest.SizeBytes
 			wanted = append(wanted, i)
+			known[f.Digest] = true
 		}
 	}
 	contents := make([][]byte, len(r.OutputFiles))
-	err := each(len(wanted), func(i int) (err error) {
+	err = each(len(wanted), func(i int) (err error) {
 		contents[wanted[i]], err = c.readBlob(r.OutputFiles[wanted[i]].Digest)
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = r.Inline(contents)
 	}
-	return r.Inline(contents)
+	return known, err
 }
 
-// outputs returns the digests of the files in r, and of what it has printed. It leaves out files
-// whose contents r has.
+// outputs returns the digests of the files in r, and of what the action has printed.
 func outputs(r *reapi.ActionResult) (all []reapi.Digest) {
 	for _, f := range r.OutputFiles {
-		if len(f.Contents) == 0 {
-			all = append(all, f.Digest)
-		}
+		all = append(all, f.Digest)
 	}
 	for _, d := range []*reapi.Digest{r.StdoutDigest, r.StderrDigest} {
 		if d != nil {
@@ -139,8 +138,9 @@ func folders(r *reapi.ActionResult) (all []reapi.Digest) {
 	return all
 }
 
-// complete returns ErrNotFound unless all is there that r names.
-func (c *call) complete(r *reapi.ActionResult) error {
+// complete returns ErrNotFound unless all is there that r names. What is in known was read a moment
+// ago.
+func (c *call) complete(r *reapi.ActionResult, known map[reapi.Digest]bool) error {
 	wanted := outputs(r)
 	for _, o := range r.OutputDirectories {
 		files, err := c.filesIn(o)
@@ -149,7 +149,6 @@ func (c *call) complete(r *reapi.ActionResult) error {
 		}
 		wanted = append(wanted, files...)
 	}
-	known := make(map[reapi.Digest]bool, len(wanted))
 	wanted = slices.DeleteFunc(wanted, func(d reapi.Digest) bool {
 		again := known[d]
 		known[d] = true

@@ -82,16 +82,16 @@ func (x *exchange) answerCall(m method, c *grpc.Call) error {
 	x.r = x.r.WithContext(c.Context())
 	err := x.checkHost()
 	if err == nil {
-		err = x.Access.rights(x.r).allow(bazelScope, m.writes)
-	}
-	if err == nil {
 		err = x.enter()
 	}
 	if err != nil {
 		return x.status(err).Err()
 	}
 	defer x.leave()
-	return x.status(m.answer(&call{x, c})).Err()
+	if err = x.Access.rights(x.r).allow(bazelScope, m.writes); err == nil {
+		err = m.answer(&call{x, c})
+	}
+	return x.status(err).Err()
 }
 
 // unary returns a method of one request and one answer.
