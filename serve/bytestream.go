@@ -84,7 +84,7 @@ func (c *call) openPart(d reapi.Digest, r backend.Range) (io.ReadCloser, error) 
 	}
 	part := &blobPart{o, o}
 	if o.size != d.SizeBytes {
-		part.Close()
+		o.close()
 		return nil, backend.ErrNotFound
 	}
 	if r.Length > 0 {
@@ -171,10 +171,10 @@ func (c *call) write() error {
 	if err := p.take(&q); err != nil {
 		return err
 	}
-	if err := u.fill(p, r); err != nil || !p.finished {
-		if err != nil {
-			return err
-		}
+	if err := u.fill(p, r); err != nil {
+		return err
+	}
+	if !p.finished {
 		return c.Send(&reapi.WriteResponse{CommittedSize: u.size.Load()})
 	}
 	c.pause()
@@ -186,8 +186,8 @@ func (c *call) write() error {
 	return c.Send(&reapi.WriteResponse{CommittedSize: p.next})
 }
 
-// fill takes the parts of the upload. If they are all there, they have the digest of r. Otherwise
-// the upload is over.
+// fill takes the parts of the upload. If it returns no error and p is finished, the body has the
+// digest of r. After an error of what has come, the upload is over.
 func (u *upload) fill(p *parts, r reapi.Resource) error {
 	var in io.Reader = p
 	if r.Zstd {

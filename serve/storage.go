@@ -116,16 +116,21 @@ func (c *call) readBlobs(q *reapi.BatchReadBlobsRequest) (*reapi.BatchReadBlobsR
 	packs := slices.Contains(q.AcceptableCompressors, reapi.Zstd)
 	a := &reapi.BatchReadBlobsResponse{Responses: make([]reapi.BlobRead, len(q.Digests))}
 	err = each(len(q.Digests), func(i int) error {
-		r := &a.Responses[i]
-		data, err := c.readBlob(q.Digests[i])
-		*r = reapi.BlobRead{Digest: q.Digests[i], Status: *c.status(err)}
-		if err != nil {
-			return nil // the client is told of that blob alone
-		}
-		r.Data, r.Compressor, err = packIf(packs, data)
-		return err
+		a.Responses[i] = c.blobRead(q.Digests[i], packs)
+		return nil
 	})
 	return a, err
+}
+
+// blobRead returns a blob, in zstd if packs says so, or why it does not come.
+func (c *call) blobRead(d reapi.Digest, packs bool) reapi.BlobRead {
+	r := reapi.BlobRead{Digest: d}
+	data, err := c.readBlob(d)
+	if err == nil {
+		r.Data, r.Compressor, err = packIf(packs, data)
+	}
+	r.Status = *c.status(err)
+	return r
 }
 
 // packIf returns data in zstd if packs says so and that is smaller.

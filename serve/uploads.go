@@ -98,7 +98,7 @@ func (u *uploads) park(one *upload) {
 	one.late = time.AfterFunc(parkedTime, func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		if u.byName[one.name] == one && !one.claimed && one.parked == parked {
+		if u.byName[one.name] == one && !one.claimed && one.parked.Equal(parked) {
 			u.forget(one)
 		}
 	})
