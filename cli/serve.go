@@ -32,10 +32,10 @@ func (p *program) serveCommand() *urfave.Command {
 		Name:  "serve",
 		Usage: "be the remote of other machines, in front of a directory or any other store",
 		Description: "Clients set LARDER_REMOTE to http://host:port. Other build tools find their caches below\n" +
-			"/cache, and Bazel below /ac and /cas. A browser shows at / whether the cache pays. The server\n" +
-			"writes a line about each request to stdout, in JSON. It ends with the first interrupt, once\n" +
-			"the requests under way have ended. OTEL_EXPORTER_OTLP_ENDPOINT has it send traces to a\n" +
-			"collector. See docs/serve.md.",
+			"/cache, and Bazel below /ac and /cas, or over gRPC at the same port. A browser shows at /\n" +
+			"whether the cache pays. The server writes a line about each request to stdout, in JSON. It\n" +
+			"ends with the first interrupt, once the requests under way have ended.\n" +
+			"OTEL_EXPORTER_OTLP_ENDPOINT has it send traces to a collector. See docs/serve.md.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
 			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
@@ -85,6 +85,7 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
+		Protocols:         protocols(),
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
 	}, "http"
 	if files := certificates(cmd); files.Cert != "" {
@@ -110,6 +111,7 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 		defer cfg.Tracer.Shutdown(context.WithoutCancel(ctx))
 	}
 	handler := serve.New(cfg)
+	defer handler.Close()
 	server.Handler = handler
 	if cfg.Evicts {
 		gc := collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}}
@@ -120,6 +122,16 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
 	return serveUntil(ctx, server, listener)
+}
+
+// protocols returns those that the server speaks: HTTP/1.1, and HTTP/2 as gRPC needs it, also
+// without TLS.
+func protocols() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // servedURL returns the URL of the store. It makes the folder of one that is a directory.

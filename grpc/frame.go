@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ func (e *tooLarge) Error() string {
 	return fmt.Sprintf("a message of %d bytes: %d are allowed", e.size, e.limit)
 }
 
+// firstBuffer is how much memory a message gets before it has come, in bytes.
+const firstBuffer = 64 << 10
+
 // readFrame returns the next message of r, and io.EOF behind the last one.
 func readFrame(r io.Reader, limit int64) ([]byte, error) {
 	var head [frameHead]byte
@@ -43,9 +47,11 @@ func readFrame(r io.Reader, limit int64) ([]byte, error) {
 	case size > limit:
 		return nil, &tooLarge{size, limit}
 	}
-	data, err := io.ReadAll(io.LimitReader(r, size)) // takes memory only for what comes
-	if err == nil && int64(len(data)) < size {
+	var data bytes.Buffer // takes memory only for what comes
+	data.Grow(int(min(size, firstBuffer)) + bytes.MinRead)
+	_, err := data.ReadFrom(io.LimitReader(r, size))
+	if err == nil && int64(data.Len()) < size {
 		err = io.ErrUnexpectedEOF
 	}
-	return data, err
+	return data.Bytes(), err
 }

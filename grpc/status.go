@@ -68,10 +68,14 @@ func (s *Status) Error() string {
 	return s.Code.String() + ": " + s.Message
 }
 
-// Marshal returns s as a google.rpc.Status, without RetryDelay.
+// Marshal returns s as a google.rpc.Status.
 func (s *Status) Marshal() []byte {
 	b := AppendInt(nil, 1, int64(s.Code))
-	return AppendString(b, 2, s.Message)
+	b = AppendString(b, 2, strings.ToValidUTF8(s.Message, "\uFFFD"))
+	if s.RetryDelay > 0 {
+		b = AppendMessage(b, 3, detail{retryInfo, s.RetryDelay})
+	}
+	return b
 }
 
 // Unmarshal sets s to what a google.rpc.Status says.
@@ -109,6 +113,14 @@ type detail struct {
 	delay time.Duration
 }
 
+const retryInfo = "type.googleapis.com/google.rpc.RetryInfo"
+
+func (d detail) Marshal() []byte {
+	delay := AppendInt(nil, 1, int64(d.delay/time.Second))
+	delay = AppendInt(delay, 2, int64(d.delay%time.Second))
+	return AppendBytes(AppendString(nil, 1, d.kind), 2, AppendBytes(nil, 1, delay))
+}
+
 func (d *detail) Unmarshal(data []byte) error {
 	var value []byte
 	err := Fields(data, func(f Field) error {
@@ -123,7 +135,7 @@ func (d *detail) Unmarshal(data []byte) error {
 	if err != nil || !strings.HasSuffix(d.kind, "/google.rpc.RetryInfo") {
 		return err
 	}
-	return Fields(value, func(f Field) error {
+	_ = Fields(value, func(f Field) error { // what is malformed in there says nothing
 		if f.Number != 1 {
 			return nil
 		}
@@ -140,6 +152,7 @@ func (d *detail) Unmarshal(data []byte) error {
 		d.delay = seconds + rest
 		return err
 	})
+	return nil
 }
 
 // maxDelay is the longest RetryDelay that is believed, in seconds.
@@ -173,6 +186,9 @@ func (s *Status) write(h http.Header) {
 	h.Set(http.TrailerPrefix+statusHeader, strconv.FormatUint(uint64(s.Code), 10))
 	if s.Message != "" {
 		h.Set(http.TrailerPrefix+messageHeader, escape(s.Message))
+	}
+	if s.RetryDelay > 0 {
+		h.Set(http.TrailerPrefix+detailsHeader, base64.RawStdEncoding.EncodeToString(s.Marshal()))
 	}
 }
 

@@ -1,6 +1,12 @@
 package reapi
 
-import "github.com/larderbuild/larder/grpc"
+import (
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/larderbuild/larder/grpc"
+)
 
 // ActionResult is what an action has made. Encoded is the message as it came, with all that is
 // not listed here.
@@ -27,11 +33,13 @@ type OutputDirectory struct {
 	RootDirectoryDigest *Digest // of a Directory; nil: none
 }
 
+const outputFilesField = 2
+
 func (r *ActionResult) Marshal() []byte {
 	if r.Encoded != nil {
 		return r.Encoded
 	}
-	b := appendAll(nil, 2, r.OutputFiles)
+	b := appendAll(nil, outputFilesField, r.OutputFiles)
 	b = appendAll(b, 3, r.OutputDirectories)
 	b = appendDigest(b, 6, r.StdoutDigest)
 	return appendDigest(b, 8, r.StderrDigest)
@@ -41,7 +49,7 @@ func (r *ActionResult) Unmarshal(data []byte) error {
 	*r = ActionResult{Encoded: append([]byte{}, data...)}
 	return grpc.Fields(data, func(f grpc.Field) (err error) {
 		switch f.Number {
-		case 2:
+		case outputFilesField:
 			r.OutputFiles, err = appendParsed(r.OutputFiles, f)
 		case 3:
 			r.OutputDirectories, err = appendParsed(r.OutputDirectories, f)
@@ -52,6 +60,36 @@ func (r *ActionResult) Unmarshal(data []byte) error {
 		}
 		return err
 	})
+}
+
+// Inline adds contents to the output files of the same indexes, nil to none. All else in Encoded,
+// which r has to have, stays as it is.
+func (r *ActionResult) Inline(contents [][]byte) error {
+	var b []byte
+	i := 0 // index of the next output file
+	for rest := r.Encoded; len(rest) > 0; {
+		number, kind, n := protowire.ConsumeField(rest)
+		if n < 0 {
+			return protowire.ParseError(n)
+		}
+		field := rest[:n]
+		rest = rest[n:]
+		if number != outputFilesField || kind != protowire.BytesType {
+			b = append(b, field...)
+			continue
+		}
+		if i < len(contents) && contents[i] != nil {
+			_, _, tag := protowire.ConsumeTag(field)
+			file, _ := protowire.ConsumeBytes(field[tag:])
+			file = grpc.AppendBytes(slices.Clone(file), 5, contents[i])
+			field = grpc.AppendBytes(nil, outputFilesField, file)
+			r.OutputFiles[i].Contents = contents[i]
+		}
+		b = append(b, field...)
+		i++
+	}
+	r.Encoded = b
+	return nil
 }
 
 func (o OutputFile) Marshal() []byte {

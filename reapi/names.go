@@ -17,6 +17,7 @@ const (
 	FindMissingBlobs   = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
 	BatchUpdateBlobs   = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs"
 	BatchReadBlobs     = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs"
+	GetTree            = "/build.bazel.remote.execution.v2.ContentAddressableStorage/GetTree"
 	Read               = "/google.bytestream.ByteStream/Read"
 	Write              = "/google.bytestream.ByteStream/Write"
 	QueryWriteStatus   = "/google.bytestream.ByteStream/QueryWriteStatus"
@@ -61,7 +62,7 @@ var errResource = errors.New("want {instance}/blobs/{hash}/{size} or {instance}/
 func ParseResource(name string) (Resource, error) {
 	parts := strings.Split(name, "/")
 	i := slices.IndexFunc(parts, isKeyword)
-	if i < 0 {
+	if i < 0 || i == 1 && parts[0] == "" {
 		return Resource{}, errResource
 	}
 	r := Resource{Instance: strings.Join(parts[:i], "/")}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/larderbuild/larder/grpc"
 )
 
 // grant is what somebody may do.
@@ -26,6 +28,17 @@ func (g grant) reads(scope string) bool { return match(g.Read, scope) || match(g
 // writes scopes of such jobs alone.
 func (g grant) writes(scope string) bool {
 	return match(g.Write, scope) && (!g.foreign || strings.HasPrefix(scope, "pr-") || strings.HasPrefix(scope, "event-"))
+}
+
+// allow returns an error unless whoever it is may read, or write, scope. It tells no more.
+func (g grant) allow(scope string, writes bool) error {
+	switch {
+	case writes && g.writes(scope), !writes && g.reads(scope):
+		return nil
+	case g.known:
+		return &verdict{status: http.StatusForbidden, code: grpc.PermissionDenied, text: "not allowed"}
+	}
+	return &verdict{status: http.StatusUnauthorized, code: grpc.Unauthenticated, text: "want a token or a certificate that the rules know"}
 }
 
 // match reports whether a pattern matches scope. Only * matches "", which stands for all.

@@ -1,30 +1,15 @@
 package serve
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/larderbuild/larder/backend"
 )
 
-// bazelScope is the name under which rules allow what Bazel and its kin store.
-const bazelScope = "@bazel"
-
-const (
-	actionCache    = "ac"
-	contentStorage = "cas"
-)
-
 // bazelEndpoint is an action result, or a blob.
 type bazelEndpoint struct {
-	instance string // whose action cache it is; blobs are all instances'
+	instance string // whose action cache it is
 	kind     string
 	digits   string // SHA-256, in lower case
 }
@@ -44,89 +29,72 @@ func bazelEndpointOf(path string) endpoint {
 	return e
 }
 
-// key returns where it lies in the store.
-func (e bazelEndpoint) key() string {
-	if e.instance == "" || e.kind == contentStorage {
-		return e.kind + "/" + e.digits
-	}
-	return e.kind + "/" + e.instanceName() + "/" + e.digits
-}
-
-// instanceName returns the part of a key that stands for the instance.
-func (e bazelEndpoint) instanceName() string { return "@" + url.QueryEscape(e.instance) }
-
 func (e bazelEndpoint) serve(x *exchange) {
-	sum, err := hex.DecodeString(e.digits)
-	switch {
-	case err != nil, len(sum) != sha256.Size, strings.ToLower(e.digits) != e.digits:
-		fail(x.w, http.StatusBadRequest, "the path has to end with a SHA-256, 64 digits in lower case")
-		return
-	case len(url.QueryEscape(e.instanceName())) > maxName:
-		fail(x.w, http.StatusBadRequest, "the name of the instance is too long")
-		return
-	}
-	if !x.allows(http.MethodGet, http.MethodHead, http.MethodPut) || !x.admits(bazelScope) {
-		return
-	}
-	if x.r.Method == http.MethodPut {
-		err = e.put(x, sum)
-	} else {
-		err = e.get(x, sum)
+	sum, err := sumOf(e.digits)
+	if err == nil {
+		err = checkInstance(e.instance)
 	}
 	if err != nil {
 		x.refuse(err)
 		return
 	}
-	x.uses.note(e.key())
+	if !x.allows(http.MethodGet, http.MethodHead, http.MethodPut) || !x.admits(bazelScope) {
+		return
+	}
+	switch {
+	case x.r.Method == http.MethodPut:
+		err = e.put(x, sum)
+	case e.kind == contentStorage:
+		err = x.sendBlob(sum)
+	default:
+		err = e.sendAction(x)
+	}
+	if err != nil {
+		x.refuse(err)
+	}
 }
 
-func (e bazelEndpoint) get(x *exchange, sum []byte) error {
-	if e.kind == actionCache {
-		o, err := x.open(e.key())
-		if err != nil {
-			return err
-		}
-		defer o.close()
-		o.send(versionTag(o.version))
-		return nil
-	}
-	if bytes.Equal(sum, emptySum[:]) { // which everybody has
-		x.sendContent(hexTag(sum), strings.NewReader(""))
-		return nil
-	}
-	o := &object{x: x, key: e.key(), sum: sum}
-	if err := o.openAt(x.r.Context(), backend.Range{}); err != nil {
+func (e bazelEndpoint) sendAction(x *exchange) error {
+	key := actionKey(e.instance, e.digits)
+	o, err := x.open(key)
+	if err != nil {
 		return err
 	}
 	defer o.close()
-	if o.isLost() {
-		return fmt.Errorf("%w: %w", backend.ErrNotFound, o.fault(errDamaged))
-	}
-	x.w.Header().Add("Vary", "Accept-Encoding")
-	if x.r.Method == http.MethodGet && acceptsZstd(x.r.Header) {
-		return o.sendCompressed()
-	}
-	o.send(hexTag(sum))
+	x.uses.note(key)
+	o.send(versionTag(o.version))
 	return nil
 }
 
-// sendCompressed answers with the object in zstd.
-func (o *object) sendCompressed() error {
+// sendBlob answers with a blob.
+func (x *exchange) sendBlob(sum []byte) error {
+	if isEmptySum(sum) {
+		x.sendContent(hexTag(sum), strings.NewReader(""))
+		return nil
+	}
+	o, err := x.openBlob(sum, backend.Range{})
+	if err != nil {
+		return err
+	}
+	defer o.close()
+	x.w.Header().Add("Vary", "Accept-Encoding")
+	if x.r.Method == http.MethodGet && acceptsZstd(x.r.Header) {
+		o.sendPacked()
+	} else {
+		o.send(hexTag(sum))
+	}
+	return nil
+}
+
+// sendPacked answers with the object in zstd.
+func (o *object) sendPacked() {
 	h := o.x.w.Header()
 	h.Set("ETag", strings.TrimSuffix(hexTag(o.sum), `"`)+`-zstd"`) // other bytes have another tag
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Encoding", "zstd")
-	compressed, err := zstd.NewWriter(o.x.w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
-	if err != nil {
-		return err
-	}
-	if _, err := compressed.ReadFrom(o); err != nil {
+	if err := pack(o.x.w, o); err != nil {
 		panic(http.ErrAbortHandler) // no length says that the answer is not whole
 	}
-	if err := compressed.Close(); err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	return nil
 }
 
 // acceptsZstd reports whether the client takes zstd, of a whole blob and without conditions.
@@ -152,10 +120,14 @@ func (e bazelEndpoint) put(x *exchange, sum []byte) error {
 		return err
 	}
 	defer b.close()
-	if e.kind == contentStorage && !bytes.Equal(b.sha256[:], sum) {
-		return bad("the body does not have the SHA-256 in the path")
+	switch {
+	case e.kind == actionCache:
+		err = x.storeAction(actionKey(e.instance, e.digits), b.reader(), b.options())
+	case string(b.sha256[:]) != string(sum):
+		err = bad("the body does not have the SHA-256 in the path")
+	default:
+		err = x.storeBlob(b)
 	}
-	_, err = x.Store.Put(x.r.Context(), e.key(), b.reader(), b.options())
 	if err == nil {
 		x.w.WriteHeader(http.StatusCreated)
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/larderbuild/larder/grpc"
 )
 
 // counts are what the server has counted since its start. metrics.go and status.go present
@@ -21,6 +23,7 @@ type counts struct {
 type tally struct {
 	started  time.Time
 	requests map[requestKind]int64
+	calls    map[callKind]int64
 	served   map[string]*service // by interface
 	hour     ring[sample]        // of all interfaces but other, as everything below
 	day      ring[sample]
@@ -30,9 +33,15 @@ type tally struct {
 
 // requestKind is what requests are counted by. It has few values, whatever clients send.
 type requestKind struct {
-	in     string // interface: v1, cache, ac, cas or other
+	in     string // interface: v1, cache, ac, cas, grpc or other
 	method string
 	status int
+}
+
+// callKind is what calls of gRPC are counted by.
+type callKind struct {
+	method string // as Service/Method
+	code   grpc.Code
 }
 
 // service is what came of the requests of one interface.
@@ -63,6 +72,7 @@ func newCounts() *counts {
 	return &counts{tally: tally{
 		started:  time.Now(),
 		requests: make(map[requestKind]int64),
+		calls:    make(map[callKind]int64),
 		served:   make(map[string]*service),
 		hour:     newRing[sample](time.Minute, 60),
 		day:      newRing[sample](15*time.Minute, 96),
@@ -71,17 +81,29 @@ func newCounts() *counts {
 	}}
 }
 
-// count counts a request that is over.
-func (c *counts) count(r *http.Request, status int, in, out int64, took time.Duration) {
-	kind := requestKind{interfaceOf(r.URL.Path), r.Method, status}
-	if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete}, r.Method) {
-		kind.method = "other"
-	}
+// count counts a request that is over, and that was answered by w.
+func (c *counts) count(r *http.Request, w *loggedWriter, took time.Duration) {
+	in, out := w.body.n, w.bytes
+	kind := requestKind{interfaceOf(r.URL.Path), r.Method, w.status}
 	key := strings.TrimPrefix(r.URL.Path, "/")
-	found := lookupOf(kind, key)
+	var found lookups
+	call := callKind{w.method, w.code}
+	failed := w.status >= 500
+	if call.method != "" {
+		kind.in, key = calls, call.method
+		found, failed = lookupBy(call), isFault(call.code)
+	} else {
+		if !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete}, r.Method) {
+			kind.method = "other"
+		}
+		found = lookupOf(kind, key)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests[kind]++
+	if call.method != "" {
+		c.calls[call]++
+	}
 	s := c.served[kind.in]
 	if s == nil {
 		s = new(service)
@@ -95,18 +117,41 @@ func (c *counts) count(r *http.Request, status int, in, out int64, took time.Dur
 		return
 	}
 	one := sample{found, 1, 0, in, out}
-	if status >= 500 {
+	if failed {
 		one.Errors = 1
 	}
 	age := time.Since(c.started)
 	c.hour.at(age).add(one)
 	c.day.at(age).add(one)
-	if status != http.StatusUnauthorized && status != http.StatusForbidden { // nobody unknown fills the list
-		c.slow.at(age).add(slowRequest{kind.method, key, status, in, out, took.Seconds(), time.Now()})
+	if !isRefusal(w) { // nobody unknown fills the list
+		c.slow.at(age).add(slowRequest{kind.method, key, w.status, in, out, took.Seconds(), time.Now()})
 	}
-	if found.Misses > 0 {
+	if found.Misses > 0 && kind.in != calls { // whose keys stand in messages
 		c.missed.add(key)
 	}
+}
+
+// isRefusal reports whether w has told somebody that the rules do not allow the request.
+func isRefusal(w *loggedWriter) bool {
+	return w.status == http.StatusUnauthorized || w.status == http.StatusForbidden ||
+		w.code == grpc.Unauthenticated || w.code == grpc.PermissionDenied
+}
+
+// isFault reports whether a call that has ended with code has failed by a fault of the server.
+func isFault(code grpc.Code) bool {
+	return slices.Contains([]grpc.Code{grpc.Unknown, grpc.Unimplemented, grpc.Internal, grpc.Unavailable, grpc.DataLoss}, code)
+}
+
+// lookupBy returns what came of a call, if that is a lookup: of an action, or of a blob that
+// comes as a stream. Whether the blobs of a batch were there stands in its messages.
+func lookupBy(call callKind) lookups {
+	switch call {
+	case callKind{"ActionCache/GetActionResult", grpc.OK}, callKind{"ByteStream/Read", grpc.OK}:
+		return lookups{Hits: 1}
+	case callKind{"ActionCache/GetActionResult", grpc.NotFound}, callKind{"ByteStream/Read", grpc.NotFound}:
+		return lookups{Misses: 1}
+	}
+	return lookups{}
 }
 
 // lookupOf returns what came of a request of a kind for key, if that is a lookup.
@@ -143,8 +188,10 @@ func interfaceOf(path string) string {
 	return other
 }
 
-// other is the interface of paths that belong to none.
-const other = "other"
+const (
+	other = "other" // the interface of paths that belong to none
+	calls = "grpc"  // that of calls
+)
 
 func (l *lookups) add(m lookups) {
 	l.Hits += m.Hits
@@ -165,7 +212,7 @@ func (c *counts) snapshot() tally {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.tally
-	t.requests = maps.Clone(t.requests)
+	t.requests, t.calls = maps.Clone(t.requests), maps.Clone(t.calls)
 	t.served = maps.Clone(t.served)
 	for in, s := range t.served {
 		copied := *s

@@ -1,27 +1,23 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
-	"github.com/larderbuild/larder/api"
-	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/grpc"
 )
 
 // exchange is one request and its answer.
 type exchange struct {
 	*Server
-	w       http.ResponseWriter
+	w       *loggedWriter
 	r       *http.Request
 	control *http.ResponseController
 }
@@ -29,8 +25,11 @@ type exchange struct {
 // goOn says that the request makes progress. Servers that have no deadlines can do without.
 func (x *exchange) goOn() {
 	until := time.Now().Add(x.Progress)
+	if end, ok := x.r.Context().Deadline(); ok && end.Before(until) {
+		until = end
+	}
 	_ = x.control.SetReadDeadline(until)
-	_ = x.control.SetWriteDeadline(until)
+	_ = x.control.SetWriteDeadline(until.Add(farewell)) // so that the answer can say why
 }
 
 // pause says that the request waits for the store, which has time limits of its own.
@@ -51,85 +50,12 @@ func (x *exchange) allows(methods ...string) bool {
 
 // admits reports whether whoever asks may read, or write, scope. Otherwise it answers.
 func (x *exchange) admits(scope string) bool {
-	return x.admitsBy(scope, `Bearer realm="larder"`, `Basic realm="larder"`)
-}
-
-// admitsBy is admits with the ways that the answer names to say who one is.
-func (x *exchange) admitsBy(scope string, ways ...string) bool {
-	r := x.Access.rights(x.r)
-	var allowed bool
-	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
-		allowed = r.reads(scope)
-	} else {
-		allowed = r.writes(scope)
+	writes := x.r.Method != http.MethodGet && x.r.Method != http.MethodHead
+	err := x.Access.rights(x.r).allow(scope, writes)
+	if err != nil {
+		x.refuse(err)
 	}
-	switch {
-	case allowed:
-		return true
-	case r.known:
-		fail(x.w, http.StatusForbidden, "not allowed")
-	default:
-		x.w.Header()["Www-Authenticate"] = ways
-		fail(x.w, http.StatusUnauthorized, "want a token or a certificate that the rules know")
-	}
-	return false
-}
-
-// refuse answers that the request has come to err, an error of the store or of the body.
-func (x *exchange) refuse(err error) {
-	var busy *backend.Busy
-	var bad *badRequest
-	h := x.w.Header()
-	switch {
-	case errors.As(err, &bad):
-		if bad.reason != "" {
-			h.Set(api.Reason, bad.reason)
-		}
-		fail(x.w, bad.status, bad.text)
-	case errors.Is(err, backend.ErrNotFound):
-		fail(x.w, http.StatusNotFound, "not found")
-	case errors.Is(err, backend.ErrConflict):
-		fail(x.w, http.StatusPreconditionFailed, "it is not what the condition says")
-	case errors.Is(err, backend.ErrDigest):
-		h.Set(api.Reason, api.Digest)
-		fail(x.w, http.StatusBadRequest, "the body does not have the digest that was announced")
-	case errors.Is(err, backend.ErrNoConditions):
-		h.Set(api.Reason, api.NoConditions)
-		fail(x.w, http.StatusNotImplemented, "the store has no conditional puts")
-	case errors.Is(err, backend.ErrUnsupported):
-		h.Set(api.Reason, api.Unsupported)
-		fail(x.w, http.StatusNotImplemented, "the store can't do that")
-	case errors.Is(err, backend.ErrReadOnly):
-		fail(x.w, http.StatusForbidden, "the store is read-only")
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		x.Log.Error("the store is full", "err", err)
-		fail(x.w, http.StatusInsufficientStorage, "the store is full")
-	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, fs.ErrExist):
-		fail(x.w, http.StatusConflict, "there is an object whose key is the beginning of this one, or the other way round")
-	case errors.As(err, &busy):
-		if busy.After > 0 {
-			h.Set("Retry-After", fmt.Sprint(int((busy.After+time.Second-1)/time.Second)))
-		}
-		fail(x.w, http.StatusServiceUnavailable, "the store is busy")
-	case x.r.Context().Err() != nil, errors.Is(err, context.Canceled):
-		fail(x.w, http.StatusRequestTimeout, "given up") // whom nobody hears
-	default:
-		x.Log.Error("a fault of the store", "err", err)
-		fail(x.w, http.StatusBadGateway, "a fault of the store")
-	}
-}
-
-// badRequest is what is wrong with a request.
-type badRequest struct {
-	status int
-	reason string // for api.Reason; may be empty
-	text   string
-}
-
-func (b *badRequest) Error() string { return b.text }
-
-func bad(format string, args ...any) error {
-	return &badRequest{status: http.StatusBadRequest, text: fmt.Sprintf(format, args...)}
+	return err == nil
 }
 
 // fail answers with an error.
@@ -166,16 +92,19 @@ func checkName(name string, last bool) error {
 // loggedWriter notes what was answered.
 type loggedWriter struct {
 	http.ResponseWriter
-	body   *countedBody // of the request
-	status int
-	bytes  int64
+	body    *countedBody // of the request
+	isHTTP1 bool
+	status  int
+	bytes   int64
+	method  string    // of a call of gRPC, as Service/Method; "": it is none
+	code    grpc.Code // of a call
 }
 
 func (w *loggedWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
-	if status >= 400 && !w.body.ended {
+	if status >= 400 && !w.body.ended && w.isHTTP1 {
 		// net/http would wait for the body before it answers, and then once more.
 		w.Header().Set("Connection", "close")
 		_ = http.NewResponseController(w.ResponseWriter).SetReadDeadline(time.Now().Add(farewell))

@@ -9,32 +9,97 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/grpc"
 )
 
 // inMemory is the size in bytes of the largest body that is held in memory.
 const inMemory = 1 << 20
 
-// intake is the body of a PUT, which has come as a whole.
+// intake is a body that comes. What is written to it lies in memory or, if it is large, in a
+// temporary file. Once finish was called, it has come as a whole.
 type intake struct {
-	io.ReaderAt
 	size   int64 // in bytes
 	md5    [md5.Size]byte
 	sha256 [sha256.Size]byte
 	mac    []byte // HMAC-SHA256; nil without a key
-	file   *os.File
+
+	tempDir string
+	begin   bytes.Buffer // all of it, unless there is a file
+	file    *os.File
+	md, sha hash.Hash
+	signer  hash.Hash // nil without a key
 }
 
-// close removes what take has made.
+// newIntake returns an empty body. The caller closes it.
+func (x *exchange) newIntake() *intake {
+	b := &intake{tempDir: x.TempDir, md: md5.New(), sha: sha256.New()}
+	if x.HMACKey != nil {
+		b.signer = hmac.New(sha256.New, x.HMACKey)
+	}
+	return b
+}
+
+// Write appends p. Its errors are those of the temporary file.
+func (b *intake) Write(p []byte) (n int, err error) {
+	if b.file == nil && b.size+int64(len(p)) > inMemory {
+		if err := b.spill(); err != nil {
+			return 0, err
+		}
+	}
+	if b.file == nil {
+		n, _ = b.begin.Write(p)
+	} else {
+		n, err = b.file.Write(p)
+	}
+	b.size += int64(n)
+	for _, h := range []hash.Hash{b.md, b.sha, b.signer} {
+		if h != nil {
+			_, _ = h.Write(p[:n])
+		}
+	}
+	return n, err
+}
+
+// spill moves what is in memory to a temporary file.
+func (b *intake) spill() (err error) {
+	if b.file != nil {
+		return nil
+	}
+	if b.file, err = os.CreateTemp(b.tempDir, "larder-serve-"); err != nil {
+		return err
+	}
+	_, err = b.file.Write(b.begin.Bytes())
+	b.begin = bytes.Buffer{}
+	return err
+}
+
+// finish sets the digests. More may be written afterwards, and then finish called again.
+func (b *intake) finish() {
+	b.md.Sum(b.md5[:0])
+	b.sha.Sum(b.sha256[:0])
+	if b.signer != nil {
+		b.mac = b.signer.Sum(nil)
+	}
+}
+
+func (b *intake) ReadAt(p []byte, off int64) (int, error) {
+	if b.file != nil {
+		return b.file.ReadAt(p, off)
+	}
+	return bytes.NewReader(b.begin.Bytes()).ReadAt(p, off)
+}
+
+// close removes what Write has made.
 func (b *intake) close() {
 	if b.file != nil {
 		_ = b.file.Close()
@@ -63,18 +128,18 @@ func (x *exchange) take() (*intake, error) {
 	switch strings.ToLower(strings.Join(x.r.Header.Values("Content-Encoding"), ",")) {
 	case "", "identity":
 	case "zstd":
-		plain, err := zstd.NewReader(body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderLowmem(true))
+		plain, err := unpack(body)
 		if err != nil {
 			return nil, err
 		}
 		defer plain.Close()
 		body = plain
 	default:
-		return nil, &badRequest{http.StatusUnsupportedMediaType, "", "Content-Encoding may be zstd or missing"}
+		return nil, &verdict{status: http.StatusUnsupportedMediaType, text: "Content-Encoding may be zstd or missing"}
 	}
 	b, err := x.readAll(io.LimitReader(body, x.MaxObject+1))
 	if err != nil {
-		return nil, x.bodyError(err)
+		return nil, bodyError(err)
 	}
 	switch {
 	case b.size > x.MaxObject:
@@ -105,57 +170,46 @@ func (x *exchange) takeOn() (condition, *intake, error) {
 const maxWindow = 8 << 20
 
 func (x *exchange) tooLarge() error {
-	return &badRequest{http.StatusRequestEntityTooLarge, "", fmt.Sprintf("a body may have %d bytes", x.MaxObject)}
+	return &verdict{status: http.StatusRequestEntityTooLarge, code: grpc.InvalidArgument, text: fmt.Sprintf("a body may have %d bytes", x.MaxObject)}
 }
 
-// readAll reads body to memory or, if it is large, to a temporary file.
+// readAll reads body to its end.
 func (x *exchange) readAll(body io.Reader) (*intake, error) {
-	b := new(intake)
-	md, sha, mac := md5.New(), sha256.New(), hmac.New(sha256.New, x.HMACKey)
-	body = io.TeeReader(body, io.MultiWriter(md, sha, mac))
-	var begin bytes.Buffer
-	_, err := io.CopyN(&begin, body, inMemory)
-	b.ReaderAt, b.size = bytes.NewReader(begin.Bytes()), int64(begin.Len())
-	if err == nil { // there may be more
-		if b.file, err = os.CreateTemp(x.TempDir, "larder-serve-"); err == nil {
-			b.ReaderAt = b.file
-			b.size, err = io.Copy(b.file, io.MultiReader(&begin, body))
-		}
-	}
-	if err != nil && err != io.EOF {
+	b := x.newIntake()
+	if _, err := io.Copy(b, body); err != nil {
 		b.close()
 		return nil, err
 	}
-	md.Sum(b.md5[:0])
-	sha.Sum(b.sha256[:0])
-	if x.HMACKey != nil {
-		b.mac = mac.Sum(nil)
-	}
+	b.finish()
 	return b, nil
 }
 
+// unpack returns what is in packed, in zstd. The caller closes it.
+func unpack(packed io.Reader) (*zstd.Decoder, error) {
+	return zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderLowmem(true))
+}
+
 // bodyError returns what err, of reading the body of a PUT, means.
-func (x *exchange) bodyError(err error) error {
+func bodyError(err error) error {
 	var path *os.PathError
 	switch {
 	case errors.As(err, &path): // the temporary file's
 		return err
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		_ = x.control.SetWriteDeadline(time.Now().Add(x.Progress)) // which has passed, too
-		return &badRequest{http.StatusRequestTimeout, "", "the body does not come"}
+		return &verdict{status: http.StatusRequestTimeout, text: "the body does not come"}
 	}
 	return bad("the body breaks off or is malformed: %v", err)
 }
 
 // progressing is a body. Each read is progress.
 type progressing struct {
-	x    *exchange
-	body io.Reader
+	x *exchange
+	io.ReadCloser
 }
 
 func (p progressing) Read(b []byte) (int, error) {
 	p.x.goOn()
-	return p.body.Read(b)
+	return p.ReadCloser.Read(b)
 }
 
 // contentMD5 returns the MD5 in the header Content-MD5, if there is one.

@@ -24,6 +24,7 @@ func (metricsEndpoint) serve(x *exchange) {
 	var b bytes.Buffer
 	t := x.counts.snapshot()
 	t.writeRequests(&b, len(x.slots))
+	t.writeCalls(&b)
 	t.writeServices(&b)
 	if stored := x.stored(); stored != nil {
 		stored.write(&b)
@@ -45,6 +46,21 @@ func (t *tally) writeRequests(b *bytes.Buffer, underWay int) {
 	}
 	metric(b, "larder_http_requests_under_way", "gauge", "Requests under way.")
 	fmt.Fprintf(b, "larder_http_requests_under_way %d\n", underWay)
+}
+
+// writeCalls writes how many calls of gRPC there were.
+func (t *tally) writeCalls(b *bytes.Buffer) {
+	metric(b, "larder_grpc_calls_total", "counter", "Calls of gRPC that are over.")
+	for _, k := range t.callKinds() {
+		fmt.Fprintf(b, "larder_grpc_calls_total{method=%q,code=%q} %d\n", k.method, k.code, t.calls[k])
+	}
+}
+
+// callKinds returns the kinds of calls that there were, in order.
+func (t *tally) callKinds() []callKind {
+	return slices.SortedFunc(maps.Keys(t.calls), func(a, b callKind) int {
+		return cmp.Or(cmp.Compare(a.method, b.method), cmp.Compare(a.code, b.code))
+	})
 }
 
 // kinds returns the kinds of requests that there were, in order.

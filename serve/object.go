@@ -131,7 +131,7 @@ func (o *object) Read(p []byte) (int, error) {
 	o.pos = o.at
 	switch {
 	case o.pos == o.size && o.hash != nil && string(o.hash.Sum(nil)) != string(o.sum):
-		return 0, o.fault(errDamaged)
+		return 0, o.damaged()
 	case err == io.EOF && o.pos < o.size && o.part:
 		o.close() // the caller may want more than the range of the request
 		return n, nil

@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/grpc"
 	"github.com/larderbuild/larder/trace"
 )
 
@@ -28,22 +28,24 @@ type Config struct {
 	HMACKey   []byte        // signs bodies below /cache; nil: none
 	TempDir   string        // for bodies that are too large for memory
 	Evicts    bool          // Evict will be called, so the server remembers what is used
-	Log       *slog.Logger  // gets a line for each request, and faults of the store
 	Tracer    *trace.Tracer // makes spans of requests; nil: none
+	Log       *slog.Logger  // gets a line for each request, and faults of the store
 }
 
 // Server is an http.Handler. Many goroutines may use it.
 type Server struct {
 	Config
-	slots  chan struct{} // has an element for each request under way
-	counts *counts
-	held   atomic.Pointer[holdings] // nil: nobody has counted them
-	uses   uses
+	slots   chan struct{} // has an element for each request under way
+	counts  *counts
+	held    atomic.Pointer[holdings] // nil: nobody has counted them
+	uses    uses
+	uploads uploads
 }
 
 // New returns a Server.
 func New(cfg Config) *Server {
 	s := &Server{Config: cfg, slots: make(chan struct{}, cfg.Requests), counts: newCounts()}
+	s.uploads.maxBytes = 2 * cfg.MaxObject
 	if cfg.Tracer != nil {
 		s.Store = withSpans(cfg.Store)
 	}
@@ -53,38 +55,51 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// Close removes what has come of uploads that broke off. The caller calls it after the last request.
+func (s *Server) Close() { s.uploads.close() }
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	r, span := s.beginSpan(r)
 	body := &countedBody{ReadCloser: r.Body, ended: r.ContentLength == 0}
-	logged := &loggedWriter{ResponseWriter: w, body: body}
+	logged := &loggedWriter{ResponseWriter: w, body: body, isHTTP1: r.ProtoMajor == 1}
 	r.Body = body
 	defer func() { // also if the answer is aborted, by a panic
 		took := time.Since(began)
-		endSpan(span, logged.status)
-		s.counts.count(r, logged.status, body.n, logged.bytes, took)
-		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+		endSpan(span, logged)
+		s.counts.count(r, logged, took)
+		line := []slog.Attr{
 			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", logged.status),
 			slog.Int64("bytes_in", body.n), slog.Int64("bytes_out", logged.bytes),
-			slog.Float64("seconds", took.Seconds()), slog.String("client", r.RemoteAddr))
+			slog.Float64("seconds", took.Seconds()), slog.String("client", r.RemoteAddr),
+		}
+		if logged.method != "" {
+			line = append(line, slog.String("grpc_status", logged.code.String()))
+		}
+		s.Log.LogAttrs(r.Context(), slog.LevelInfo, "request", line...)
 	}()
-	s.serve(logged, r)
-}
-
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set(api.Header, api.Number)
 	h.Set("X-Content-Type-Options", "nosniff")
-	x := &exchange{s, w, r, http.NewResponseController(w)}
+	x := &exchange{s, logged, r, http.NewResponseController(logged)}
 	x.goOn()
-	if s.Local && !isLocal(r.Host) {
-		fail(w, http.StatusMisdirectedRequest, "this server is for programs of its machine, as localhost")
+	if grpc.IsCall(r) {
+		x.serveCall()
+	} else {
+		x.serve()
+	}
+}
+
+// serve answers a request that is no call of gRPC.
+func (x *exchange) serve() {
+	if err := x.checkHost(); err != nil {
+		x.refuse(err)
 		return
 	}
-	path, err := parsePath(r.URL)
+	path, err := parsePath(x.r.URL)
 	if err != nil {
-		fail(w, http.StatusBadRequest, err.Error())
+		fail(x.w, http.StatusBadRequest, err.Error())
 		return
 	}
 	switch path { // what has to answer also if there is much to do
@@ -99,25 +114,32 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	case "healthz":
 		if x.allows(http.MethodGet, http.MethodHead) {
-			text(w, http.StatusOK, "ok")
+			text(x.w, http.StatusOK, "ok")
 		}
 		return
 	case "metrics":
 		metricsEndpoint{}.serve(x)
 		return
 	}
-	if !s.enter(r.Context()) {
-		h.Set("Retry-After", "1")
-		fail(w, http.StatusServiceUnavailable, "too many requests at once")
+	if err := x.enter(); err != nil {
+		x.refuse(err)
 		return
 	}
-	defer func() { <-s.slots }()
-	e := s.route(path)
+	defer x.leave()
+	e := x.route(path)
 	if e == nil {
-		fail(w, http.StatusNotFound, "no such path: see /, /v1/, /cache/, /ac/, /cas/, /status, /metrics, /healthz and /readyz")
+		fail(x.w, http.StatusNotFound, "no such path: see /, /v1/, /cache/, /ac/, /cas/, /status, /metrics, /healthz and /readyz")
 		return
 	}
 	e.serve(x)
+}
+
+// checkHost returns an error if the server is only for localhost, and the request is for another host.
+func (x *exchange) checkHost() error {
+	if x.Local && !isLocal(x.r.Host) {
+		return &verdict{status: http.StatusMisdirectedRequest, code: grpc.PermissionDenied, text: "this server is for programs of its machine, as localhost"}
+	}
+	return nil
 }
 
 // isLocal reports whether host, with a port or without, is this machine by a name that nobody
@@ -133,24 +155,27 @@ func isLocal(host string) bool {
 // patience is how long a request waits while Config.Requests others are under way.
 const patience = 10 * time.Second
 
-// enter takes a slot, and waits for one for up to patience. It reports whether it has one. Then
-// the caller gives it back.
-func (s *Server) enter(ctx context.Context) bool {
+// enter takes a slot, and waits for one for up to patience. Unless it returns an error, the caller
+// leaves.
+func (x *exchange) enter() error {
 	select {
-	case s.slots <- struct{}{}:
-		return true
+	case x.slots <- struct{}{}:
+		return nil
 	default:
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
-	case s.slots <- struct{}{}:
-		return true
+	case x.slots <- struct{}{}:
+		return nil
 	case <-late.C:
-	case <-ctx.Done():
+	case <-x.r.Context().Done():
 	}
-	return false
+	return &verdict{status: http.StatusServiceUnavailable, code: grpc.Unavailable, text: "too many requests at once", after: time.Second}
 }
+
+// leave gives a slot back.
+func (x *exchange) leave() { <-x.slots }
 
 // endpoint is what a path stands for.
 type endpoint interface{ serve(*exchange) }
@@ -163,6 +188,9 @@ func (s *Server) route(path string) endpoint {
 		return objectEndpoint{path}
 	case "cache":
 		return cacheEndpoint{rest}
+	}
+	if isMethod("/" + path) {
+		return notGRPC{}
 	}
 	return bazelEndpointOf(path)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/grpc"
 	"github.com/larderbuild/larder/trace"
 )
 
@@ -37,6 +38,9 @@ func (s *Server) beginSpan(r *http.Request) (*http.Request, *trace.Span) {
 	if s.Tracer == nil || slices.Contains([]string{"/metrics", "/healthz", "/readyz"}, r.URL.Path) {
 		return r, nil
 	}
+	if grpc.IsCall(r) {
+		return s.beginCall(r)
+	}
 	name := "HTTP"
 	known := slices.Contains(methods[:], r.Method)
 	if known {
@@ -59,6 +63,24 @@ func (s *Server) beginSpan(r *http.Request) (*http.Request, *trace.Span) {
 	}
 	if route != "" {
 		span.Set(trace.String("http.route", route))
+	}
+	describe(span, r)
+	return r.WithContext(ctx), span
+}
+
+// beginCall is beginSpan for a call of gRPC, by the conventions for these.
+func (s *Server) beginCall(r *http.Request) (*http.Request, *trace.Span) {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	if !isMethod(r.URL.Path) {
+		name = "other"
+	}
+	ctx, span := s.Tracer.Serve(r.Context(), r.Header, name)
+	if span == nil {
+		return r, nil
+	}
+	span.Set(trace.String("rpc.system", "grpc"))
+	if service, method, ok := strings.Cut(name, "/"); ok {
+		span.Set(trace.String("rpc.service", service), trace.String("rpc.method", method))
 	}
 	describe(span, r)
 	return r.WithContext(ctx), span
@@ -92,14 +114,21 @@ func describe(span *trace.Span, r *http.Request) {
 	}
 }
 
-// endSpan ends the span of a request that was answered with status; 0: it was not.
-func endSpan(span *trace.Span, status int) {
-	if status > 0 {
-		span.Set(trace.Int("http.response.status_code", int64(status)))
-	}
-	if status >= 500 {
-		span.Set(trace.String("error.type", strconv.Itoa(status)))
-		span.Fail("")
+// endSpan ends the span of a request that was answered by w, if it was.
+func endSpan(span *trace.Span, w *loggedWriter) {
+	switch {
+	case w.method != "":
+		span.Set(trace.Int("rpc.grpc.status_code", int64(w.code)))
+		if isFault(w.code) {
+			span.Set(trace.String("error.type", w.code.String()))
+			span.Fail("")
+		}
+	case w.status > 0:
+		span.Set(trace.Int("http.response.status_code", int64(w.status)))
+		if w.status >= 500 {
+			span.Set(trace.String("error.type", strconv.Itoa(w.status)))
+			span.Fail("")
+		}
 	}
 	span.End()
 }

@@ -17,6 +17,7 @@ type status struct {
 	Started  time.Time       `json:"started"`
 	UnderWay int             `json:"under_way"`
 	Requests []requestStatus `json:"requests"`
+	Calls    []callStatus    `json:"calls"` // which are among the requests
 	Served   []serviceStatus `json:"served"` // by interface
 	Hour     series          `json:"hour"`
 	Day      series          `json:"day"`
@@ -30,6 +31,13 @@ type requestStatus struct {
 	Method    string `json:"method"`
 	Status    int    `json:"status"` // 0: the client was gone before there was one
 	Count     int64  `json:"count"`
+}
+
+type callStatus struct {
+	Method string `json:"method"` // as Service/Method
+	Code   string `json:"code"`
+	Fault  bool   `json:"fault"` // whether that is a fault of the server
+	Count  int64  `json:"count"`
 }
 
 type serviceStatus struct {
@@ -54,11 +62,14 @@ func newSeries(r ring[sample]) series {
 func newStatus(t tally, underWay int, stored *holdings) *status {
 	s := &status{
 		Now: time.Now(), Started: t.started, UnderWay: underWay, Stored: stored,
-		Requests: []requestStatus{}, Served: []serviceStatus{}, Slowest: []slowRequest{},
+		Requests: []requestStatus{}, Calls: []callStatus{}, Served: []serviceStatus{}, Slowest: []slowRequest{},
 		Hour: newSeries(t.hour), Day: newSeries(t.day), Missed: t.missed.list(),
 	}
 	for _, k := range t.kinds() {
 		s.Requests = append(s.Requests, requestStatus{k.in, k.method, k.status, t.requests[k]})
+	}
+	for _, k := range t.callKinds() {
+		s.Calls = append(s.Calls, callStatus{k.method, k.code.String(), isFault(k.code), t.calls[k]})
 	}
 	for _, in := range slices.Sorted(maps.Keys(t.served)) {
 		one := t.served[in]
@@ -76,16 +87,18 @@ func newStatus(t tally, underWay int, stored *holdings) *status {
 type statusEndpoint struct{}
 
 func (statusEndpoint) serve(x *exchange) {
+	h := x.w.Header()
 	// A browser that may send a password would ask for one by itself, ahead of the page.
-	if !x.allows(http.MethodGet, http.MethodHead) || !x.admitsBy(metricsScope, `Bearer realm="larder"`) {
+	h["Www-Authenticate"] = []string{`Bearer realm="larder"`}
+	if !x.allows(http.MethodGet, http.MethodHead) || !x.admits(metricsScope) {
 		return
 	}
+	h.Del("Www-Authenticate")
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(newStatus(x.counts.snapshot(), len(x.slots), x.stored())); err != nil {
 		x.refuse(err)
 		return
 	}
-	h := x.w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	_, _ = b.WriteTo(x.w) // to whoever still listens

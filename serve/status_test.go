@@ -17,8 +17,8 @@ import (
 	"github.com/larderbuild/larder/serve"
 )
 
-// status is what the tests read of /status.
-type status struct {
+// told is what the tests read of /status.
+type told struct {
 	Requests []struct {
 		Interface, Method string
 		Status            int
@@ -65,7 +65,7 @@ func request(s http.Handler, method, path, body string, header ...string) *httpt
 }
 
 // statusOf returns what s tells of itself, and the size of the answer.
-func statusOf(t *testing.T, s http.Handler) (st status, size int) {
+func statusOf(t *testing.T, s http.Handler) (st told, size int) {
 	t.Helper()
 	w := request(s, http.MethodGet, "/status", "")
 	if w.Code != http.StatusOK {
