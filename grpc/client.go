@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/larderbuild/larder/protobuf"
 )
 
 const contentType = "application/grpc"
@@ -23,7 +25,7 @@ type Client struct {
 // Call calls a method, such as /package.Service/Method, with one message, and sets answer to the
 // one that comes. header goes with it. If the server says how the call has failed, the error is
 // a *Status; otherwise it is one of the network.
-func (c *Client) Call(ctx context.Context, method string, header http.Header, request Marshaler, answer Unmarshaler) error {
+func (c *Client) Call(ctx context.Context, method string, header http.Header, request protobuf.Marshaler, answer protobuf.Unmarshaler) error {
 	s, err := c.Open(ctx, method, header, bytes.NewReader(Frame(request)))
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func (s *Stream) check() error {
 
 // Receive sets m to the next message. It returns io.EOF behind the last one of a call that has
 // succeeded.
-func (s *Stream) Receive(m Unmarshaler) error {
+func (s *Stream) Receive(m protobuf.Unmarshaler) error {
 	data, err := readFrame(s.res.Body, s.maxMessage)
 	switch {
 	case err == io.EOF:
@@ -103,7 +105,7 @@ func (s *Stream) Receive(m Unmarshaler) error {
 }
 
 // ReceiveOnly sets m to the one message of a call that has succeeded.
-func (s *Stream) ReceiveOnly(m Unmarshaler) error {
+func (s *Stream) ReceiveOnly(m protobuf.Unmarshaler) error {
 	if err := s.Receive(m); err != nil {
 		if err == io.EOF {
 			return io.ErrUnexpectedEOF

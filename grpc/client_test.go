@@ -12,16 +12,17 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 )
 
 // text is a message with one string.
 type text string
 
-func (t text) Marshal() []byte { return grpc.AppendString(nil, 1, string(t)) }
+func (t text) Marshal() []byte { return protobuf.AppendString(nil, 1, string(t)) }
 
 func (t *text) Unmarshal(data []byte) error {
 	*t = ""
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		if f.Number == 1 {
 			*t = text(f.String())
 		}
@@ -42,7 +43,7 @@ func answer(body []byte, trailer http.Header) *http.Response {
 	}
 }
 
-func call(a answering, got grpc.Unmarshaler) error {
+func call(a answering, got protobuf.Unmarshaler) error {
 	c := grpc.Client{Server: &url.URL{Scheme: "http", Host: "host"}, HTTP: &http.Client{Transport: a}, MaxMessage: 1 << 16}
 	return c.Call(context.Background(), "/package.Service/Method", http.Header{"X-A": {"b"}}, text("question"), got)
 }

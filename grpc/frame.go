@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/larderbuild/larder/protobuf"
 )
 
 // frameHead is the size of what stands before each message: a byte that says whether it is
@@ -13,7 +15,7 @@ import (
 const frameHead = 5
 
 // Frame returns m as it stands in a body.
-func Frame(m Marshaler) []byte {
+func Frame(m protobuf.Marshaler) []byte {
 	data := m.Marshal()
 	frame := make([]byte, frameHead, frameHead+len(data))
 	binary.BigEndian.PutUint32(frame[1:], uint32(len(data)))

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/larderbuild/larder/protobuf"
 )
 
 // Method answers a call. Its error is how the call has failed: a *Status, or any other one, which
@@ -29,7 +31,7 @@ func (c *Call) Context() context.Context { return c.context }
 
 // Receive sets m to the next message, and returns io.EOF behind the last one. Any other error is a
 // *Status, which can be the call's.
-func (c *Call) Receive(m Unmarshaler) error {
+func (c *Call) Receive(m protobuf.Unmarshaler) error {
 	data, err := readFrame(c.request.Body, c.maxMessage)
 	var large *tooLarge
 	switch {
@@ -57,7 +59,7 @@ func (c *Call) Receive(m Unmarshaler) error {
 func isIdentity(encoding string) bool { return encoding == "" || encoding == "identity" }
 
 // ReceiveOnly sets m to the one message of a call that has only one. Its error is as that of Receive.
-func (c *Call) ReceiveOnly(m Unmarshaler) error {
+func (c *Call) ReceiveOnly(m protobuf.Unmarshaler) error {
 	switch err := c.Receive(m); {
 	case err == io.EOF:
 		return Errorf(Unimplemented, "no message, where one was due")
@@ -78,7 +80,7 @@ type ignored struct{}
 func (ignored) Unmarshal([]byte) error { return nil }
 
 // Send sends a message. Its error is a *Status: the client has gone.
-func (c *Call) Send(m Marshaler) error {
+func (c *Call) Send(m protobuf.Marshaler) error {
 	c.answered = true
 	_, err := c.writer.Write(Frame(m))
 	if err == nil {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/larderbuild/larder/protobuf"
 )
 
 // Code is a status code of gRPC.
@@ -70,10 +72,10 @@ func (s *Status) Error() string {
 
 // Marshal returns s as a google.rpc.Status.
 func (s *Status) Marshal() []byte {
-	b := AppendInt(nil, 1, int64(s.Code))
-	b = AppendString(b, 2, strings.ToValidUTF8(s.Message, "\uFFFD"))
+	b := protobuf.AppendInt(nil, 1, int64(s.Code))
+	b = protobuf.AppendString(b, 2, strings.ToValidUTF8(s.Message, "\uFFFD"))
 	if s.RetryDelay > 0 {
-		b = AppendMessage(b, 3, detail{retryInfo, s.RetryDelay})
+		b = protobuf.AppendMessage(b, 3, detail{retryInfo, s.RetryDelay})
 	}
 	return b
 }
@@ -81,7 +83,7 @@ func (s *Status) Marshal() []byte {
 // Unmarshal sets s to what a google.rpc.Status says.
 func (s *Status) Unmarshal(data []byte) error {
 	*s = Status{}
-	return Fields(data, func(f Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			s.Code = Code(f.Int())
@@ -116,14 +118,14 @@ type detail struct {
 const retryInfo = "type.googleapis.com/google.rpc.RetryInfo"
 
 func (d detail) Marshal() []byte {
-	delay := AppendInt(nil, 1, int64(d.delay/time.Second))
-	delay = AppendInt(delay, 2, int64(d.delay%time.Second))
-	return AppendBytes(AppendString(nil, 1, d.kind), 2, AppendBytes(nil, 1, delay))
+	delay := protobuf.AppendInt(nil, 1, int64(d.delay/time.Second))
+	delay = protobuf.AppendInt(delay, 2, int64(d.delay%time.Second))
+	return protobuf.AppendBytes(protobuf.AppendString(nil, 1, d.kind), 2, protobuf.AppendBytes(nil, 1, delay))
 }
 
 func (d *detail) Unmarshal(data []byte) error {
 	var value []byte
-	err := Fields(data, func(f Field) error {
+	err := protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			d.kind = f.String()
@@ -135,12 +137,12 @@ func (d *detail) Unmarshal(data []byte) error {
 	if err != nil || !strings.HasSuffix(d.kind, "/google.rpc.RetryInfo") {
 		return err
 	}
-	_ = Fields(value, func(f Field) error { // what is malformed in there says nothing
+	_ = protobuf.Fields(value, func(f protobuf.Field) error { // what is malformed in there says nothing
 		if f.Number != 1 {
 			return nil
 		}
 		var seconds, rest time.Duration
-		err := Fields(f.Bytes(), func(f Field) error { // a google.protobuf.Duration
+		err := protobuf.Fields(f.Bytes(), func(f protobuf.Field) error { // a google.protobuf.Duration
 			switch f.Number {
 			case 1:
 				seconds = time.Duration(min(max(f.Int(), 0), maxDelay)) * time.Second

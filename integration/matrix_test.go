@@ -55,7 +55,7 @@ func TestMatrix(t *testing.T) {
 		t.Run(remote.name, func(t *testing.T) { test(t, remote) })
 	}
 	for name, open := range map[string]func(testing.TB) store{
-		"redis": redisStore, "serve": serveStore, "nginx": nginxStore, "bazel-remote": bazelRemoteStore,
+		"redis": redisStore, "serve": serveStore, "nginx": nginxStore, "bazel-remote": bazelRemoteStore, "serve over gRPC": callsStore,
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := open(t) // without one, this alone is skipped

@@ -98,6 +98,14 @@ func serveStore(t testing.TB) store {
 	return store{endpoint: larderServe(t, "http", "--store", fileURL(folder)), url: func(endpoint string) string { return endpoint }, folder: folder}
 }
 
+// callsStore is larder serve as a cache of the Remote Execution API.
+func callsStore(t testing.TB) store {
+	t.Helper()
+	s := serveStore(t)
+	s.url = func(endpoint string) string { return "grpc" + strings.TrimPrefix(endpoint, "http") + "/team" }
+	return s
+}
+
 // nginxStore is nginx, whose WebDAV module takes PUT.
 func nginxStore(t testing.TB) store {
 	t.Helper()

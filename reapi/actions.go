@@ -3,9 +3,7 @@ package reapi
 import (
 	"slices"
 
-	"google.golang.org/protobuf/encoding/protowire"
-
-	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 )
 
 // ActionResult is what an action has made. Encoded is the message as it came, with all that is
@@ -47,7 +45,7 @@ func (r *ActionResult) Marshal() []byte {
 
 func (r *ActionResult) Unmarshal(data []byte) error {
 	*r = ActionResult{Encoded: append([]byte{}, data...)}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case outputFilesField:
 			r.OutputFiles, err = appendParsed(r.OutputFiles, f)
@@ -67,45 +65,39 @@ func (r *ActionResult) Unmarshal(data []byte) error {
 func (r *ActionResult) Inline(contents [][]byte) error {
 	var b []byte
 	i := 0 // index of the next output file
-	for rest := r.Encoded; len(rest) > 0; {
-		number, kind, n := protowire.ConsumeField(rest)
-		if n < 0 {
-			return protowire.ParseError(n)
-		}
-		field := rest[:n]
-		rest = rest[n:]
-		if number != outputFilesField || kind != protowire.BytesType {
-			b = append(b, field...)
-			continue
+	err := protobuf.Fields(r.Encoded, func(f protobuf.Field) error {
+		if f.Number != outputFilesField || !f.IsBytes() {
+			b = append(b, f.Raw...)
+			return nil
 		}
 		if i < len(contents) && contents[i] != nil {
-			_, _, tag := protowire.ConsumeTag(field)
-			file, _ := protowire.ConsumeBytes(field[tag:])
-			file = grpc.AppendBytes(slices.Clone(file), 5, contents[i])
-			field = grpc.AppendBytes(nil, outputFilesField, file)
+			file := protobuf.AppendBytes(slices.Clone(f.Bytes()), 5, contents[i])
+			b = protobuf.AppendData(b, outputFilesField, file)
 			r.OutputFiles[i].Contents = contents[i]
+		} else {
+			b = append(b, f.Raw...)
 		}
-		b = append(b, field...)
 		i++
-	}
+		return nil
+	})
 	r.Encoded = b
-	return nil
+	return err
 }
 
 func (o OutputFile) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, o.Path)
-	b = grpc.AppendMessage(b, 2, o.Digest)
-	return grpc.AppendBytes(b, 5, o.Contents)
+	b := protobuf.AppendString(nil, 1, o.Path)
+	b = protobuf.AppendMessage(b, 2, o.Digest)
+	return protobuf.AppendBytes(b, 5, o.Contents)
 }
 
 func (o *OutputFile) Unmarshal(data []byte) error {
 	*o = OutputFile{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			o.Path = f.String()
 		case 2:
-			o.Digest, err = grpc.Parse[Digest](f)
+			o.Digest, err = protobuf.Parse[Digest](f)
 		case 5:
 			o.Contents = f.Bytes()
 		}
@@ -114,14 +106,14 @@ func (o *OutputFile) Unmarshal(data []byte) error {
 }
 
 func (o OutputDirectory) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, o.Path)
+	b := protobuf.AppendString(nil, 1, o.Path)
 	b = appendDigest(b, 3, o.TreeDigest)
 	return appendDigest(b, 5, o.RootDirectoryDigest)
 }
 
 func (o *OutputDirectory) Unmarshal(data []byte) error {
 	*o = OutputDirectory{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			o.Path = f.String()
@@ -134,15 +126,15 @@ func (o *OutputDirectory) Unmarshal(data []byte) error {
 	})
 }
 
-func appendDigest(b []byte, number grpc.Number, d *Digest) []byte {
+func appendDigest(b []byte, number protobuf.Number, d *Digest) []byte {
 	if d == nil {
 		return b
 	}
-	return grpc.AppendMessage(b, number, *d)
+	return protobuf.AppendMessage(b, number, *d)
 }
 
-func parseDigest(f grpc.Field) (*Digest, error) {
-	d, err := grpc.Parse[Digest](f)
+func parseDigest(f protobuf.Field) (*Digest, error) {
+	d, err := protobuf.Parse[Digest](f)
 	return &d, err
 }
 
@@ -163,10 +155,10 @@ type Node struct {
 
 func (t *Tree) Unmarshal(data []byte) error {
 	*t = Tree{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
-			t.Root, err = grpc.Parse[Directory](f)
+			t.Root, err = protobuf.Parse[Directory](f)
 		case 2:
 			t.Children, err = appendParsed(t.Children, f)
 		}
@@ -176,7 +168,7 @@ func (t *Tree) Unmarshal(data []byte) error {
 
 func (d *Directory) Unmarshal(data []byte) error {
 	*d = Directory{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			d.Files, err = appendParsed(d.Files, f)
@@ -189,12 +181,12 @@ func (d *Directory) Unmarshal(data []byte) error {
 
 func (n *Node) Unmarshal(data []byte) error {
 	*n = Node{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			n.Name = f.String()
 		case 2:
-			n.Digest, err = grpc.Parse[Digest](f)
+			n.Digest, err = protobuf.Parse[Digest](f)
 		}
 		return err
 	})
@@ -209,22 +201,22 @@ type GetActionResultRequest struct {
 }
 
 func (r *GetActionResultRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.InstanceName)
-	b = grpc.AppendMessage(b, 2, r.ActionDigest)
+	b := protobuf.AppendString(nil, 1, r.InstanceName)
+	b = protobuf.AppendMessage(b, 2, r.ActionDigest)
 	for _, path := range r.InlineOutputFiles {
-		b = grpc.AppendString(b, 5, path)
+		b = protobuf.AppendString(b, 5, path)
 	}
-	return grpc.AppendInt(b, 6, r.DigestFunction)
+	return protobuf.AppendInt(b, 6, r.DigestFunction)
 }
 
 func (r *GetActionResultRequest) Unmarshal(data []byte) error {
 	*r = GetActionResultRequest{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			r.InstanceName = f.String()
 		case 2:
-			r.ActionDigest, err = grpc.Parse[Digest](f)
+			r.ActionDigest, err = protobuf.Parse[Digest](f)
 		case 5:
 			r.InlineOutputFiles = append(r.InlineOutputFiles, f.String())
 		case 6:
@@ -243,22 +235,22 @@ type UpdateActionResultRequest struct {
 }
 
 func (r *UpdateActionResultRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.InstanceName)
-	b = grpc.AppendMessage(b, 2, r.ActionDigest)
+	b := protobuf.AppendString(nil, 1, r.InstanceName)
+	b = protobuf.AppendMessage(b, 2, r.ActionDigest)
 	if r.ActionResult != nil {
-		b = grpc.AppendMessage(b, 3, r.ActionResult)
+		b = protobuf.AppendMessage(b, 3, r.ActionResult)
 	}
-	return grpc.AppendInt(b, 5, r.DigestFunction)
+	return protobuf.AppendInt(b, 5, r.DigestFunction)
 }
 
 func (r *UpdateActionResultRequest) Unmarshal(data []byte) error {
 	*r = UpdateActionResultRequest{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			r.InstanceName = f.String()
 		case 2:
-			r.ActionDigest, err = grpc.Parse[Digest](f)
+			r.ActionDigest, err = protobuf.Parse[Digest](f)
 		case 3:
 			r.ActionResult = new(ActionResult)
 			err = r.ActionResult.Unmarshal(f.Bytes())

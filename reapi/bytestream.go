@@ -1,6 +1,6 @@
 package reapi
 
-import "github.com/larderbuild/larder/grpc"
+import "github.com/larderbuild/larder/protobuf"
 
 // ReadRequest asks for a blob, or a part of it.
 type ReadRequest struct {
@@ -10,14 +10,14 @@ type ReadRequest struct {
 }
 
 func (r *ReadRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.ResourceName)
-	b = grpc.AppendInt(b, 2, r.ReadOffset)
-	return grpc.AppendInt(b, 3, r.ReadLimit)
+	b := protobuf.AppendString(nil, 1, r.ResourceName)
+	b = protobuf.AppendInt(b, 2, r.ReadOffset)
+	return protobuf.AppendInt(b, 3, r.ReadLimit)
 }
 
 func (r *ReadRequest) Unmarshal(data []byte) error {
 	*r = ReadRequest{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			r.ResourceName = f.String()
@@ -33,11 +33,11 @@ func (r *ReadRequest) Unmarshal(data []byte) error {
 // ReadResponse has the next bytes.
 type ReadResponse struct{ Data []byte }
 
-func (r *ReadResponse) Marshal() []byte { return grpc.AppendBytes(nil, 10, r.Data) }
+func (r *ReadResponse) Marshal() []byte { return protobuf.AppendBytes(nil, 10, r.Data) }
 
 func (r *ReadResponse) Unmarshal(data []byte) error {
 	*r = ReadResponse{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		if f.Number == 10 {
 			r.Data = f.Bytes()
 		}
@@ -54,15 +54,15 @@ type WriteRequest struct {
 }
 
 func (r *WriteRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.ResourceName)
-	b = grpc.AppendInt(b, 2, r.WriteOffset)
-	b = grpc.AppendBool(b, 3, r.FinishWrite)
-	return grpc.AppendBytes(b, 10, r.Data)
+	b := protobuf.AppendString(nil, 1, r.ResourceName)
+	b = protobuf.AppendInt(b, 2, r.WriteOffset)
+	b = protobuf.AppendBool(b, 3, r.FinishWrite)
+	return protobuf.AppendBytes(b, 10, r.Data)
 }
 
 func (r *WriteRequest) Unmarshal(data []byte) error {
 	*r = WriteRequest{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			r.ResourceName = f.String()
@@ -80,11 +80,11 @@ func (r *WriteRequest) Unmarshal(data []byte) error {
 // WriteResponse says how much of an upload is stored.
 type WriteResponse struct{ CommittedSize int64 }
 
-func (r *WriteResponse) Marshal() []byte { return grpc.AppendInt(nil, 1, r.CommittedSize) }
+func (r *WriteResponse) Marshal() []byte { return protobuf.AppendInt(nil, 1, r.CommittedSize) }
 
 func (r *WriteResponse) Unmarshal(data []byte) error {
 	*r = WriteResponse{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		if f.Number == 1 {
 			r.CommittedSize = f.Int()
 		}
@@ -95,11 +95,13 @@ func (r *WriteResponse) Unmarshal(data []byte) error {
 // QueryWriteStatusRequest asks how much of an upload is stored.
 type QueryWriteStatusRequest struct{ ResourceName string }
 
-func (r *QueryWriteStatusRequest) Marshal() []byte { return grpc.AppendString(nil, 1, r.ResourceName) }
+func (r *QueryWriteStatusRequest) Marshal() []byte {
+	return protobuf.AppendString(nil, 1, r.ResourceName)
+}
 
 func (r *QueryWriteStatusRequest) Unmarshal(data []byte) error {
 	*r = QueryWriteStatusRequest{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		if f.Number == 1 {
 			r.ResourceName = f.String()
 		}
@@ -114,13 +116,13 @@ type QueryWriteStatusResponse struct {
 }
 
 func (r *QueryWriteStatusResponse) Marshal() []byte {
-	b := grpc.AppendInt(nil, 1, r.CommittedSize)
-	return grpc.AppendBool(b, 2, r.Complete)
+	b := protobuf.AppendInt(nil, 1, r.CommittedSize)
+	return protobuf.AppendBool(b, 2, r.Complete)
 }
 
 func (r *QueryWriteStatusResponse) Unmarshal(data []byte) error {
 	*r = QueryWriteStatusResponse{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			r.CommittedSize = f.Int()

@@ -1,15 +1,17 @@
 package reapi
 
-import "github.com/larderbuild/larder/grpc"
+import "github.com/larderbuild/larder/protobuf"
 
 // GetCapabilitiesRequest asks what a server can do.
 type GetCapabilitiesRequest struct{ InstanceName string }
 
-func (r *GetCapabilitiesRequest) Marshal() []byte { return grpc.AppendString(nil, 1, r.InstanceName) }
+func (r *GetCapabilitiesRequest) Marshal() []byte {
+	return protobuf.AppendString(nil, 1, r.InstanceName)
+}
 
 func (r *GetCapabilitiesRequest) Unmarshal(data []byte) error {
 	*r = GetCapabilitiesRequest{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		if f.Number == 1 {
 			r.InstanceName = f.String()
 		}
@@ -40,36 +42,36 @@ type CacheCapabilities struct {
 func (c *ServerCapabilities) Marshal() []byte {
 	var b []byte
 	if c.Cache != nil {
-		b = grpc.AppendMessage(b, 1, c.Cache)
+		b = protobuf.AppendMessage(b, 1, c.Cache)
 	}
-	b = grpc.AppendMessage(b, 4, c.LowAPI)
-	return grpc.AppendMessage(b, 5, c.HighAPI)
+	b = protobuf.AppendMessage(b, 4, c.LowAPI)
+	return protobuf.AppendMessage(b, 5, c.HighAPI)
 }
 
 func (c *ServerCapabilities) Unmarshal(data []byte) error {
 	*c = ServerCapabilities{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			c.Cache = new(CacheCapabilities)
 			err = c.Cache.Unmarshal(f.Bytes())
 		case 4:
-			c.LowAPI, err = grpc.Parse[Version](f)
+			c.LowAPI, err = protobuf.Parse[Version](f)
 		case 5:
-			c.HighAPI, err = grpc.Parse[Version](f)
+			c.HighAPI, err = protobuf.Parse[Version](f)
 		}
 		return err
 	})
 }
 
 func (v Version) Marshal() []byte {
-	b := grpc.AppendInt(nil, 1, v.Major)
-	return grpc.AppendInt(b, 2, v.Minor)
+	b := protobuf.AppendInt(nil, 1, v.Major)
+	return protobuf.AppendInt(b, 2, v.Minor)
 }
 
 func (v *Version) Unmarshal(data []byte) error {
 	*v = Version{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			v.Major = f.Int()
@@ -87,28 +89,28 @@ const (
 )
 
 func (c *CacheCapabilities) Marshal() []byte {
-	b := grpc.AppendInts(nil, 1, c.DigestFunctions...)
-	b = grpc.AppendMessage(b, 2, actionCacheUpdate(c.UpdateEnabled))
-	b = grpc.AppendInt(b, 4, c.MaxBatchTotalSizeBytes)
+	b := protobuf.AppendInts(nil, 1, c.DigestFunctions...)
+	b = protobuf.AppendMessage(b, 2, actionCacheUpdate(c.UpdateEnabled))
+	b = protobuf.AppendInt(b, 4, c.MaxBatchTotalSizeBytes)
 	symlinks := int64(symlinksDisallowed)
 	if c.AbsoluteSymlinks {
 		symlinks = symlinksAllowed
 	}
-	b = grpc.AppendInt(b, 5, symlinks)
+	b = protobuf.AppendInt(b, 5, symlinks)
 	b = appendNumbers(b, 6, c.Compressors)
 	b = appendNumbers(b, 7, c.BatchUpdateCompressors)
-	return grpc.AppendInt(b, 8, c.MaxBlobSizeBytes)
+	return protobuf.AppendInt(b, 8, c.MaxBlobSizeBytes)
 }
 
 func (c *CacheCapabilities) Unmarshal(data []byte) error {
 	*c = CacheCapabilities{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			c.DigestFunctions, err = appendParsedNumbers(c.DigestFunctions, f)
 		case 2:
 			var u actionCacheUpdate
-			u, err = grpc.Parse[actionCacheUpdate](f)
+			u, err = protobuf.Parse[actionCacheUpdate](f)
 			c.UpdateEnabled = bool(u)
 		case 4:
 			c.MaxBatchTotalSizeBytes = f.Int()
@@ -128,11 +130,11 @@ func (c *CacheCapabilities) Unmarshal(data []byte) error {
 // actionCacheUpdate is the message ActionCacheUpdateCapabilities: whether updates are enabled.
 type actionCacheUpdate bool
 
-func (u actionCacheUpdate) Marshal() []byte { return grpc.AppendBool(nil, 1, bool(u)) }
+func (u actionCacheUpdate) Marshal() []byte { return protobuf.AppendBool(nil, 1, bool(u)) }
 
 func (u *actionCacheUpdate) Unmarshal(data []byte) error {
 	*u = false
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		if f.Number == 1 {
 			*u = actionCacheUpdate(f.Bool())
 		}

@@ -1,6 +1,9 @@
 package reapi
 
-import "github.com/larderbuild/larder/grpc"
+import (
+	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
+)
 
 // Digest names a blob.
 type Digest struct {
@@ -9,13 +12,13 @@ type Digest struct {
 }
 
 func (d Digest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, d.Hash)
-	return grpc.AppendInt(b, 2, d.SizeBytes)
+	b := protobuf.AppendString(nil, 1, d.Hash)
+	return protobuf.AppendInt(b, 2, d.SizeBytes)
 }
 
 func (d *Digest) Unmarshal(data []byte) error {
 	*d = Digest{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			d.Hash = f.String()
@@ -46,14 +49,14 @@ type FindMissingBlobsRequest struct {
 }
 
 func (r *FindMissingBlobsRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.InstanceName)
+	b := protobuf.AppendString(nil, 1, r.InstanceName)
 	b = appendAll(b, 2, r.BlobDigests)
-	return grpc.AppendInt(b, 3, r.DigestFunction)
+	return protobuf.AppendInt(b, 3, r.DigestFunction)
 }
 
 func (r *FindMissingBlobsRequest) Unmarshal(data []byte) error {
 	*r = FindMissingBlobsRequest{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			r.InstanceName = f.String()
@@ -73,7 +76,7 @@ func (r *FindMissingBlobsResponse) Marshal() []byte { return appendAll(nil, 2, r
 
 func (r *FindMissingBlobsResponse) Unmarshal(data []byte) error {
 	*r = FindMissingBlobsResponse{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		if f.Number == 2 {
 			r.MissingBlobDigests, err = appendParsed(r.MissingBlobDigests, f)
 		}
@@ -96,14 +99,14 @@ type BlobUpdate struct {
 }
 
 func (r *BatchUpdateBlobsRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.InstanceName)
+	b := protobuf.AppendString(nil, 1, r.InstanceName)
 	b = appendAll(b, 2, r.Requests)
-	return grpc.AppendInt(b, 5, r.DigestFunction)
+	return protobuf.AppendInt(b, 5, r.DigestFunction)
 }
 
 func (r *BatchUpdateBlobsRequest) Unmarshal(data []byte) error {
 	*r = BatchUpdateBlobsRequest{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			r.InstanceName = f.String()
@@ -117,17 +120,17 @@ func (r *BatchUpdateBlobsRequest) Unmarshal(data []byte) error {
 }
 
 func (u BlobUpdate) Marshal() []byte {
-	b := grpc.AppendMessage(nil, 1, u.Digest)
-	b = grpc.AppendBytes(b, 2, u.Data)
-	return grpc.AppendInt(b, 3, int64(u.Compressor))
+	b := protobuf.AppendMessage(nil, 1, u.Digest)
+	b = protobuf.AppendBytes(b, 2, u.Data)
+	return protobuf.AppendInt(b, 3, int64(u.Compressor))
 }
 
 func (u *BlobUpdate) Unmarshal(data []byte) error {
 	*u = BlobUpdate{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
-			u.Digest, err = grpc.Parse[Digest](f)
+			u.Digest, err = protobuf.Parse[Digest](f)
 		case 2:
 			u.Data = f.Bytes()
 		case 3:
@@ -150,7 +153,7 @@ func (r *BatchUpdateBlobsResponse) Marshal() []byte { return appendAll(nil, 1, r
 
 func (r *BatchUpdateBlobsResponse) Unmarshal(data []byte) error {
 	*r = BatchUpdateBlobsResponse{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		if f.Number == 1 {
 			r.Responses, err = appendParsed(r.Responses, f)
 		}
@@ -159,18 +162,18 @@ func (r *BatchUpdateBlobsResponse) Unmarshal(data []byte) error {
 }
 
 func (u BlobUpdated) Marshal() []byte {
-	b := grpc.AppendMessage(nil, 1, u.Digest)
-	return grpc.AppendMessage(b, 2, &u.Status)
+	b := protobuf.AppendMessage(nil, 1, u.Digest)
+	return protobuf.AppendMessage(b, 2, &u.Status)
 }
 
 func (u *BlobUpdated) Unmarshal(data []byte) error {
 	*u = BlobUpdated{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
-			u.Digest, err = grpc.Parse[Digest](f)
+			u.Digest, err = protobuf.Parse[Digest](f)
 		case 2:
-			u.Status, err = grpc.Parse[grpc.Status](f)
+			u.Status, err = protobuf.Parse[grpc.Status](f)
 		}
 		return err
 	})
@@ -185,15 +188,15 @@ type BatchReadBlobsRequest struct {
 }
 
 func (r *BatchReadBlobsRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.InstanceName)
+	b := protobuf.AppendString(nil, 1, r.InstanceName)
 	b = appendAll(b, 2, r.Digests)
 	b = appendNumbers(b, 3, r.AcceptableCompressors)
-	return grpc.AppendInt(b, 4, r.DigestFunction)
+	return protobuf.AppendInt(b, 4, r.DigestFunction)
 }
 
 func (r *BatchReadBlobsRequest) Unmarshal(data []byte) error {
 	*r = BatchReadBlobsRequest{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			r.InstanceName = f.String()
@@ -223,7 +226,7 @@ func (r *BatchReadBlobsResponse) Marshal() []byte { return appendAll(nil, 1, r.R
 
 func (r *BatchReadBlobsResponse) Unmarshal(data []byte) error {
 	*r = BatchReadBlobsResponse{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		if f.Number == 1 {
 			r.Responses, err = appendParsed(r.Responses, f)
 		}
@@ -232,22 +235,22 @@ func (r *BatchReadBlobsResponse) Unmarshal(data []byte) error {
 }
 
 func (r BlobRead) Marshal() []byte {
-	b := grpc.AppendMessage(nil, 1, r.Digest)
-	b = grpc.AppendBytes(b, 2, r.Data)
-	b = grpc.AppendMessage(b, 3, &r.Status)
-	return grpc.AppendInt(b, 4, int64(r.Compressor))
+	b := protobuf.AppendMessage(nil, 1, r.Digest)
+	b = protobuf.AppendBytes(b, 2, r.Data)
+	b = protobuf.AppendMessage(b, 3, &r.Status)
+	return protobuf.AppendInt(b, 4, int64(r.Compressor))
 }
 
 func (r *BlobRead) Unmarshal(data []byte) error {
 	*r = BlobRead{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
-			r.Digest, err = grpc.Parse[Digest](f)
+			r.Digest, err = protobuf.Parse[Digest](f)
 		case 2:
 			r.Data = f.Bytes()
 		case 3:
-			r.Status, err = grpc.Parse[grpc.Status](f)
+			r.Status, err = protobuf.Parse[grpc.Status](f)
 		case 4:
 			r.Compressor = Compressor(f.Int())
 		}

@@ -17,13 +17,14 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 	"github.com/larderbuild/larder/reapi"
 )
 
 // message is one of larder's.
 type message interface {
-	grpc.Marshaler
-	grpc.Unmarshaler
+	protobuf.Marshaler
+	protobuf.Unmarshaler
 }
 
 // pair is a message as larder has it, with all its fields, and the same as the API's generated code

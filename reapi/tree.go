@@ -1,6 +1,6 @@
 package reapi
 
-import "github.com/larderbuild/larder/grpc"
+import "github.com/larderbuild/larder/protobuf"
 
 // GetTreeRequest asks for a folder with all that is in it.
 type GetTreeRequest struct {
@@ -12,21 +12,21 @@ type GetTreeRequest struct {
 }
 
 func (r *GetTreeRequest) Marshal() []byte {
-	b := grpc.AppendString(nil, 1, r.InstanceName)
-	b = grpc.AppendMessage(b, 2, r.RootDigest)
-	b = grpc.AppendInt(b, 3, r.PageSize)
-	b = grpc.AppendString(b, 4, r.PageToken)
-	return grpc.AppendInt(b, 5, r.DigestFunction)
+	b := protobuf.AppendString(nil, 1, r.InstanceName)
+	b = protobuf.AppendMessage(b, 2, r.RootDigest)
+	b = protobuf.AppendInt(b, 3, r.PageSize)
+	b = protobuf.AppendString(b, 4, r.PageToken)
+	return protobuf.AppendInt(b, 5, r.DigestFunction)
 }
 
 func (r *GetTreeRequest) Unmarshal(data []byte) error {
 	*r = GetTreeRequest{}
-	return grpc.Fields(data, func(f grpc.Field) (err error) {
+	return protobuf.Fields(data, func(f protobuf.Field) (err error) {
 		switch f.Number {
 		case 1:
 			r.InstanceName = f.String()
 		case 2:
-			r.RootDigest, err = grpc.Parse[Digest](f)
+			r.RootDigest, err = protobuf.Parse[Digest](f)
 		case 3:
 			r.PageSize = f.Int()
 		case 4:
@@ -47,14 +47,14 @@ type GetTreeResponse struct {
 func (r *GetTreeResponse) Marshal() []byte {
 	var b []byte
 	for _, d := range r.Directories {
-		b = grpc.AppendMessage(b, 1, encoded(d))
+		b = protobuf.AppendMessage(b, 1, encoded(d))
 	}
-	return grpc.AppendString(b, 2, r.NextPageToken)
+	return protobuf.AppendString(b, 2, r.NextPageToken)
 }
 
 func (r *GetTreeResponse) Unmarshal(data []byte) error {
 	*r = GetTreeResponse{}
-	return grpc.Fields(data, func(f grpc.Field) error {
+	return protobuf.Fields(data, func(f protobuf.Field) error {
 		switch f.Number {
 		case 1:
 			r.Directories = append(r.Directories, f.Bytes())

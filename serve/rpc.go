@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 	"github.com/larderbuild/larder/reapi"
 )
 
@@ -95,9 +96,9 @@ func (x *exchange) answerCall(m method, c *grpc.Call) error {
 }
 
 // unary returns a method of one request and one answer.
-func unary[Q any, A grpc.Marshaler, P interface {
+func unary[Q any, A protobuf.Marshaler, P interface {
 	*Q
-	grpc.Unmarshaler
+	protobuf.Unmarshaler
 }](answer func(*call, P) (A, error)) func(*call) error {
 	return func(c *call) error {
 		q := P(new(Q))

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 	"github.com/larderbuild/larder/reapi"
 	"github.com/larderbuild/larder/serve"
 )
@@ -105,45 +106,45 @@ func (g *callGrammar) call() (method int, frames []byte) {
 	return method, frames
 }
 
-func (g *callGrammar) messages(method string) []grpc.Marshaler {
+func (g *callGrammar) messages(method string) []protobuf.Marshaler {
 	body, packs := g.body(), g.IntN(3) == 0
 	d, i, f := g.digest(body), g.instance(), g.function()
 	switch method {
 	case reapi.GetCapabilities:
-		return []grpc.Marshaler{&reapi.GetCapabilitiesRequest{InstanceName: i}}
+		return []protobuf.Marshaler{&reapi.GetCapabilitiesRequest{InstanceName: i}}
 	case reapi.GetActionResult:
-		return []grpc.Marshaler{&reapi.GetActionResultRequest{InstanceName: i, ActionDigest: d, InlineOutputFiles: []string{"a"}, DigestFunction: f}}
+		return []protobuf.Marshaler{&reapi.GetActionResultRequest{InstanceName: i, ActionDigest: d, InlineOutputFiles: []string{"a"}, DigestFunction: f}}
 	case reapi.UpdateActionResult:
 		other := g.digest(g.body())
 		r := &reapi.ActionResult{OutputFiles: []reapi.OutputFile{{Path: "a", Digest: d}}, StdoutDigest: &other}
 		if g.IntN(4) == 0 {
 			r.OutputDirectories = []reapi.OutputDirectory{{TreeDigest: &other}, {RootDirectoryDigest: &other}}
 		}
-		return []grpc.Marshaler{&reapi.UpdateActionResultRequest{InstanceName: i, ActionDigest: d, ActionResult: r, DigestFunction: f}}
+		return []protobuf.Marshaler{&reapi.UpdateActionResultRequest{InstanceName: i, ActionDigest: d, ActionResult: r, DigestFunction: f}}
 	case reapi.FindMissingBlobs:
-		return []grpc.Marshaler{&reapi.FindMissingBlobsRequest{InstanceName: i, BlobDigests: []reapi.Digest{d, g.digest(g.body())}, DigestFunction: f}}
+		return []protobuf.Marshaler{&reapi.FindMissingBlobsRequest{InstanceName: i, BlobDigests: []reapi.Digest{d, g.digest(g.body())}, DigestFunction: f}}
 	case reapi.BatchUpdateBlobs:
-		return []grpc.Marshaler{&reapi.BatchUpdateBlobsRequest{InstanceName: i, Requests: []reapi.BlobUpdate{
+		return []protobuf.Marshaler{&reapi.BatchUpdateBlobsRequest{InstanceName: i, Requests: []reapi.BlobUpdate{
 			{Digest: d, Data: []byte(body)}, {Digest: d, Data: []byte(g.pack(body)), Compressor: g.compressor()},
 		}, DigestFunction: f}}
 	case reapi.BatchReadBlobs:
-		return []grpc.Marshaler{&reapi.BatchReadBlobsRequest{InstanceName: i, Digests: []reapi.Digest{d, d}, AcceptableCompressors: []reapi.Compressor{g.compressor()}, DigestFunction: f}}
+		return []protobuf.Marshaler{&reapi.BatchReadBlobsRequest{InstanceName: i, Digests: []reapi.Digest{d, d}, AcceptableCompressors: []reapi.Compressor{g.compressor()}, DigestFunction: f}}
 	case reapi.GetTree:
-		return []grpc.Marshaler{&reapi.GetTreeRequest{InstanceName: i, RootDigest: d, PageSize: int64(g.IntN(3)), PageToken: g.of("", "1", "x"), DigestFunction: f}}
+		return []protobuf.Marshaler{&reapi.GetTreeRequest{InstanceName: i, RootDigest: d, PageSize: int64(g.IntN(3)), PageToken: g.of("", "1", "x"), DigestFunction: f}}
 	case reapi.Read:
 		q := &reapi.ReadRequest{ResourceName: g.resource(body, false, packs), ReadOffset: int64(max(0, g.IntN(12)-6))}
 		if !packs {
 			q.ReadLimit = int64(max(0, g.IntN(12)-6))
 		}
-		return []grpc.Marshaler{q}
+		return []protobuf.Marshaler{q}
 	case reapi.Write:
 		return g.upload(body, packs)
 	}
-	return []grpc.Marshaler{&reapi.QueryWriteStatusRequest{ResourceName: g.resource(body, true, packs)}}
+	return []protobuf.Marshaler{&reapi.QueryWriteStatusRequest{ResourceName: g.resource(body, true, packs)}}
 }
 
 // upload returns requests of an upload, or of a part of one.
-func (g *callGrammar) upload(body string, packs bool) (all []grpc.Marshaler) {
+func (g *callGrammar) upload(body string, packs bool) (all []protobuf.Marshaler) {
 	name, sent := g.resource(body, true, packs), body
 	if packs {
 		sent = g.pack(body)

@@ -17,7 +17,7 @@ type status struct {
 	Started  time.Time       `json:"started"`
 	UnderWay int             `json:"under_way"`
 	Requests []requestStatus `json:"requests"`
-	Calls    []callStatus    `json:"calls"` // which are among the requests
+	Calls    []callStatus    `json:"calls"`  // which are among the requests
 	Served   []serviceStatus `json:"served"` // by interface
 	Hour     series          `json:"hour"`
 	Day      series          `json:"day"`

@@ -6,6 +6,7 @@ import (
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 	"github.com/larderbuild/larder/reapi"
 )
 
@@ -48,7 +49,7 @@ func (c *call) filesIn(o reapi.OutputDirectory) (files []reapi.Digest, err error
 }
 
 // readMessage sets m to the message in a blob. If it is none, or is too large, the error is ErrNotFound.
-func (c *call) readMessage(d reapi.Digest, m grpc.Unmarshaler) error {
+func (c *call) readMessage(d reapi.Digest, m protobuf.Unmarshaler) error {
 	if d.Check() != nil || d.SizeBytes > maxTree {
 		return backend.ErrNotFound
 	}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/larderbuild/larder/protobuf"
 )
 
 // This file writes the messages of OTLP, opentelemetry/proto/collector/trace/v1, by their field
@@ -25,23 +27,15 @@ func clean(text string) string {
 	return strings.ToValidUTF8(text, "?")
 }
 
-// appendText appends a text, unless it is empty.
-func appendText(b []byte, field uint64, text string) []byte {
-	if text == "" {
-		return b
-	}
-	return appendBytes(b, field, text)
-}
-
 // appendAttribute appends a KeyValue.
-func appendAttribute(b []byte, field uint64, a Attribute) []byte {
+func appendAttribute(b []byte, field protobuf.Number, a Attribute) []byte {
 	var value []byte // an AnyValue
 	if a.isText {
-		value = appendBytes(nil, 1, clean(a.text))
+		value = protobuf.AppendData(nil, 1, clean(a.text))
 	} else {
-		value = appendNumber(nil, 3, uint64(a.number))
+		value = protobuf.AppendVarint(nil, 3, uint64(a.number))
 	}
-	return appendBytes(b, field, appendBytes(appendText(nil, 1, a.key), 2, value))
+	return protobuf.AppendData(b, field, protobuf.AppendData(protobuf.AppendString(nil, 1, a.key), 2, value))
 }
 
 // The bits of Span.flags beyond those of traceparent.
@@ -52,31 +46,31 @@ const (
 
 // encode returns the message Span of one that took a time.
 func (s *Span) encode(took time.Duration) []byte {
-	b := appendBytes(nil, 1, s.parent.traceID[:])
-	b = appendBytes(b, 2, s.id[:])
-	b = appendText(b, 3, s.parent.state)
+	b := protobuf.AppendData(nil, 1, s.parent.traceID[:])
+	b = protobuf.AppendData(b, 2, s.id[:])
+	b = protobuf.AppendString(b, 3, s.parent.state)
 	if s.parent.spanID != [8]byte{} {
-		b = appendBytes(b, 4, s.parent.spanID[:])
+		b = protobuf.AppendData(b, 4, s.parent.spanID[:])
 	}
-	b = appendText(b, 5, clean(s.name))
-	b = appendNumber(b, 6, uint64(s.kind))
-	b = appendFixed64(b, 7, uint64(s.began.UnixNano()))
-	b = appendFixed64(b, 8, uint64(s.began.Add(took).UnixNano()))
+	b = protobuf.AppendString(b, 5, clean(s.name))
+	b = protobuf.AppendVarint(b, 6, uint64(s.kind))
+	b = protobuf.AppendFixed64(b, 7, uint64(s.began.UnixNano()))
+	b = protobuf.AppendFixed64(b, 8, uint64(s.began.Add(took).UnixNano()))
 	for _, a := range s.attributes {
 		b = appendAttribute(b, 9, a)
 	}
 	if s.dropped > 0 {
-		b = appendNumber(b, 10, uint64(s.dropped))
+		b = protobuf.AppendVarint(b, 10, uint64(s.dropped))
 	}
 	if s.failed {
 		const failed = 2
-		b = appendBytes(b, 15, appendNumber(appendText(nil, 2, clean(s.failure)), 3, failed))
+		b = protobuf.AppendData(b, 15, protobuf.AppendVarint(protobuf.AppendString(nil, 2, clean(s.failure)), 3, failed))
 	}
 	flags := uint32(s.parent.flags) | knowsRemote
 	if s.parent.remote {
 		flags |= isRemote
 	}
-	return appendFixed32(b, 16, flags)
+	return protobuf.AppendFixed32(b, 16, flags)
 }
 
 // scope names the code that makes spans, and schema the conventions for their attributes.
@@ -100,28 +94,30 @@ func encodeBatch(resource []byte, version string, spans [][]byte) []byte {
 		size += len(s) + 8 // tag and length
 	}
 	b := make([]byte, 0, size+256)
-	b = appendBytes(b, 1, appendText(appendText(nil, 1, scope), 2, version))
+	b = protobuf.AppendData(b, 1, protobuf.AppendString(protobuf.AppendString(nil, 1, scope), 2, version))
 	for _, s := range spans {
-		b = appendBytes(b, 2, s)
+		b = protobuf.AppendData(b, 2, s)
 	}
-	b = appendText(b, 3, schema)
-	b = appendBytes(appendBytes(nil, 1, resource), 2, b)
-	return appendBytes(nil, 1, appendText(b, 3, schema))
+	b = protobuf.AppendString(b, 3, schema)
+	b = protobuf.AppendData(protobuf.AppendData(nil, 1, resource), 2, b)
+	return protobuf.AppendData(nil, 1, protobuf.AppendString(b, 3, schema))
 }
 
-// rejection returns what an ExportTraceServiceResponse says of spans that were not taken.
+// rejection returns what an ExportTraceServiceResponse says of spans that were not taken. What is
+// malformed in it says nothing.
 func rejection(response []byte) (spans int64, why string) {
-	fieldsOf(response, func(field, _ uint64, partial []byte) {
-		if field != 1 {
-			return
+	_ = protobuf.Fields(response, func(f protobuf.Field) error {
+		if f.Number != 1 {
+			return nil
 		}
-		fieldsOf(partial, func(field, number uint64, data []byte) {
-			switch field {
+		return protobuf.Fields(f.Bytes(), func(f protobuf.Field) error {
+			switch f.Number {
 			case 1:
-				spans = int64(number)
+				spans = f.Int()
 			case 2:
-				why = string(data)
+				why = f.String()
 			}
+			return nil
 		})
 	})
 	return spans, why
@@ -129,10 +125,11 @@ func rejection(response []byte) (spans int64, why string) {
 
 // statusMessage returns the text of a google.rpc.Status.
 func statusMessage(response []byte) (text string) {
-	fieldsOf(response, func(field, _ uint64, data []byte) {
-		if field == 2 {
-			text = string(data)
+	_ = protobuf.Fields(response, func(f protobuf.Field) error {
+		if f.Number == 2 {
+			text = f.String()
 		}
+		return nil
 	})
 	return text
 }

@@ -8,12 +8,13 @@ import (
 	"net/http"
 
 	"github.com/larderbuild/larder/grpc"
+	"github.com/larderbuild/larder/protobuf"
 	"github.com/larderbuild/larder/reapi"
 )
 
 // call calls a method with one message, and sets answer to the one that comes. Its errors are
 // those of failure.
-func (s *store) call(ctx context.Context, method string, request grpc.Marshaler, answer grpc.Unmarshaler) error {
+func (s *store) call(ctx context.Context, method string, request protobuf.Marshaler, answer protobuf.Unmarshaler) error {
 	client := s.client
 	if method != reapi.GetActionResult && method != reapi.BatchReadBlobs {
 		client.MaxMessage = maxShortMessage

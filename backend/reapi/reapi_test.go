@@ -3,13 +3,19 @@ package reapi_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/dir"
 	"github.com/larderbuild/larder/backend/reapi"
+	"github.com/larderbuild/larder/serve"
 	"github.com/larderbuild/larder/testserver"
 )
 
@@ -30,6 +36,7 @@ func TestMain(m *testing.M) {
 func TestConformance(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) (url string){
 		"bazel-remote": bazelRemote,
+		"larder serve": larderServe,
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := start(t)
@@ -47,6 +54,30 @@ func TestConformance(t *testing.T) {
 func bazelRemote(t *testing.T) (url string) {
 	t.Helper()
 	return "grpc://" + testserver.BazelRemote(t, "--enable_ac_key_instance_mangling")
+}
+
+// larderServe starts larder serve in front of a directory, where everybody may do everything, and
+// returns its URL.
+func larderServe(t *testing.T) (url string) {
+	t.Helper()
+	objects, err := dir.Open(t.Context(), dir.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everybody, log := serve.Rights{Write: []string{"*"}}, slog.New(slog.DiscardHandler)
+	handler := serve.New(serve.Config{
+		Store: objects, Access: serve.NewAccess(&serve.Rules{Anonymous: everybody}, log),
+		MaxObject: 1 << 30, Requests: 100, Progress: time.Minute, TempDir: t.TempDir(), Log: log,
+	})
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(func() {
+		server.Close()
+		handler.Close()
+	})
+	return "grpc" + strings.TrimPrefix(server.URL, "http")
 }
 
 func open(t *testing.T, url string) backend.Store {
