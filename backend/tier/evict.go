@@ -1,0 +1,34 @@
+package tier
+
+import (
+	"cmp"
+	"slices"
+)
+
+// evict makes room if the tier has more than MaxSize bytes: a tenth of that more than is needed,
+// so that it need not be done for each object. What is in use or not stored yet stays.
+func (t *Store) evict() {
+	t.mu.Lock()
+	var gone []*object
+	if t.size > t.MaxSize {
+		var idle []*object
+		for _, o := range t.objects {
+			if o.users == 0 && !o.Dirty {
+				idle = append(idle, o)
+			}
+		}
+		slices.SortFunc(idle, func(a, b *object) int { return cmp.Compare(a.used.UnixNano(), b.used.UnixNano()) })
+		for _, o := range idle {
+			if t.size <= t.MaxSize-t.MaxSize/10 {
+				break
+			}
+			delete(t.objects, o.Key)
+			t.part(o)
+			gone = append(gone, o)
+		}
+	}
+	t.mu.Unlock()
+	for _, o := range gone {
+		t.remove(o)
+	}
+}
