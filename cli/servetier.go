@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,11 @@ func withTier(store backend.Store, url string, cmd *urfave.Command, log *slog.Lo
 		size = defaultTierSize
 	}
 	cfg := tier.Config{Dir: folder, Immutable: isImmutable, Log: log}
-	if err := parseSize(&cfg.MaxSize, size); err != nil {
+	err := parseSize(&cfg.MaxSize, size)
+	if err == nil && cfg.MaxSize == 0 {
+		err = errors.New("want a size above 0")
+	}
+	if err != nil {
 		return nil, serveUsage("--tier-size is %q: %w", size, err)
 	}
 	if overlaps(folder, url) {

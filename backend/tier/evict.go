@@ -7,13 +7,14 @@ import (
 
 // evict makes room if the tier has more than MaxSize bytes: a tenth of that more than is needed,
 // so that it need not be done for each object. What is in use or not stored yet stays.
+// Whoever makes t.size larger calls it, and who ends the last use of an object.
 func (t *Store) evict() {
 	t.mu.Lock()
 	var gone []*object
 	if t.size > t.MaxSize {
 		var idle []*object
 		for _, o := range t.objects {
-			if o.users == 0 && !o.Dirty {
+			if !o.inUse() && !o.Dirty {
 				idle = append(idle, o)
 			}
 		}

@@ -13,11 +13,23 @@ import (
 // flight is a request for some blocks of an object, in order. Store.mu guards it.
 type flight struct {
 	changed chan struct{} // closed, and replaced, when a block has come, and at the end
+	unread  int           // blocks that came since somebody had the object open
 	err     error         // why it ended too early
 }
 
-// await waits until the file of o has a block. If nobody fetches that, it does, and what is missing
-// of the blocks up to end with it.
+// maxUnread is how many blocks of an object a flight brings while nobody has it open. A client
+// that hangs up, or only wants to know how large an object is, does not make the store send all
+// of it; but what is nearly there may as well come.
+const maxUnread = 16
+
+var (
+	errChanged = errors.New("the object was replaced while it was read")
+	errUnread  = errors.New("nobody reads the object")
+	errClosed  = errors.New("the tier is closed")
+)
+
+// await waits until the file of o has a block. If nobody fetches that block, await does, together
+// with those behind it, up to end, that are missing.
 func (t *Store) await(ctx context.Context, o *object, block, end int64) error {
 	for {
 		t.mu.Lock()
@@ -26,6 +38,10 @@ func (t *Store) await(ctx context.Context, o *object, block, end int64) error {
 			return nil
 		}
 		f := o.coming[block]
+		if f == nil && t.reading.Err() != nil {
+			t.mu.Unlock()
+			return errClosed
+		}
 		if f == nil {
 			f = t.fetch(o, block, end)
 		}
@@ -39,14 +55,14 @@ func (t *Store) await(ctx context.Context, o *object, block, end int64) error {
 		t.mu.Lock()
 		failed := !o.has(block) && o.coming[block] != f
 		t.mu.Unlock()
-		if failed {
+		if failed && !errors.Is(f.err, errUnread) { // which was before this reader came
 			return f.err
 		}
 	}
 }
 
-// fetch has blocks of o come: from first on, up to one that is there or is coming already, or up
-// to end. The caller has locked t.mu.
+// fetch begins to bring blocks of o: from first on, up to one that is there or is coming already, or
+// up to end. The caller has locked t.mu.
 func (t *Store) fetch(o *object, first, end int64) *flight {
 	last := first + 1
 	for last < end && !o.has(last) && o.coming[last] == nil {
@@ -56,7 +72,7 @@ func (t *Store) fetch(o *object, first, end int64) *flight {
 	t.group.Go(func() {
 		r := backend.Range{Offset: first * blockSize, Length: min(last*blockSize, o.Size) - first*blockSize}
 		body, obj, err := t.store.Get(t.reading, o.Key, r)
-		if err == nil && obj.Version != o.Version {
+		if err == nil && (obj.Version != o.Version || obj.Size != o.Size) {
 			body.Close()
 			err = errChanged
 		}
@@ -64,6 +80,7 @@ func (t *Store) fetch(o *object, first, end int64) *flight {
 		if err == nil {
 			if file, err = os.OpenFile(o.path, os.O_WRONLY, 0); err != nil {
 				body.Close()
+				err = ofDisk(err)
 			}
 		}
 		if err != nil {
@@ -75,8 +92,6 @@ func (t *Store) fetch(o *object, first, end int64) *flight {
 	return f
 }
 
-var errChanged = errors.New("the object was replaced while it was read")
-
 // expect returns a new flight that will bring the blocks of o from first up to end. The caller has
 // locked t.mu.
 func (t *Store) expect(o *object, first, end int64) *flight {
@@ -87,7 +102,7 @@ func (t *Store) expect(o *object, first, end int64) *flight {
 	for block := first; block < end; block++ {
 		o.coming[block] = f
 	}
-	o.users++
+	o.flights++
 	return f
 }
 
@@ -95,25 +110,25 @@ func (t *Store) expect(o *object, first, end int64) *flight {
 func (t *Store) bring(o *object, f *flight, first, end int64, body io.ReadCloser, file *os.File) {
 	var err error
 	for block := first; block < end && err == nil; block++ {
-		_, err = io.CopyN(io.NewOffsetWriter(file, block*blockSize), body, o.sizeOf(block))
+		_, err = io.CopyN(diskWriter{io.NewOffsetWriter(file, block*blockSize)}, body, o.sizeOf(block))
 		if err == nil {
-			t.came(o, f, block)
+			err = t.came(o, f, block)
 		}
+		t.evict()
 	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	body.Close()
-	err = errors.Join(err, file.Close())
+	err = errors.Join(err, ofDisk(file.Close()))
 	if saved := t.save(o); saved != nil {
 		t.Log.Error("what the tier has will not be known to the next process", "err", saved)
 	}
 	t.landed(o, f, first, end, err)
-	t.evict()
 }
 
-// came notes that a block has come.
-func (t *Store) came(o *object, f *flight, block int64) {
+// came notes that a block has come. It returns errUnread if no more of them need come.
+func (t *Store) came(o *object, f *flight, block int64) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := o.mark(block)
@@ -123,15 +138,21 @@ func (t *Store) came(o *object, f *flight, block int64) {
 	delete(o.coming, block)
 	close(f.changed)
 	f.changed = make(chan struct{})
+	if f.unread++; o.readers > 0 {
+		f.unread = 0
+	}
+	if f.unread >= maxUnread {
+		return errUnread
+	}
+	return nil
 }
 
 // landed notes that f, which was to bring the blocks from first up to end, is over.
 func (t *Store) landed(o *object, f *flight, first, end int64, err error) {
 	t.mu.Lock()
-	if err == nil {
-		err = errors.New("blocks did not come") // that nobody waits for
+	if err != nil {
+		f.err = fmt.Errorf("an object breaks off: %w", err)
 	}
-	f.err = fmt.Errorf("an object breaks off: %w", err)
 	for block := first; block < end; block++ {
 		if o.coming[block] == f {
 			delete(o.coming, block)
@@ -142,5 +163,5 @@ func (t *Store) landed(o *object, f *flight, first, end int64, err error) {
 	if errors.Is(err, errChanged) || errors.Is(err, backend.ErrNotFound) || isOfDisk(err) {
 		t.drop(o)
 	}
-	t.release(o)
+	t.release(o, &o.flights)
 }

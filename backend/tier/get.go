@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -22,8 +23,7 @@ func (t *Store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 	}
 	for range attempts {
 		o, err := t.find(ctx, key, r)
-		if err != nil && isOfDisk(err) {
-			t.Log.Error("the tier can't be written, so the store itself is read", "err", err)
+		if t.bypasses(err) {
 			break
 		}
 		if err != nil {
@@ -36,16 +36,21 @@ func (t *Store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 		if err == nil {
 			return backend.NewBody(ctx, key, body), o.object(), nil
 		}
-		t.release(o)
-		t.drop(o) // its file is lost
+		t.release(o, &o.readers)
+		t.Log.Error("an object of the tier can't be read", "key", key, "err", err)
+		if !errors.Is(err, fs.ErrNotExist) && t.isWaiting(o) { // the store has an older one, or none
+			return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)
+		}
+		t.drop(o)
 	}
 	return t.store.Get(ctx, key, r)
 }
 
-// isOfDisk reports whether err is one of the tier's files.
-func isOfDisk(err error) bool {
-	var path *fs.PathError
-	return errors.As(err, &path)
+// isWaiting reports whether o is not stored yet.
+func (t *Store) isWaiting(o *object) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return o.Dirty
 }
 
 // question is a request that asks the store what lies under a key. Many may wait for its answer.
@@ -60,7 +65,7 @@ func (t *Store) find(ctx context.Context, key string, r backend.Range) (*object,
 	t.mu.Lock()
 	o := t.objects[key]
 	if o != nil && (o.Dirty || t.Immutable(key) || time.Since(o.checked) < t.fresh) {
-		o.users++
+		o.readers++
 		o.used = time.Now()
 		t.mu.Unlock()
 		return o, nil
@@ -70,6 +75,10 @@ func (t *Store) find(ctx context.Context, key string, r backend.Range) (*object,
 		return nil, backend.ErrNotFound
 	}
 	q := t.asking[key]
+	if q == nil && t.reading.Err() != nil {
+		t.mu.Unlock()
+		return nil, errClosed
+	}
 	if q == nil {
 		q = &question{done: make(chan struct{})}
 		t.asking[key] = q
@@ -94,17 +103,29 @@ func (t *Store) ask(q *question, key string, o *object, r backend.Range) error {
 	if o != nil {
 		return t.recheck(q, o)
 	}
-	first := r.Offset / blockSize
+	first, last := r.Offset/blockSize, int64(math.MaxInt64)
 	whole := backend.Range{Offset: first * blockSize}
-	if r.Length > 0 {
-		whole.Length = blocks(r.Offset+r.Length)*blockSize - whole.Offset
+	if end := endOf(r, math.MaxInt64-blockSize); r.Length > 0 {
+		last = blocks(end)
+		whole.Length = last*blockSize - whole.Offset
 	}
 	body, obj, err := t.store.Get(t.reading, key, whole)
+	if whole != (backend.Range{}) && (err == nil && obj.Size <= whole.Offset || err != nil && !errors.Is(err, backend.ErrNotFound)) {
+		// Of a range behind the end, the store need not say what the object is.
+		if err == nil {
+			body.Close()
+		}
+		first, last = 0, 0 // they are on their way when somebody reads them
+		body, obj, err = t.store.Get(t.reading, key, backend.Range{})
+	}
 	if err != nil {
 		t.answered(q, key, err)
 		return err
 	}
-	file, err := t.newFile()
+	var file *os.File
+	if err = errTooLarge; obj.Size <= t.MaxSize {
+		file, err = t.newFile()
+	}
 	if err != nil {
 		t.answered(q, key, err)
 		body.Close()
@@ -112,10 +133,7 @@ func (t *Store) ask(q *question, key string, o *object, r backend.Range) error {
 	}
 	o = &object{facts: newFacts(key, obj.Size), path: file.Name(), checked: time.Now(), used: time.Now()}
 	o.Version, o.Reported = obj.Version, obj.Version
-	end := blocks(obj.Size)
-	if whole.Length > 0 {
-		end = min(end, first+whole.Length/blockSize)
-	}
+	end := min(last, blocks(obj.Size))
 	t.mu.Lock()
 	current := t.asking[key] == q
 	var f *flight
@@ -134,7 +152,7 @@ func (t *Store) ask(q *question, key string, o *object, r backend.Range) error {
 	return nil
 }
 
-// answered notes that q about key has no object as its answer, but err. It reports whether that
+// answered notes that q about key has no new object as its answer, but err, or nil. It reports whether that
 // still holds: somebody may have written the object meanwhile.
 func (t *Store) answered(q *question, key string, err error) bool {
 	t.mu.Lock()
@@ -149,18 +167,24 @@ func (t *Store) answered(q *question, key string, err error) bool {
 	return true
 }
 
-// recheck asks the store whether it still has o.
+// recheckTime is how long the store may take to say whether an object has changed.
+const recheckTime = 5 * time.Second
+
+// recheck asks the store whether it still has o. If the store does not answer, or lets nobody in,
+// readers get o for another while.
 func (t *Store) recheck(q *question, o *object) error {
-	obj, err := t.head(t.reading, o.Key, o.Size)
+	ctx, cancel := context.WithTimeout(t.reading, recheckTime)
+	defer cancel()
+	obj, err := t.head(ctx, o.Key, o.Size)
 	current := t.answered(q, o.Key, err)
 	switch {
 	case !current:
 		return nil
-	case err != nil && !errors.Is(err, backend.ErrNotFound) && !errors.Is(err, backend.ErrDenied):
-		t.Log.Warn("the store does not say whether an object has changed", "err", err)
-	case err != nil:
+	case errors.Is(err, backend.ErrNotFound):
 		t.drop(o)
 		return err
+	case err != nil:
+		t.Log.Warn("the store does not say whether an object has changed", "err", err)
 	case obj.Version != o.Version || obj.Size != o.Size:
 		t.drop(o)
 		return nil
@@ -184,19 +208,24 @@ func (t *Store) head(ctx context.Context, key string, size int64) (backend.Objec
 	return obj, err
 }
 
+// endOf returns where r ends in an object of size bytes.
+func endOf(r backend.Range, size int64) int64 {
+	if r.Length > 0 && r.Length < size-r.Offset {
+		return r.Offset + r.Length
+	}
+	return size
+}
+
 // read opens r of o. The reader releases o when it is closed.
 func (t *Store) read(ctx context.Context, o *object, r backend.Range) (io.ReadCloser, error) {
-	end := o.Size
-	if r.Length > 0 {
-		end = min(end, r.Offset+r.Length)
-	}
+	end := endOf(r, o.Size)
 	if r.Offset >= end {
-		t.release(o)
+		t.release(o, &o.readers)
 		return io.NopCloser(strings.NewReader("")), nil
 	}
 	file, err := os.Open(o.path)
 	if err != nil {
-		return nil, err
+		return nil, ofDisk(err)
 	}
 	return &reader{t: t, o: o, ctx: ctx, file: file, pos: r.Offset, here: r.Offset, end: end}, nil
 }
@@ -208,26 +237,55 @@ type reader struct {
 	ctx      context.Context
 	file     *os.File
 	pos, end int64
-	here     int64 // up to where the file is known to have it
+	here     int64         // up to where the file is known to have it
+	rest     io.ReadCloser // from the store itself, if the file is no use; else nil
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	if r.pos >= r.end {
 		return 0, io.EOF
 	}
+	if r.rest != nil {
+		return r.rest.Read(p)
+	}
 	if r.pos >= r.here {
 		block := r.pos / blockSize
-		if err := r.t.await(r.ctx, r.o, block, blocks(r.end)); err != nil {
+		err := r.t.await(r.ctx, r.o, block, blocks(r.end))
+		if isOfDisk(err) {
+			return r.bypass(p, err)
+		}
+		if err != nil {
 			return 0, err
 		}
 		r.here = min(r.end, (block+1)*blockSize)
 	}
 	n, err := r.file.ReadAt(p[:min(int64(len(p)), r.here-r.pos)], r.pos)
 	r.pos += int64(n)
-	if err == io.EOF { // the file is not what it was
-		err = fmt.Errorf("%s: %w", r.o.path, io.ErrUnexpectedEOF)
+	if err != nil && n == 0 {
+		if err == io.EOF { // the file is not what it was
+			err = fmt.Errorf("%s: %w", r.o.path, io.ErrUnexpectedEOF)
+		}
+		return r.bypass(p, ofDisk(err))
 	}
-	return n, err
+	return n, nil
+}
+
+// bypass reads the rest from the store itself, as the tier's file is no use, for the reason cause.
+func (r *reader) bypass(p []byte, cause error) (int, error) {
+	if r.t.isWaiting(r.o) {
+		return 0, cause
+	}
+	r.t.Log.Error("an object of the tier is no use, so the store itself is read", "key", r.o.Key, "err", cause)
+	r.t.drop(r.o)
+	body, obj, err := r.t.store.Get(r.ctx, r.o.Key, backend.Range{Offset: r.pos, Length: r.end - r.pos})
+	if err != nil {
+		return 0, err
+	}
+	r.rest = body
+	if obj.Version != r.o.Version || obj.Size != r.o.Size {
+		return 0, errChanged
+	}
+	return r.rest.Read(p)
 }
 
 func (r *reader) Close() error {
@@ -236,6 +294,9 @@ func (r *reader) Close() error {
 	}
 	err := r.file.Close()
 	r.file = nil
-	r.t.release(r.o)
+	if r.rest != nil {
+		err = errors.Join(err, r.rest.Close())
+	}
+	r.t.release(r.o, &r.o.readers)
 	return err
 }

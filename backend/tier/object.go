@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -22,10 +21,16 @@ type object struct {
 	path    string    // of the file with the blocks, each where it is in the object
 	checked time.Time // when the store said last that it has this
 	used    time.Time // when somebody last opened it
-	users   int       // who use the file: readers and flights
-	gone    bool      // another one has taken its place: its file goes with its last user
+	gone    bool      // it is not in Store.objects any more: its file goes with the last use
 	coming  map[int64]*flight
+
+	readers, flights, uploads int // that use the file
+
+	saving sync.Mutex // held while the facts are written, so that the newest ones stay
 }
+
+// inUse reports whether somebody uses the file of o.
+func (o *object) inUse() bool { return o.readers+o.flights+o.uploads > 0 }
 
 // facts is what the tier keeps of an object in a file.
 type facts struct {
@@ -78,13 +83,23 @@ func (f *facts) object() backend.Object {
 	return backend.Object{Key: f.Key, Size: f.Size, Version: f.Reported}
 }
 
-const factsSuffix = ".json"
+// perObject is what an object costs beside its blocks, in bytes: two files are at least two blocks
+// of the disk. So many small objects have an end, too.
+const perObject = 8 << 10
+
+// cost returns what o takes of MaxSize.
+func (o *object) cost() int64 { return o.held() + perObject }
 
 // newFile makes the file of a new object.
-func (t *Store) newFile() (*os.File, error) { return os.CreateTemp(t.objectsDir(), "o-") }
+func (t *Store) newFile() (*os.File, error) {
+	file, err := os.CreateTemp(t.objectsDir(), objectPrefix)
+	return file, ofDisk(err)
+}
 
-// save writes the facts of o, in one step.
+// save writes the facts of o, in one step. Whoever calls it uses o, or has not made it known yet.
 func (t *Store) save(o *object) error {
+	o.saving.Lock()
+	defer o.saving.Unlock()
 	t.mu.Lock()
 	gone := o.gone
 	data, err := json.Marshal(o.facts)
@@ -92,7 +107,7 @@ func (t *Store) save(o *object) error {
 	if gone || err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(t.objectsDir(), "new-")
+	file, err := os.CreateTemp(t.objectsDir(), tempPrefix)
 	if err != nil {
 		return err
 	}
@@ -120,10 +135,13 @@ func (t *Store) install(o *object) {
 func (t *Store) place(o *object) (old *object) {
 	old = t.objects[o.Key]
 	t.objects[o.Key] = o
-	t.size += o.held()
+	t.size += o.cost()
 	delete(t.absent, o.Key)
 	delete(t.asking, o.Key) // its answer is out of date
 	t.part(old)
+	if o.Dirty {
+		t.later(o)
+	}
 	return old
 }
 
@@ -137,6 +155,18 @@ func (t *Store) forget(key string) {
 	t.part(old)
 	t.mu.Unlock()
 	t.remove(old)
+}
+
+// doubt has readers of key ask the store again, which may have changed what it has. If it does not
+// answer, they get what the tier has.
+func (t *Store) doubt(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if o := t.objects[key]; o != nil {
+		o.checked = time.Time{}
+	}
+	delete(t.absent, key)
+	delete(t.asking, key)
 }
 
 // drop is forget for o alone, if it is still there.
@@ -160,10 +190,8 @@ func (t *Store) part(o *object) {
 		return
 	}
 	o.gone = true
-	t.size -= o.held()
-	if o.Dirty {
-		t.stored(o)
-	}
+	t.size -= o.cost()
+	t.settled(o)
 }
 
 // remove removes the files of o, which is gone and may be nil, unless somebody uses them.
@@ -172,7 +200,7 @@ func (t *Store) remove(o *object) {
 		return
 	}
 	t.mu.Lock()
-	used := o.users > 0
+	used := o.inUse()
 	t.mu.Unlock()
 	_ = os.Remove(o.path + factsSuffix) // it may have none
 	if !used {
@@ -180,69 +208,17 @@ func (t *Store) remove(o *object) {
 	}
 }
 
-// release ends one use of o.
-func (t *Store) release(o *object) {
+// release ends one use of o, which uses counts.
+func (t *Store) release(o *object, uses *int) {
 	t.mu.Lock()
-	o.users--
-	last := o.gone && o.users == 0
+	*uses--
+	last := !o.inUse()
+	gone := o.gone
 	t.mu.Unlock()
-	if last {
-		_ = os.Remove(o.path + factsSuffix)
-		_ = os.Remove(o.path)
+	switch {
+	case last && gone:
+		t.remove(o)
+	case last:
+		t.evict() // which may have waited for this
 	}
-}
-
-// load reads what the process before has left. It removes what is no use, and goes on with what
-// is not stored yet.
-func (t *Store) load() error {
-	entries, err := os.ReadDir(t.objectsDir())
-	if err != nil {
-		return err
-	}
-	known := make(map[string]bool) // files of objects
-	for _, entry := range entries {
-		path, ok := strings.CutSuffix(filepath.Join(t.objectsDir(), entry.Name()), factsSuffix)
-		if !ok {
-			continue
-		}
-		o, ok := readObject(path)
-		if old := t.objects[o.Key]; !ok || old != nil && old.Since.After(o.Since) {
-			_ = os.Remove(path + factsSuffix)
-			continue
-		}
-		if old := t.objects[o.Key]; old != nil {
-			delete(known, filepath.Base(old.path))
-			_ = os.Remove(old.path + factsSuffix)
-		}
-		t.objects[o.Key] = o
-		known[filepath.Base(path)] = true
-	}
-	for _, entry := range entries {
-		if name := entry.Name(); !known[name] && !strings.HasSuffix(name, factsSuffix) {
-			_ = os.Remove(filepath.Join(t.objectsDir(), name))
-		}
-	}
-	for _, o := range t.objects {
-		t.size += o.held()
-		if o.Dirty {
-			t.later(o)
-		}
-	}
-	t.evict()
-	return nil
-}
-
-// readObject reads the facts of an object whose file is at path. ok is false if they are no use.
-func readObject(path string) (o *object, ok bool) {
-	o = &object{path: path}
-	data, err := os.ReadFile(path + factsSuffix)
-	if err != nil || json.Unmarshal(data, &o.facts) != nil {
-		return o, false
-	}
-	info, err := os.Stat(path)
-	if err != nil || o.Size < 0 || int64(len(o.Blocks)) != (blocks(o.Size)+7)/8 || o.Dirty && info.Size() != o.Size {
-		return o, false
-	}
-	o.used = o.Since
-	return o, true
 }

@@ -46,36 +46,29 @@ type Store struct {
 	group                  sync.WaitGroup // of that
 
 	closing chan struct{} // closed when uploads may not wait any more
-	uploads chan struct{} // has an element for each upload under way
 
 	mu      sync.Mutex
 	objects map[string]*object       // by key
 	absent  map[string]time.Time     // keys without an object, and when the store said so
 	asking  map[string]*question     // about keys, under way
 	turns   map[string]chan struct{} // keys that somebody writes; closed at the end of that
-	size    int64                    // of all blocks of objects, in bytes
+	size    int64                    // of all objects: the sum of their costs
 	waiting waiting
-}
-
-// waiting is what is not stored yet.
-type waiting struct {
-	objects int
-	bytes   int64
 }
 
 // Stats says what a tier has at one moment.
 type Stats struct {
 	Objects        int   // those that are not stored yet among them
-	Bytes          int64 // that it has of them
+	Bytes          int64 // that they take, about
 	WaitingObjects int   // that are not stored yet
-	WaitingBytes   int64
+	WaitingBytes   int64 // that those take, about
 }
 
 // Stats returns what the tier has. It may be called while requests run.
 func (t *Store) Stats() Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return Stats{len(t.objects), t.size, t.waiting.objects, t.waiting.bytes}
+	return Stats{len(t.objects), t.size, len(t.waiting.objects), t.waiting.bytes}
 }
 
 // Open returns store behind a tier, which closes it. It fails if another process uses the folder.
@@ -86,11 +79,11 @@ func Open(store backend.Store, cfg Config) (*Store, error) {
 		lock:    flock.New(filepath.Join(cfg.Dir, "lock")),
 		fresh:   fresh,
 		closing: make(chan struct{}),
-		uploads: make(chan struct{}, maxUploads),
 		objects: make(map[string]*object),
 		absent:  make(map[string]time.Time),
 		asking:  make(map[string]*question),
 		turns:   make(map[string]chan struct{}),
+		waiting: waiting{objects: make(map[string]*object), queued: make(map[string]bool)},
 	}
 	if err := os.MkdirAll(t.objectsDir(), 0o700); err != nil {
 		return nil, err
@@ -121,25 +114,29 @@ func (t *Store) Delete(ctx context.Context, key, version string) error {
 	}
 	defer done()
 	t.mu.Lock()
-	o := t.objects[key]
-	switch {
-	case o != nil && o.Dirty && version != "" && version != o.Reported:
-		t.mu.Unlock()
-		return backend.Wrap(ctx, "delete", key, backend.ErrConflict)
-	case o != nil && o.Dirty:
-		version = ""
-		t.stored(o)
-	case o != nil && version == o.Reported:
-		version = o.Version
-	}
+	waiting := t.waiting.objects[key]
 	t.mu.Unlock()
-	t.forget(key)
+	switch {
+	case waiting != nil && version != "" && version != waiting.Reported:
+		err = backend.ErrConflict
+	case waiting != nil:
+		version = "" // whatever the store has, it is to be replaced
+	default:
+		version, err = t.storesVersion(key, version)
+	}
+	if err != nil {
+		return backend.Wrap(ctx, "delete", key, err)
+	}
 	if err := t.store.Delete(ctx, key, version); err != nil {
+		t.doubt(key)
 		return err
 	}
+	t.forget(key)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.missing(key)
+	if t.objects[key] == nil { // else it was put since, by another machine
+		t.missing(key)
+	}
 	return nil
 }
 
@@ -175,8 +172,8 @@ func (t *Store) reported(obj backend.Object) string {
 func (t *Store) waitingKeys(prefix string) (keys []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for key, o := range t.objects {
-		if o.Dirty && strings.HasPrefix(key, prefix) {
+	for key := range t.waiting.objects {
+		if strings.HasPrefix(key, prefix) {
 			keys = append(keys, key)
 		}
 	}
@@ -186,10 +183,13 @@ func (t *Store) waitingKeys(prefix string) (keys []string) {
 // closeTime is how long Close waits for what is not stored yet.
 const closeTime = 30 * time.Second
 
-// Close stores what is waiting. It gives up after half a minute: the next process goes on.
+// Close stores what is waiting. It gives up after half a minute: the next process goes on. Reads
+// that wait for the store fail.
 func (t *Store) Close() error {
+	t.mu.Lock() // whoever has it may still begin something
 	t.endReading()
 	close(t.closing)
+	t.mu.Unlock()
 	ended := make(chan struct{})
 	go func() {
 		t.group.Wait()

@@ -1,0 +1,388 @@
+package tier
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/backendtest"
+)
+
+// slow has each request take a second, so all that is to begin meanwhile has begun.
+func slow(string, string) backendtest.Fault { return backendtest.Fault{Delay: time.Minute} }
+
+// TestReaders: a thousand readers of an object that the tier does not have cost one request, and if
+// they read parts of it, no more than it has blocks.
+func TestReaders(t *testing.T) {
+	t.Parallel()
+	data := text(2*blockSize + 1)
+	tests := map[string]struct {
+		data   string
+		ranged func(i int) backend.Range
+		most   int // requests
+	}{
+		"whole": {data[:100_000], func(int) backend.Range { return backend.Range{} }, 1},
+		"parts": {data, func(i int) backend.Range { return backend.Range{Offset: int64(i) * 2000, Length: 3000} }, 3},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 1<<30)
+				r.store("k", test.data)
+				r.faults(slow)
+				var group sync.WaitGroup
+				for i := range 1000 {
+					ranged := test.ranged(i)
+					want := test.data[ranged.Offset:endOf(ranged, int64(len(test.data)))]
+					group.Go(func() { wantRange(t, r.Store, "k", ranged, want) })
+				}
+				group.Wait()
+				if n := r.count("get"); n > test.most {
+					t.Errorf("%d requests", n)
+				}
+				r.want("k", test.data)
+				r.close()
+			})
+		})
+	}
+}
+
+// likeBuckets answers ranges behind the end as drivers of buckets do: without a word about the
+// object.
+type likeBuckets struct{ backend.Store }
+
+func (s likeBuckets) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	body, obj, err := s.Store.Get(ctx, key, r)
+	if err == nil && r != (backend.Range{}) && r.Offset >= obj.Size {
+		obj = backend.Object{Key: key}
+	}
+	return body, obj, err
+}
+
+// failsBehindEnd fails there.
+type failsBehindEnd struct{ backend.Store }
+
+func (s failsBehindEnd) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	body, obj, err := s.Store.Get(ctx, key, r)
+	if err == nil && r != (backend.Range{}) && r.Offset >= obj.Size {
+		body.Close()
+		return nil, backend.Object{}, errors.New("no such range")
+	}
+	return body, obj, err
+}
+
+// TestRanges: whatever range is asked for first, it is answered, and the whole object is right
+// afterwards.
+func TestRanges(t *testing.T) {
+	t.Parallel()
+	ranges := []backend.Range{
+		{}, {Length: 1}, {Offset: 1}, {Offset: 5, Length: 10}, {Offset: blockSize - 1, Length: 2}, {Offset: blockSize},
+		{Offset: 2*blockSize - 5}, {Offset: 2*blockSize - 6}, {Offset: 9 * blockSize}, {Offset: 9 * blockSize, Length: 1},
+		{Length: math.MaxInt64}, {Offset: 1, Length: math.MaxInt64}, {Offset: math.MaxInt64}, {Offset: math.MaxInt64 - 1, Length: 1},
+		{Offset: blockSize, Length: math.MaxInt64 - 10}, {Offset: math.MaxInt64, Length: math.MaxInt64},
+	}
+	for name, decorate := range map[string]func(backend.Store) backend.Store{
+		"as buckets": func(s backend.Store) backend.Store { return likeBuckets{s} },
+		"as others":  func(s backend.Store) backend.Store { return failsBehindEnd{s} },
+	} {
+		for _, size := range []int{0, 2*blockSize - 5} {
+			data := text(size)
+			for _, ranged := range ranges {
+				r := newRig(t, 1<<30)
+				version := r.store("k", data)
+				r.Store.store = decorate(r.Store.store)
+				want := ""
+				if ranged.Offset < int64(size) {
+					want = data[ranged.Offset:endOf(ranged, int64(size))]
+				}
+				for range 2 {
+					if got := wantRange(t, r.Store, "k", ranged, want); got != version {
+						t.Errorf("%s, %d bytes, %v: version %q, want %q", name, size, ranged, got, version)
+					}
+				}
+				r.want("k", data)
+				r.close()
+			}
+		}
+	}
+}
+
+// TestBrokenBodies: a body of the store that is not what it should be is an error or is right, and
+// the next reader is well.
+func TestBrokenBodies(t *testing.T) {
+	tests := map[string]struct {
+		fault backendtest.Fault
+		want  error // nil: no error
+	}{
+		"short":     {backendtest.Fault{Truncate: true}, io.ErrUnexpectedEOF},
+		"breaks":    {backendtest.Fault{Break: errDown}, errDown},
+		"long":      {backendtest.Fault{Endless: true}, nil},
+		"no answer": {backendtest.Fault{Err: errDown}, errDown},
+		"denied":    {backendtest.Fault{Err: backend.ErrDenied}, backend.ErrDenied},
+		"none":      {backendtest.Fault{Err: backend.ErrNotFound}, backend.ErrNotFound},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 1<<30)
+				data := text(3*blockSize + 7)
+				r.store("k", data)
+				test.fault.Delay = time.Second
+				r.faults(func(string, string) backendtest.Fault { return test.fault })
+				var group sync.WaitGroup
+				for range 10 {
+					group.Go(func() {
+						got, _, err := get(t.Context(), r.Store, "k", backend.Range{})
+						if !errors.Is(err, test.want) || err == nil && got != data {
+							t.Errorf("got %d bytes, %v", len(got), err)
+						}
+					})
+				}
+				group.Wait()
+				r.faults(nil)
+				time.Sleep(2 * fresh)
+				r.want("k", data)
+				r.reopen()
+				r.want("k", data)
+				r.close()
+			})
+		})
+	}
+}
+
+// TestReplacedMeanwhile: blocks of two versions are never mixed.
+func TestReplacedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		old, current := text(3*blockSize), text(4 * blockSize)[blockSize:]
+		r.store("k", old)
+		wantRange(t, r.Store, "k", backend.Range{Length: 1}, old[:1])
+		r.store("k", current)
+		if got, _, err := get(t.Context(), r.Store, "k", backend.Range{}); !errors.Is(err, errChanged) || got != old[:len(got)] {
+			t.Errorf("got %d bytes, %v", len(got), err)
+		}
+		r.want("k", current)
+		r.close()
+	})
+}
+
+// TestCancelled: who gives up ends neither a question nor a flight that others wait for.
+func TestCancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		data := text(2 * blockSize)
+		r.store("k", data)
+		r.faults(slow)
+		ctx, cancel := context.WithCancel(t.Context())
+		var group sync.WaitGroup
+		first := func() {
+			if _, _, err := get(ctx, r.Store, "k", backend.Range{Length: 1}); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		group.Go(first)
+		synctest.Wait()
+		group.Go(func() { r.want("k", data) })
+		synctest.Wait()
+		cancel()
+		group.Wait()
+		if n := r.count("get"); n != 2 { // the question for a byte, and the rest
+			t.Errorf("%d requests", n)
+		}
+		r.close()
+	})
+}
+
+// TestUnread: a flight that nobody waits for ends after a while, and a reader that comes later gets all.
+func TestUnread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		data := text((maxUnread + 2) * blockSize)
+		r.store("k", data)
+		ctx, cancel := context.WithCancel(t.Context())
+		r.faults(slow)
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, _, err := r.Get(ctx, "k", backend.Range{}); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		group.Wait()
+		time.Sleep(2 * time.Minute)
+		if got, want := r.Stats().Bytes, int64(maxUnread*blockSize+perObject); got != want {
+			t.Errorf("the tier has %d bytes, want %d", got, want)
+		}
+		r.check()
+		r.want("k", data)
+		r.close()
+	})
+}
+
+// TestFresh: what others do with the store is seen after a while, and costs one request. If the
+// store does not answer, the tier has what it has.
+func TestFresh(t *testing.T) {
+	hang := func(string, string) backendtest.Fault { return backendtest.Fault{Hang: true} }
+	tests := map[string]struct {
+		key  string
+		then func(r *rig)
+		want string // "": nothing
+	}{
+		"unchanged":               {"k", func(*rig) {}, "old"},
+		"replaced":                {"k", func(r *rig) { r.store("k", "newer") }, "newer"},
+		"replaced by empty":       {"k", func(r *rig) { r.store("k", "") }, "-"},
+		"deleted":                 {"k", func(r *rig) { _ = r.behind.Delete(r.t.Context(), "k", "") }, ""},
+		"immutable, and replaced": {"cas/k", func(r *rig) { r.store("cas/k", "newer") }, "old"},
+		"immutable, and deleted":  {"cas/k", func(r *rig) { _ = r.behind.Delete(r.t.Context(), "cas/k", "") }, "old"},
+		"down":                    {"k", func(r *rig) { r.down() }, "old"},
+		"hangs":                   {"k", func(r *rig) { r.faults(hang) }, "old"},
+		"denies": {"k", func(r *rig) {
+			r.faults(func(string, string) backendtest.Fault { return backendtest.Fault{Err: backend.ErrDenied} })
+		}, "old"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, 1<<30)
+				r.Store.store = likeBuckets{r.Store.store}
+				r.store(test.key, "old")
+				r.want(test.key, "old")
+				test.then(r)
+				r.want(test.key, "old")
+				time.Sleep(fresh)
+				r.count("get")
+				switch test.want {
+				case "":
+					r.wantNothing(test.key)
+				case "-":
+					r.want(test.key, "")
+				default:
+					var group sync.WaitGroup
+					for range 10 {
+						group.Go(func() { r.want(test.key, test.want) })
+					}
+					group.Wait()
+				}
+				if n := r.count("get"); n > 3 {
+					t.Errorf("%d requests", n)
+				}
+				r.close()
+			})
+		})
+	}
+}
+
+// TestAbsent: that there is no object is known for a while, for all; a put through the tier ends that.
+func TestAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		r.faults(slow)
+		var group sync.WaitGroup
+		for range 100 {
+			group.Go(func() { r.wantNothing("k") })
+		}
+		group.Wait()
+		r.store("k", "of another machine")
+		r.wantNothing("k")
+		if n := r.count("get"); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		time.Sleep(fresh)
+		r.want("k", "of another machine")
+		r.wantNothing("other")
+		r.put("other", "ours")
+		r.want("other", "ours")
+		for range 3 { // an immutable key comes again
+			r.put("cas/k", "blob")
+			r.want("cas/k", "blob")
+			if err := r.Delete(t.Context(), "cas/k", ""); err != nil {
+				t.Error(err)
+			}
+			r.wantNothing("cas/k")
+		}
+		r.close()
+	})
+}
+
+// TestPutDuringQuestion: the answer to a question is out of date if the key was written meanwhile.
+func TestPutDuringQuestion(t *testing.T) {
+	writes := map[string]func(r *rig){
+		"put":             func(r *rig) { r.put("k", "new") },
+		"conditional put": func(r *rig) { _, _ = put(r.t.Context(), r.Store, "k", "new", backend.Condition{Absent: true}) },
+		"put and delete": func(r *rig) {
+			r.put("k", "newer")
+			_ = r.Delete(r.t.Context(), "k", "")
+			r.put("k", "new")
+		},
+	}
+	for name, write := range writes {
+		for _, before := range []string{"", "old"} {
+			t.Run(name+" "+before, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r := newRig(t, 1<<30)
+					if before != "" {
+						r.store("k", before)
+					}
+					r.faults(func(op, _ string) backendtest.Fault { // its answer comes late
+						if op == "get" {
+							return backendtest.Fault{Delay: time.Minute}
+						}
+						return backendtest.Fault{}
+					})
+					var group sync.WaitGroup
+					group.Go(func() { _, _, _ = get(t.Context(), r.Store, "k", backend.Range{}) })
+					synctest.Wait()
+					write(r)
+					group.Wait()
+					if before == "" || name != "conditional put" {
+						r.want("k", "new")
+					}
+					r.close()
+				})
+			})
+		}
+	}
+}
+
+// TestCloseWhileRead: readers that wait for the store fail when the tier is closed.
+func TestCloseWhileRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		data := text(3 * blockSize)
+		r.store("k", data)
+		wantRange(t, r.Store, "k", backend.Range{Length: 1}, data[:1])
+		late, _, err := r.Get(t.Context(), "k", backend.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.faults(func(string, string) backendtest.Fault { return backendtest.Fault{Hang: true} })
+		var group sync.WaitGroup
+		for _, key := range []string{"k", "other"} {
+			group.Go(func() {
+				if _, _, err := get(t.Context(), r.Store, key, backend.Range{}); err == nil {
+					t.Errorf("%s: no error", key)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		group.Wait()
+		if _, err := io.ReadAll(late); err == nil {
+			t.Error("a body that is read late: no error")
+		}
+		late.Close()
+		r.check()
+		if _, _, err := get(t.Context(), r.Store, "third", backend.Range{}); err == nil {
+			t.Error("a late Get: no error")
+		}
+	})
+}
