@@ -38,10 +38,11 @@ func (t *Store) Get(ctx context.Context, key string, r backend.Range) (io.ReadCl
 		}
 		t.release(o, &o.readers)
 		t.Log.Error("an object of the tier can't be read", "key", key, "err", err)
-		if !errors.Is(err, fs.ErrNotExist) && t.isWaiting(o) { // the store has an older one, or none
+		if errors.Is(err, fs.ErrNotExist) {
+			t.drop(o)
+		} else if t.isWaiting(o) { // the store has an older one, or none
 			return nil, backend.Object{}, backend.Wrap(ctx, "get", key, err)
 		}
-		t.drop(o)
 	}
 	return t.store.Get(ctx, key, r)
 }

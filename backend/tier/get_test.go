@@ -156,8 +156,49 @@ func TestBrokenBodies(t *testing.T) {
 	}
 }
 
-// TestReplacedMeanwhile: blocks of two versions are never mixed.
+// TestReaderOfEndedFlight: a reader that comes as a flight ends that nobody waited for begins another.
+func TestReaderOfEndedFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		data := text(2*blockSize + 1)
+		r.store("k", data)
+		wantRange(t, r.Store, "k", backend.Range{Length: 1}, data[:1])
+		o := r.objects["k"]
+		r.Store.mu.Lock()
+		f := r.expect(o, 1, 3)
+		r.Store.mu.Unlock()
+		var group sync.WaitGroup
+		group.Go(func() { r.want("k", data) })
+		synctest.Wait()
+		r.landed(o, f, 1, 3, errUnread)
+		group.Wait()
+		r.close()
+	})
+}
+
+// sameVersion calls all versions alike.
+type sameVersion struct{ backend.Store }
+
+func (s sameVersion) Get(ctx context.Context, key string, r backend.Range) (io.ReadCloser, backend.Object, error) {
+	body, obj, err := s.Store.Get(ctx, key, r)
+	obj.Version = "v"
+	return body, obj, err
+}
+
+// TestReplacedMeanwhile: blocks of two versions are never mixed, nor those of two sizes.
 func TestReplacedMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		r.Store.store = sameVersion{r.Store.store}
+		r.store("k", text(3*blockSize))
+		wantRange(t, r.Store, "k", backend.Range{Length: 1}, text(1))
+		r.store("k", text(3*blockSize+1))
+		if _, _, err := get(t.Context(), r.Store, "k", backend.Range{}); !errors.Is(err, errChanged) {
+			t.Error(err)
+		}
+		r.want("k", text(3*blockSize+1))
+		r.close()
+	})
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, 1<<30)
 		old, current := text(3*blockSize), text(4 * blockSize)[blockSize:]

@@ -5,6 +5,7 @@ package tier
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -12,7 +13,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/larderbuild/larder/backend"
@@ -142,4 +145,31 @@ func checkKilled(t *testing.T, s backend.Store, last map[string]int) {
 			t.Errorf("%s: got %.12q, %v, want %d or later", key, got, err, n)
 		}
 	}
+}
+
+// TestUnopened: an object that waits is not lost if its file can't be opened for once, as when the
+// process has too many files open.
+func TestUnopened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1<<30)
+		r.down()
+		r.put("k", "x")
+		synctest.Wait() // until the first attempt is over
+		path := r.objects["k"].path
+		if err := errors.Join(os.Rename(path, path+".saved"), os.Symlink(path, path)); err != nil { // a loop
+			t.Fatal(err)
+		}
+		r.faults(nil)
+		time.Sleep(2 * maxBackoff)
+		if got, _, err := get(t.Context(), r.Store, "k", backend.Range{}); !errors.Is(err, syscall.ELOOP) {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := os.Rename(path+".saved", path); err != nil {
+			t.Fatal(err)
+		}
+		r.want("k", "x")
+		time.Sleep(2 * maxBackoff)
+		r.wantStored("k", "x")
+		r.close()
+	})
 }

@@ -3,6 +3,7 @@ package tier
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,8 +17,8 @@ import (
 	"github.com/larderbuild/larder/backend/backendtest"
 )
 
-// settled waits until all is stored that the tier has.
-func (r *rig) settled() {
+// storeAll stores what is waiting.
+func (r *rig) storeAll() {
 	r.t.Helper()
 	if err := r.settleAll(r.t.Context(), r.waitingKeys("")); err != nil {
 		r.t.Error(err)
@@ -138,7 +139,7 @@ func TestVersions(t *testing.T) {
 		want    error
 	}{
 		"the tier's, not stored yet": {func(r *rig) string { return r.put("k", "1") }, nil},
-		"the tier's, stored":         {func(r *rig) string { v := r.put("k", "1"); r.settled(); return v }, nil},
+		"the tier's, stored":         {func(r *rig) string { v := r.put("k", "1"); r.storeAll(); return v }, nil},
 		"the tier's, read again":     {func(r *rig) string { r.put("k", "1"); return r.want("k", "1") }, nil},
 		"the tier's, next process":   {func(r *rig) string { v := r.put("k", "1"); r.reopen(); return v }, nil},
 		"the tier's, not stored, next process": {func(r *rig) string {
@@ -149,10 +150,10 @@ func TestVersions(t *testing.T) {
 			return v
 		}, nil},
 		"the tier's, replaced":              {func(r *rig) string { v := r.put("k", "1"); r.put("k", "2"); return v }, backend.ErrConflict},
-		"the tier's, replaced in the store": {func(r *rig) string { v := r.put("k", "1"); r.settled(); r.store("k", "2"); return v }, backend.ErrConflict},
-		"the tier's, forgotten":             {func(r *rig) string { v := r.put("k", "1"); r.settled(); r.forget("k"); return v }, backend.ErrConflict},
+		"the tier's, replaced in the store": {func(r *rig) string { v := r.put("k", "1"); r.storeAll(); r.store("k", "2"); return v }, backend.ErrConflict},
+		"the tier's, forgotten":             {func(r *rig) string { v := r.put("k", "1"); r.storeAll(); r.forget("k"); return v }, backend.ErrConflict},
 		"the store's":                       {func(r *rig) string { return r.store("k", "1") }, nil},
-		"the store's, of what was put here": {func(r *rig) string { r.put("k", "1"); r.settled(); return r.wantStored("k", "1") }, nil},
+		"the store's, of what was put here": {func(r *rig) string { r.put("k", "1"); r.storeAll(); return r.wantStored("k", "1") }, nil},
 		"the store's, replaced here":        {func(r *rig) string { v := r.store("k", "1"); r.put("k", "2"); return v }, backend.ErrConflict},
 		"the store's, read here":            {func(r *rig) string { r.store("k", "1"); return r.want("k", "1") }, nil},
 	}
@@ -253,7 +254,7 @@ func TestLostFile(t *testing.T) {
 			r := newRig(t, 1<<30)
 			data := text(2 * blockSize)
 			r.put("k", data)
-			r.settled()
+			r.storeAll()
 			for range 2 {
 				if err := damage(r.objects["k"].path); err != nil {
 					t.Fatal(err)
@@ -295,13 +296,31 @@ func TestEvict(t *testing.T) {
 			r.put(key, data[:n])
 		}
 		r.want(key, data[:n])
-		r.settled()
+		r.storeAll()
 	}
 	for i := range 300 { // many small ones have an end, too
 		r.store(fmt.Sprint("small", i), "")
 		r.want(fmt.Sprint("small", i), "")
 	}
-	r.evict()
+	var open []io.Closer
+	for i := range 5 { // what is read stays until then
+		key := fmt.Sprint("read", i)
+		r.store(key, data[:blockSize/2])
+		body, _, err := r.Get(t.Context(), key, backend.Range{})
+		if err == nil {
+			_, err = io.Copy(io.Discard, body)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, body)
+	}
+	if s := r.Stats(); s.Bytes <= r.MaxSize {
+		t.Errorf("%+v", s)
+	}
+	for _, body := range open {
+		body.Close()
+	}
 	if s := r.Stats(); s.Bytes > r.MaxSize || s.Objects == 0 {
 		t.Errorf("%+v", s)
 	}
@@ -404,7 +423,7 @@ func TestOpen(t *testing.T) {
 	for _, key := range []string{"shorter", "without file", "no facts", "other blocks", "negative"} {
 		r.put(key, data)
 	}
-	r.settled()
+	r.storeAll()
 	path := make(map[string]string)
 	for key, o := range r.objects {
 		path[key] = o.path
