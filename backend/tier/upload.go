@@ -50,6 +50,10 @@ func (t *Store) later(o *object) {
 	t.waiting.objects[o.Key] = o
 	t.waiting.bytes += o.cost()
 	t.enqueue(o.Key)
+	if t.waiting.workers < maxUploads && !t.isClosing() { // then the next process does
+		t.waiting.workers++
+		t.group.Go(t.work)
+	}
 }
 
 // settled notes that o is no longer to be stored, if it was. The caller has locked t.mu.
@@ -61,16 +65,12 @@ func (t *Store) settled(o *object) {
 	}
 }
 
-// enqueue has a worker store what is waiting under key. The caller has locked t.mu.
+// enqueue appends key to the queue, unless it is there. The caller has locked t.mu.
 func (t *Store) enqueue(key string) {
 	w := &t.waiting
 	if !w.queued[key] {
 		w.queued[key] = true
 		w.queue = append(w.queue, key)
-	}
-	if w.workers < maxUploads && !t.isClosing() { // then the next process does
-		w.workers++
-		t.group.Go(t.work)
 	}
 }
 
