@@ -36,7 +36,7 @@ func (p *program) serveCommand() *urfave.Command {
 			"whether the cache pays. The server writes a line about each request to stdout, in JSON. It\n" +
 			"ends with the first interrupt, once the requests under way have ended.\n" +
 			"OTEL_EXPORTER_OTLP_ENDPOINT has it send traces to a collector. See docs/serve.md.",
-		Flags: []urfave.Flag{
+		Flags: append([]urfave.Flag{
 			&urfave.StringFlag{Name: "listen", Value: "localhost:8080", Usage: "`ADDRESS` to listen at; :8080 stands for all of this machine"},
 			&urfave.StringFlag{Name: "store", Usage: "`URL` of the store, as for LARDER_REMOTE", DefaultText: "the folder larder-serve in the user's cache directory"},
 			&urfave.StringFlag{Name: "access", Usage: "`FILE` of rules that say who reads and writes what"},
@@ -50,7 +50,7 @@ func (p *program) serveCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "max-size", Usage: "`SIZE` to which the store is trimmed once an hour, what was not used for the longest time first: that of other tools, and then larder's own; 0: no limit", DefaultText: "20GiB for a directory, otherwise 0"},
 			&urfave.StringFlag{Name: "max-body", Value: "1GiB", Usage: "`SIZE` of the largest object"},
 			&urfave.IntFlag{Name: "requests", Value: 256, Usage: "how many requests are worked on at once"},
-		},
+		}, tierFlags()...),
 		Action: p.action(p.serveStore),
 	}
 }
@@ -100,7 +100,13 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 
 	var counters backend.Counters
-	cfg.Store = backend.WithRetry(backend.WithLimit(openDriver(store, s, &counters, log), connections), serverRetry)
+	served := backend.WithRetry(backend.WithLimit(openDriver(store, s, &counters, log), connections), serverRetry)
+	if cfg.Tier, err = openTier(served, store, cmd, log); err != nil {
+		return errors.Join(err, served.Close(), listener.Close())
+	}
+	if cfg.Store = served; cfg.Tier != nil {
+		cfg.Store = cfg.Tier
+	}
 	if s.readOnly {
 		cfg.Store = backend.ReadOnly(cfg.Store)
 	}

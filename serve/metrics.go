@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+
+	"github.com/larderbuild/larder/backend/tier"
 )
 
 // metricsScope is the name under which rules allow reading what the server counts.
@@ -29,8 +31,27 @@ func (metricsEndpoint) serve(x *exchange) {
 	if stored := x.stored(); stored != nil {
 		stored.write(&b)
 	}
+	if x.Tier != nil {
+		writeTier(&b, x.Tier.Stats())
+	}
 	x.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	_, _ = b.WriteTo(x.w) // to whoever still listens
+}
+
+// writeTier writes what the tier has.
+func writeTier(b *bytes.Buffer, s tier.Stats) {
+	for _, gauge := range []struct {
+		name, help string
+		value      int64
+	}{
+		{"larder_tier_objects", "Objects in the tier.", int64(s.Objects)},
+		{"larder_tier_bytes", "Bytes that the tier has of them.", s.Bytes},
+		{"larder_tier_waiting_objects", "Objects in the tier that are not in the store yet.", int64(s.WaitingObjects)},
+		{"larder_tier_waiting_bytes", "Bytes of objects that are not in the store yet.", s.WaitingBytes},
+	} {
+		metric(b, gauge.name, "gauge", gauge.help)
+		fmt.Fprintf(b, "%s %d\n", gauge.name, gauge.value)
+	}
 }
 
 // metric writes the lines that come before the values of a metric.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/backend/backendtest"
+	"github.com/larderbuild/larder/backend/tier"
 	"github.com/larderbuild/larder/serve"
 )
 
@@ -20,8 +21,15 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	store, err := tier.Open(backendtest.Memory(), tier.Config{
+		Dir: t.TempDir(), MaxSize: 1 << 20, Immutable: func(string) bool { return false }, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
 	server := serve.New(serve.Config{
-		Store: backendtest.Memory(), Access: serve.NewAccess(rules, log), MaxObject: 1 << 20, Requests: 2, Progress: time.Minute, Log: log,
+		Store: store, Tier: store, Access: serve.NewAccess(rules, log), MaxObject: 1 << 20, Requests: 2, Progress: time.Minute, Log: log,
 	})
 	ask := func(method, path, token, body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest(method, path, strings.NewReader(body))
@@ -60,6 +68,8 @@ func TestMetrics(t *testing.T) {
 		`larder_http_sent_bytes_total{interface="v1"} 32`, // twice, and "not found"
 		`larder_http_request_seconds_bucket{interface="v1",le="+Inf"} 4`,
 		`larder_http_request_seconds_count{interface="v1"} 4`,
+		`larder_tier_objects 1`,
+		`# TYPE larder_tier_waiting_bytes gauge`,
 	} {
 		if !strings.Contains(got, line+"\n") {
 			t.Errorf("%s is missing", line)

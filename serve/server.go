@@ -13,6 +13,7 @@ import (
 
 	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/tier"
 	"github.com/larderbuild/larder/grpc"
 	"github.com/larderbuild/larder/trace"
 )
@@ -20,6 +21,7 @@ import (
 // Config says what a Server serves, and to whom.
 type Config struct {
 	Store     backend.Store // in its decorators; the caller closes it after the last request
+	Tier      *tier.Store   // the one in Store; nil: none
 	Access    *Access
 	Local     bool          // only for requests to localhost: a web page may send any, by another name of this machine
 	MaxObject int64         // the largest body of a PUT, in bytes
