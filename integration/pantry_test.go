@@ -119,6 +119,15 @@ func someGoals() []goal {
 	return some
 }
 
+// fewGoals returns those of someGoals that need the most. Where whole is set, it returns
+// all of them.
+func fewGoals() []goal {
+	if whole {
+		return someGoals()
+	}
+	return slices.DeleteFunc(someGoals(), func(g goal) bool { return g.name != "build" && g.name != "test" })
+}
+
 // outcome is what a goal came to.
 type outcome struct {
 	result
