@@ -62,7 +62,7 @@ func surveyServed(ctx context.Context, server *serve.Server, log *slog.Logger) (
 // trimServed keeps the store below cfg.MaxSize: each time what other tools keep there, and once a
 // day larder's own.
 func trimServed(ctx context.Context, server *serve.Server, cfg collect.Config) (pause time.Duration) {
-	evicted, err := server.Evict(ctx, cfg.MaxSize)
+	evicted, err := server.Evict(ctx, cfg.MaxSize, cfg.MaxAge)
 	if err == nil {
 		cfg.Log.Info("trimmed what other tools keep", "objects", evicted.Objects, "bytes", evicted.Bytes, "bytes_left", evicted.BytesLeft)
 		cfg.MaxSize -= min(evicted.BytesLeft, cfg.MaxSize/2)

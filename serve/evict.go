@@ -15,8 +15,9 @@ import (
 // uses remembers when objects were used last, of those that other tools keep. larder's own are
 // collected by what its manifests name.
 type uses struct {
-	mu   sync.Mutex
-	last map[string]int64 // by key, in Unix seconds; nil: nobody asks
+	mu    sync.Mutex
+	since int64            // when the server began to remember them, in Unix seconds
+	last  map[string]int64 // by key, in Unix seconds; nil: nobody asks
 }
 
 func (u *uses) note(key string) {
@@ -51,12 +52,13 @@ type Evicted struct {
 	BytesLeft int64
 }
 
-// Evict removes what lies below /cache, /ac and /cas and was not used for the longest time,
-// until that and larder's own objects have no more than maxSize bytes together. It leaves half
-// of maxSize to the ones and to the others. It needs a store that lists and deletes, and
-// Config.Evicts. An error of a list ends it. After an error of a delete it goes on, and returns
-// all of them.
-func (s *Server) Evict(ctx context.Context, maxSize int64) (e Evicted, err error) {
+// Evict removes what lies below /cache, /ac and /cas and was not used for maxAge, unless that is 0.
+// All of it counts as used at the server's start, since nobody knows better. Then it goes on with what was not
+// used for the longest time, until that and larder's own objects have no more than maxSize bytes
+// together. It leaves half of maxSize to the ones and to the others. It needs a store that lists
+// and deletes, and Config.Evicts. An error of a list ends it. After an error of a delete it goes
+// on, and returns all of them.
+func (s *Server) Evict(ctx context.Context, maxSize int64, maxAge time.Duration) (e Evicted, err error) {
 	found, err := s.survey(ctx)
 	if err != nil {
 		return e, fmt.Errorf("evict: %w", err)
@@ -68,9 +70,13 @@ func (s *Server) Evict(ctx context.Context, maxSize int64) (e Evicted, err error
 	limit := max(maxSize/2, maxSize-own)
 	last := s.uses.keep(objects)
 	slices.SortFunc(objects, func(a, b backend.Object) int { return cmp.Compare(last[a.Key], last[b.Key]) })
+	var cutoff int64 // in Unix seconds
+	if maxAge > 0 {
+		cutoff = time.Now().Add(-maxAge).Unix()
+	}
 	var errs []error
 	for _, obj := range objects {
-		if e.BytesLeft <= limit {
+		if e.BytesLeft <= limit && max(last[obj.Key], s.uses.since) >= cutoff {
 			break
 		}
 		switch err := s.Store.Delete(ctx, obj.Key, obj.Version); {

@@ -52,7 +52,7 @@ func New(cfg Config) *Server {
 		s.Store = withSpans(cfg.Store)
 	}
 	if cfg.Evicts {
-		s.uses.last = make(map[string]int64)
+		s.uses.since, s.uses.last = time.Now().Unix(), make(map[string]int64)
 	}
 	return s
 }

@@ -368,7 +368,7 @@ func TestSurvey(t *testing.T) {
 	if got, want := kinds(), "[{packs 1 1} {manifests 1 2} {entries 2 7} {others 2 11} {cache 1 7} {ac 1 8} {cas 1 9}]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if e, err := s.Evict(t.Context(), 30); err != nil || e.Objects != 2 {
+	if e, err := s.Evict(t.Context(), 30, 24*time.Hour); err != nil || e.Objects != 2 {
 		t.Fatalf("%+v, %v", e, err)
 	}
 	if got, want := kinds(), "[{packs 1 1} {manifests 1 2} {entries 2 7} {others 2 11} {cache 0 0} {ac 0 0} {cas 1 9}]"; got != want {
