@@ -48,7 +48,8 @@ func refused(t *testing.T, what string, err error, variable, reason string) {
 
 func TestTokenOfTheEnvironment(t *testing.T) {
 	noTokens(t)
-	for value, want := range map[string]string{"": "", "hunter2": "hunter2", " \thunter2\r\n": "hunter2"} {
+	const spaced = " \thunter2\r\n"
+	for value, want := range map[string]string{"": "", "hunter2": "hunter2", spaced: "hunter2"} {
 		t.Setenv("LARDER_TOKEN", value)
 		if got, err := bearer(t, "https://store").Token(t.Context()); err != nil || got != want {
 			t.Errorf("%q: %q, %v", value, got, err)

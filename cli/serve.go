@@ -94,7 +94,8 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 			return serveUsage("--tls-cert, --tls-key, --tls-client-ca: %w", err)
 		}
 	}
-	listener, err := net.Listen("tcp", cmd.String("listen"))
+	var listening net.ListenConfig
+	listener, err := listening.Listen(ctx, "tcp", cmd.String("listen"))
 	if err != nil {
 		return serveUsage("--listen: %w", err)
 	}
@@ -260,7 +261,7 @@ func serveAccess(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 	rules := access.Rules()
 	for _, issuer := range issuers {
 		u, err := url.Parse(issuer)
-		if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && backend.IsLoopback(u.Hostname())) {
+		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !backend.IsLoopback(u.Hostname())) {
 			return nil, serveUsage("--oidc-issuer is %q: want an https URL, as it stands in the tokens", issuer)
 		}
 	}

@@ -46,7 +46,7 @@ func (c *Client) Open(ctx context.Context, method string, header http.Header, re
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("Te", "trailers")
-	res, err := c.HTTP.Do(req)
+	res, err := c.HTTP.Do(req) //nolint:bodyclose // the Stream closes it
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) {

@@ -49,7 +49,7 @@ func parentOf(h http.Header) parent {
 	isFuture := version[0] > 0 && version[0] < 0xff
 	switch {
 	case p.traceID == [16]byte{}, p.spanID == [8]byte{}, version[0] == 0xff,
-		rest != "" && !(isFuture && rest[0] == '-'):
+		rest != "" && (!isFuture || rest[0] != '-'):
 		return parent{}
 	}
 	p.flags = flags[0] & (sampledFlag | randomFlag)

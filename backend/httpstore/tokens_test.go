@@ -54,7 +54,8 @@ func operations(t *testing.T, s backend.Store) map[string]func() error {
 // TestToken: LARDER_TOKEN goes with each request, and is not tried again.
 func TestToken(t *testing.T) {
 	server := demanding(t, "secret")
-	for token, good := range map[string]bool{" secret\n": true, "hunter2": false} {
+	const spaced = " secret\n"
+	for token, good := range map[string]bool{spaced: true, "hunter2": false} {
 		t.Setenv("LARDER_TOKEN", token)
 		s := openFor(t, server.url)
 		_, err := put(t, s, "data", backend.Condition{}) // tells what the server is

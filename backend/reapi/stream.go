@@ -37,7 +37,7 @@ func (s *store) stream(ctx context.Context, d reapi.Digest, begin, length int64)
 		return nil, err
 	}
 	if err := b.fetch(); err != nil { // which says whether there is such a blob
-		b.Close()
+		_ = b.Close() // the first error says enough
 		return nil, err
 	}
 	return b, nil

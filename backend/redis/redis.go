@@ -25,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -222,10 +223,8 @@ func (s *store) keep(ctx context.Context, ask goredis.Pipeliner, names ...string
 // for its own error.
 func send(ctx context.Context, ask goredis.Pipeliner) error {
 	requests, err := ask.Exec(ctx)
-	for _, r := range requests {
-		if r.Err() != nil {
-			return nil
-		}
+	if slices.ContainsFunc(requests, func(r goredis.Cmder) bool { return r.Err() != nil }) {
+		return nil
 	}
 	return err
 }
