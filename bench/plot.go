@@ -71,7 +71,7 @@ func (r *Report) Plot(w io.Writer) error {
 // svg is a picture in the making.
 type svg struct{ bytes.Buffer }
 
-func (s *svg) printf(format string, args ...any) { fmt.Fprintf(s, format, args...) }
+func (s *svg) printf(format string, args ...any) { _, _ = fmt.Fprintf(s, format, args...) }
 
 func (s *svg) rect(x, y, width, height int, color string) {
 	s.printf(`<rect x="%d" y="%d" width="%d" height="%d" fill="%s"/>`+"\n", x, y, width, height, color)

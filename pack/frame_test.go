@@ -43,7 +43,7 @@ func newPacked(t testing.TB) *packed {
 func (p *packed) add(t testing.TB, body string) *Entry {
 	t.Helper()
 	e, h := p.next(body)
-	s, err := p.Writer.Add(h, strings.NewReader(body))
+	s, err := p.Add(h, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
