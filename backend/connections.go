@@ -14,8 +14,8 @@ type Connections struct {
 	open []net.Conn
 }
 
-// Of has c keep the connections that t opens.
-func (c *Connections) Of(t *http.Transport) {
+// Track has c keep the connections that t opens.
+func (c *Connections) Track(t *http.Transport) {
 	dial := t.DialContext
 	t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)

@@ -22,7 +22,7 @@ func Headers(variable string) (http.Header, error) {
 		name, escaped, found := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
 		if !found || !httpguts.ValidHeaderFieldName(name) {
-			return nil, errors.New(variable + ": want name=value, separated by commas, with %2C for a comma in a value")
+			return nil, errors.New(variable + ": want name=value,name=value, with %2C for a comma in a value")
 		}
 		value, err := url.PathUnescape(strings.TrimSpace(escaped))
 		if err != nil || !httpguts.ValidHeaderFieldValue(value) {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -49,7 +50,7 @@ func (p *program) serveCommand() *urfave.Command {
 			&urfave.StringFlag{Name: "hmac-key-file", Usage: "`FILE` of a key for the signatures of what lies below /cache"},
 			&urfave.StringFlag{Name: "max-size", Usage: "`SIZE` to which the store is trimmed once an hour, what was not used for the longest time first: that of other tools, and then larder's own; 0: no limit", DefaultText: "20GiB for a directory, otherwise 0"},
 			&urfave.StringFlag{Name: "max-body", Value: "1GiB", Usage: "`SIZE` of the largest object"},
-			&urfave.IntFlag{Name: "requests", Value: 256, Usage: "how many requests are worked on at once"},
+			&urfave.StringFlag{Name: "requests", Value: "256", Usage: "`NUMBER` of requests that are worked on at once"},
 		}, tierFlags()...),
 		Action: p.action(p.serveStore),
 	}
@@ -105,7 +106,8 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	if cfg.Tier, err = openTier(served, store, cmd, log); err != nil {
 		return errors.Join(err, served.Close(), listener.Close())
 	}
-	if cfg.Store = served; cfg.Tier != nil {
+	cfg.Store = served
+	if cfg.Tier != nil {
 		cfg.Store = cfg.Tier
 	}
 	if s.readOnly {
@@ -202,8 +204,8 @@ func defaultServed() (string, error) {
 	if err != nil {
 		return "", serveUsage("--store is not set, and there is no default: %w", err)
 	}
-	dir := filepath.ToSlash(filepath.Join(cacheDir, "larder-serve"))
-	return "file:///" + strings.TrimPrefix(strings.ReplaceAll(dir, "%", "%25"), "/"), nil
+	folder := filepath.ToSlash(filepath.Join(cacheDir, "larder-serve"))
+	return "file:///" + strings.TrimPrefix(strings.ReplaceAll(folder, "%", "%25"), "/"), nil
 }
 
 // certificates returns the files that cmd names.
@@ -214,14 +216,15 @@ func certificates(cmd *urfave.Command) serve.Certificates {
 
 // serveConfig returns what the flags of cmd say, without the store.
 func serveConfig(cmd *urfave.Command, log *slog.Logger) (serve.Config, error) {
-	cfg := serve.Config{Requests: cmd.Int("requests"), Progress: time.Minute, TempDir: os.TempDir(), Log: log}
+	cfg := serve.Config{Progress: time.Minute, TempDir: os.TempDir(), Log: log}
 	if err := os.MkdirAll(cfg.TempDir, 0o700); err != nil { // an image may have none
 		return cfg, serveUsage("the folder for temporary files (TMPDIR) can't be had: %w", err)
 	}
-	if cfg.Requests < 1 || cfg.Requests > mostRequests {
-		return cfg, serveUsage("--requests is %d: want a number from 1 to %d", cfg.Requests, mostRequests)
+	var err error
+	if cfg.Requests, err = strconv.Atoi(cmd.String("requests")); err != nil || cfg.Requests < 1 || cfg.Requests > mostRequests {
+		return cfg, serveUsage("--requests is %q: want a number from 1 to %d", cmd.String("requests"), mostRequests)
 	}
-	err := parseSize(&cfg.MaxObject, cmd.String("max-body"))
+	err = parseSize(&cfg.MaxObject, cmd.String("max-body"))
 	if err == nil && cfg.MaxObject == 0 {
 		err = errors.New("want a size above 0")
 	}
@@ -258,21 +261,19 @@ func serveAccess(cmd *urfave.Command, log *slog.Logger) (*serve.Access, error) {
 	case audience != "" && cmd.String("access") == "":
 		return nil, serveUsage("--access is missing: its rules say what the tokens of --oidc-issuer allow")
 	}
-	rules := access.Rules()
 	for _, issuer := range issuers {
 		u, err := url.Parse(issuer)
 		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !backend.IsLoopback(u.Hostname())) {
 			return nil, serveUsage("--oidc-issuer is %q: want an https URL, as it stands in the tokens", issuer)
 		}
+		access.AddIssuer(issuer, audience)
 	}
+	rules := access.Rules()
 	if len(rules.OIDC) > 0 && len(issuers) == 0 {
 		log.Warn("the rules in oidc have no effect without --oidc-issuer and --oidc-audience")
 	}
 	if len(rules.Certificates) > 0 && cmd.String("tls-client-ca") == "" {
 		log.Warn("the rules in certificates have no effect without --tls-client-ca")
-	}
-	for _, issuer := range issuers {
-		access.AddIssuer(issuer, audience)
 	}
 	return access, nil
 }

@@ -24,7 +24,7 @@ func maxServed(cmd *urfave.Command, store string) (size int64, err error) {
 		}
 	}
 	if size > 0 && traits.Unlisted {
-		return 0, serveUsage("--max-size is %q: %s can't list what it has", value, open.Redact(store))
+		return 0, serveUsage("--max-size is %q: want 0, because %s can't list what it has", value, open.Redact(store))
 	}
 	return size, nil
 }

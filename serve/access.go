@@ -79,9 +79,6 @@ func LoadAccess(file string, log *slog.Logger) (*Access, error) {
 // recheck is how often somebody looks whether a file has changed.
 const recheck = time.Second
 
-// Rules returns those that hold now.
-func (a *Access) Rules() *Rules { return a.current() }
-
 // load reads the file.
 func (a *Access) load() error {
 	info, err := os.Stat(a.file)
@@ -101,8 +98,8 @@ func (a *Access) load() error {
 	return nil
 }
 
-// current returns the rules that hold now.
-func (a *Access) current() *Rules {
+// Rules returns those that hold now.
+func (a *Access) Rules() *Rules {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.file == "" || time.Since(a.checked) < recheck {
@@ -123,7 +120,7 @@ func (a *Access) current() *Rules {
 
 // rights returns what the sender of r may do.
 func (a *Access) rights(r *http.Request) grant {
-	rules := a.current()
+	rules := a.Rules()
 	has := grant{}
 	has.add(rules.Anonymous)
 	if token, ok := bearerToken(r); ok {

@@ -12,20 +12,20 @@ import (
 
 // The service ActionCache.
 
-// storeAction stores the result of an action.
-func (x *exchange) storeAction(key string, body io.ReadSeeker, opts backend.PutOptions) error {
-	_, err := x.Store.Put(x.r.Context(), key, body, opts)
-	if err == nil {
-		x.uses.note(key)
+// actionAsked returns where the result of an action lies that a request is about, or what is wrong
+// with the request.
+func actionAsked(instance string, action reapi.Digest, function int64) (key string, err error) {
+	if err := checkAsked(instance, function); err != nil {
+		return "", err
 	}
-	return err
+	if _, err := sumOf(action.Hash); err != nil {
+		return "", err
+	}
+	return actionKey(instance, action.Hash), nil
 }
 
 func (c *call) updateAction(q *reapi.UpdateActionResultRequest) (*reapi.ActionResult, error) {
-	err := checkAsked(q.InstanceName, q.DigestFunction)
-	if err == nil {
-		_, err = sumOf(q.ActionDigest.Hash)
-	}
+	key, err := actionAsked(q.InstanceName, q.ActionDigest, q.DigestFunction)
 	switch {
 	case err != nil:
 		return nil, err
@@ -40,19 +40,15 @@ func (c *call) updateAction(q *reapi.UpdateActionResultRequest) (*reapi.ActionRe
 		}
 	}
 	data := q.ActionResult.Encoded
-	err = c.storeAction(actionKey(q.InstanceName, q.ActionDigest.Hash), bytes.NewReader(data), backend.OptionsOf(data))
-	return q.ActionResult, err
+	return q.ActionResult, c.put(key, bytes.NewReader(data), backend.OptionsOf(data))
 }
 
 func (c *call) getAction(q *reapi.GetActionResultRequest) (*reapi.ActionResult, error) {
-	err := checkAsked(q.InstanceName, q.DigestFunction)
-	if err == nil {
-		_, err = sumOf(q.ActionDigest.Hash)
-	}
+	key, err := actionAsked(q.InstanceName, q.ActionDigest, q.DigestFunction)
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.readAction(actionKey(q.InstanceName, q.ActionDigest.Hash))
+	r, err := c.readAction(key)
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func (e bazelEndpoint) put(x *exchange, sum []byte) error {
 	defer b.close()
 	switch {
 	case e.kind == actionCache:
-		err = x.storeAction(actionKey(e.instance, e.digits), b.reader(), b.options())
+		err = x.put(actionKey(e.instance, e.digits), b.reader(), b.options())
 	case string(b.sha256[:]) != string(sum):
 		err = bad("the body does not have the SHA-256 in the path")
 	default:

@@ -87,8 +87,12 @@ func (o *object) damaged() error {
 
 // storeBlob stores a blob that has come as a whole, and has its SHA-256.
 func (x *exchange) storeBlob(b *intake) error {
-	key := blobKey(hex.EncodeToString(b.sha256[:]))
-	_, err := x.Store.Put(x.r.Context(), key, b.reader(), b.options())
+	return x.put(blobKey(hex.EncodeToString(b.sha256[:])), b.reader(), b.options())
+}
+
+// put stores an action result or a blob.
+func (x *exchange) put(key string, body io.ReadSeeker, opts backend.PutOptions) error {
+	_, err := x.Store.Put(x.r.Context(), key, body, opts)
 	if err == nil {
 		x.uses.note(key)
 	}

@@ -137,7 +137,6 @@ func (c *call) queryWrite(q *reapi.QueryWriteStatusRequest) (*reapi.QueryWriteSt
 
 // write takes an upload, or goes on with one. What has come of it stays if it breaks off.
 func (c *call) write() error {
-	p := &parts{c: c}
 	var q reapi.WriteRequest
 	if err := c.Receive(&q); err == io.EOF {
 		return bad("no message, where one was due")
@@ -167,7 +166,7 @@ func (c *call) write() error {
 	if q.WriteOffset == 0 {
 		u.restart(c.newIntake()) // as clients do that can't go on
 	}
-	p.name, p.next = q.ResourceName, u.size.Load()
+	p := &parts{c: c, name: q.ResourceName, next: u.size.Load()}
 	if err := p.take(&q); err != nil {
 		return err
 	}

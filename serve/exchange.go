@@ -121,6 +121,9 @@ func (w *loggedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Unwrap returns what has the deadlines.
+func (w *loggedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // farewell is how long the server takes in the body of a request that it has refused.
 const farewell = time.Second
 
@@ -137,6 +140,3 @@ func (b *countedBody) Read(p []byte) (int, error) {
 	b.ended = b.ended || err == io.EOF
 	return n, err
 }
-
-// Unwrap returns what has the deadlines.
-func (w *loggedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

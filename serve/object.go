@@ -82,7 +82,7 @@ var emptySum = sha256.Sum256(nil)
 // isLost reports whether nothing is left of the body, as after a power failure. Then an answer has
 // no last bytes that Read could keep back.
 func (o *object) isLost() bool {
-	return o.size == 0 && o.sum != nil && string(o.sum) != string(emptySum[:])
+	return o.size == 0 && o.sum != nil && !isEmptySum(o.sum)
 }
 
 var (

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -64,15 +65,12 @@ func isMethod(path string) bool {
 
 // serveCall answers a call.
 func (x *exchange) serveCall() {
-	path := x.r.URL.Path
-	m, ok := methodOf(path)
-	x.w.method, x.w.code = "other", grpc.Unknown // unless it comes to an end
-	if ok {
-		x.w.method = path[strings.LastIndex(path, ".")+1:]
-	}
 	x.r.Body = progressing{x, x.r.Body}
+	x.w.method, x.w.code = "other", grpc.Unknown // unless it comes to an end
 	var answer grpc.Method
-	if ok {
+	path := x.r.URL.Path
+	if m, ok := methodOf(path); ok {
+		x.w.method = path[strings.LastIndex(path, ".")+1:]
 		answer = func(c *grpc.Call) error { return x.answerCall(m, c) }
 	}
 	x.w.code = grpc.Serve(x.w, x.r, answer, maxMessage).Code
@@ -134,24 +132,18 @@ func checkAsked(instance string, function int64) error {
 	return checkInstance(instance)
 }
 
-// each calls do for 0 to n-1, for several at once. After an error it begins with no more, and returns it.
+// each calls do for 0 to n-1, for several at once. After an error it begins no more of them, and
+// returns the error.
 func each(n int, do func(i int) error) error {
-	var g errgroup.Group
-	g.SetLimit(atOnce)
-	failed := make(chan struct{}, n)
+	group, failed := errgroup.WithContext(context.Background())
+	group.SetLimit(atOnce)
 	for i := range n {
-		if len(failed) > 0 {
+		if failed.Err() != nil {
 			break
 		}
-		g.Go(func() error {
-			err := do(i)
-			if err != nil {
-				failed <- struct{}{}
-			}
-			return err
-		})
+		group.Go(func() error { return do(i) })
 	}
-	return g.Wait()
+	return group.Wait()
 }
 
 // notGRPC is the path of a method, in a request that is no call.

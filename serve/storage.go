@@ -76,11 +76,7 @@ func (c *call) updateBlob(u *reapi.BlobUpdate) error {
 	if len(data) == 0 {
 		return nil // everybody has it
 	}
-	key := blobKey(u.Digest.Hash)
-	if _, err = c.Store.Put(c.r.Context(), key, bytes.NewReader(data), backend.OptionsOf(data)); err == nil {
-		c.uses.note(key)
-	}
-	return err
+	return c.put(blobKey(u.Digest.Hash), bytes.NewReader(data), backend.OptionsOf(data))
 }
 
 var errMismatch = bad("the data does not have the digest")

@@ -122,14 +122,3 @@ func rejection(response []byte) (spans int64, why string) {
 	})
 	return spans, why
 }
-
-// statusMessage returns the text of a google.rpc.Status.
-func statusMessage(response []byte) (text string) {
-	_ = protobuf.Fields(response, func(f protobuf.Field) error {
-		if f.Number == 2 {
-			text = f.String()
-		}
-		return nil
-	})
-	return text
-}

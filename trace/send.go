@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/grpc"
 )
 
 const (
@@ -142,7 +143,9 @@ func (e *exporter) post(ctx context.Context, body []byte) error {
 		}
 		return nil
 	}
-	err = fmt.Errorf("the collector answers %d: %q", res.StatusCode, e.redact(statusMessage(answer)))
+	var status grpc.Status
+	_ = status.Unmarshal(answer) // what is malformed in it says nothing
+	err = fmt.Errorf("the collector answers %d: %q", res.StatusCode, e.redact(status.Message))
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return &temporary{error: err, after: min(backend.RetryAfter(res.Header), maxAfter), answered: true}

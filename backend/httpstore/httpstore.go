@@ -50,7 +50,7 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 	}
 	if cfg.HTTP2 {
 		s.transport.Protocols.SetHTTP2(true)
-		s.opened.Of(s.transport)
+		s.opened.Track(s.transport)
 	}
 	s.client = backend.NewClient(backend.LimitAnswers(s.transport))
 	s.client.CheckRedirect = s.checkRedirect

@@ -40,7 +40,7 @@ func (s *store) capabilities(ctx context.Context) (*reapi.CacheCapabilities, err
 	answer := new(reapi.ServerCapabilities)
 	err := s.call(ctx, reapi.GetCapabilities, &reapi.GetCapabilitiesRequest{InstanceName: s.Instance}, answer)
 	if err != nil {
-		return nil, fmt.Errorf("capabilities of the server: %w", s.unplaced(err))
+		return nil, s.unplaced(err)
 	}
 	s.known.answer.Store(answer)
 	return s.usable(answer)

@@ -69,7 +69,7 @@ func Open(_ context.Context, cfg Config) (backend.Store, error) {
 		s.transport.Proxy = nil // proxies pass no HTTP/2 on that has no TLS
 	}
 	s.transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: quiet, PingTimeout: answerTime, MaxReceiveBufferPerStream: window}
-	s.opened.Of(s.transport)
+	s.opened.Track(s.transport)
 	s.client = grpc.Client{Server: cfg.Server, HTTP: backend.NewClient(s.transport), MaxMessage: maxMessage}
 	return s, nil
 }

@@ -23,7 +23,7 @@ type blobReader struct {
 	stream  *grpc.Stream
 	limited bool      // the server was told where a part ends
 	cut     bool      // it was not, so more may come than was asked for
-	here    []byte    // what has come and was not read yet
+	unread  []byte    // what has come
 	sum     hash.Hash // of all that has come; nil: it is a part of the blob
 }
 
@@ -75,7 +75,7 @@ const maxEmpty = 100
 
 var errSurplus = errors.New("more bytes have come than were asked for")
 
-// fetch makes the next bytes those that are here.
+// fetch receives the next bytes, and makes them unread.
 func (b *blobReader) fetch() error {
 	for range maxEmpty {
 		var m reapi.ReadResponse
@@ -97,7 +97,7 @@ func (b *blobReader) fetch() error {
 	return io.ErrNoProgress
 }
 
-// take makes data the bytes that are here. It compares a whole blob with its digest before that.
+// take makes data unread. It compares a whole blob with its digest before its last bytes are given out.
 func (b *blobReader) take(data []byte) error {
 	b.at += int64(len(data))
 	b.left -= int64(len(data))
@@ -107,12 +107,12 @@ func (b *blobReader) take(data []byte) error {
 			return errContent
 		}
 	}
-	b.here = data
+	b.unread = data
 	return nil
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
-	if len(b.here) == 0 {
+	if len(b.unread) == 0 {
 		if b.left == 0 {
 			return 0, b.end()
 		}
@@ -120,8 +120,8 @@ func (b *blobReader) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(p, b.here)
-	b.here = b.here[n:]
+	n := copy(p, b.unread)
+	b.unread = b.unread[n:]
 	return n, nil
 }
 

@@ -24,7 +24,7 @@ func (t *Store) evict() {
 				break
 			}
 			delete(t.objects, o.Key)
-			t.part(o)
+			t.detach(o)
 			gone = append(gone, o)
 		}
 	}

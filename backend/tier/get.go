@@ -140,7 +140,7 @@ func (t *Store) ask(q *question, key string, o *object, r backend.Range) error {
 	var f *flight
 	if current {
 		f = t.expect(o, first, end)
-		t.place(o) // the place of nothing
+		t.replace(o) // there was none
 	}
 	t.mu.Unlock()
 	if !current {
@@ -153,8 +153,8 @@ func (t *Store) ask(q *question, key string, o *object, r backend.Range) error {
 	return nil
 }
 
-// answered notes that q about key has no new object as its answer, but err, or nil. It reports whether that
-// still holds: somebody may have written the object meanwhile.
+// answered notes that q, about key, has not brought a new object. err is why, if the store has
+// none. It reports whether q still counts: somebody may have written the object meanwhile.
 func (t *Store) answered(q *question, key string, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -228,7 +228,7 @@ func (t *Store) read(ctx context.Context, o *object, r backend.Range) (io.ReadCl
 	if err != nil {
 		return nil, ofDisk(err)
 	}
-	return &reader{t: t, o: o, ctx: ctx, file: file, pos: r.Offset, here: r.Offset, end: end}, nil
+	return &reader{t: t, o: o, ctx: ctx, file: file, pos: r.Offset, ready: r.Offset, end: end}, nil
 }
 
 // reader reads a range of an object. It waits for what is not there yet.
@@ -238,7 +238,7 @@ type reader struct {
 	ctx      context.Context
 	file     *os.File
 	pos, end int64
-	here     int64         // up to where the file is known to have it
+	ready    int64         // up to where the file is known to have the object
 	rest     io.ReadCloser // from the store itself, if the file is no use; else nil
 }
 
@@ -249,7 +249,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if r.rest != nil {
 		return r.rest.Read(p)
 	}
-	if r.pos >= r.here {
+	if r.pos >= r.ready {
 		block := r.pos / blockSize
 		err := r.t.await(r.ctx, r.o, block, blocks(r.end))
 		if isOfDisk(err) {
@@ -258,9 +258,9 @@ func (r *reader) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		r.here = min(r.end, (block+1)*blockSize)
+		r.ready = min(r.end, (block+1)*blockSize)
 	}
-	n, err := r.file.ReadAt(p[:min(int64(len(p)), r.here-r.pos)], r.pos)
+	n, err := r.file.ReadAt(p[:min(int64(len(p)), r.ready-r.pos)], r.pos)
 	r.pos += int64(n)
 	if err != nil && n == 0 {
 		if err == io.EOF { // the file is not what it was

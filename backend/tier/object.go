@@ -124,21 +124,21 @@ func (t *Store) save(o *object) error {
 // install has o take the place of what is known of its key. It removes the files of that.
 func (t *Store) install(o *object) {
 	t.mu.Lock()
-	old := t.place(o)
+	old := t.replace(o)
 	t.mu.Unlock()
 	t.remove(old)
 	t.evict()
 }
 
-// place is install for a caller who has locked t.mu, and then calls remove for what place returns,
-// and evict.
-func (t *Store) place(o *object) (old *object) {
+// replace is install for a caller who has locked t.mu, and who then calls remove for what replace
+// returns, and evict.
+func (t *Store) replace(o *object) (old *object) {
 	old = t.objects[o.Key]
 	t.objects[o.Key] = o
 	t.size += o.cost()
 	delete(t.absent, o.Key)
 	delete(t.asking, o.Key) // its answer is out of date
-	t.part(old)
+	t.detach(old)
 	if o.Dirty {
 		t.later(o)
 	}
@@ -152,7 +152,7 @@ func (t *Store) forget(key string) {
 	delete(t.objects, key)
 	delete(t.absent, key)
 	delete(t.asking, key)
-	t.part(old)
+	t.detach(old)
 	t.mu.Unlock()
 	t.remove(old)
 }
@@ -175,7 +175,7 @@ func (t *Store) drop(o *object) {
 	is := t.objects[o.Key] == o
 	if is {
 		delete(t.objects, o.Key)
-		t.part(o)
+		t.detach(o)
 	}
 	t.mu.Unlock()
 	if is {
@@ -183,9 +183,9 @@ func (t *Store) drop(o *object) {
 	}
 }
 
-// part notes that o, which may be nil, is no longer in t.objects. The caller has locked t.mu, and
+// detach notes that o, which may be nil, is no longer in t.objects. The caller has locked t.mu, and
 // calls remove once it has unlocked it.
-func (t *Store) part(o *object) {
+func (t *Store) detach(o *object) {
 	if o == nil {
 		return
 	}
