@@ -73,6 +73,32 @@ func TestServeCalls(t *testing.T) {
 	}
 }
 
+// TestServeCallsBehindNginx: what a call has come to goes through a proxy, also without a message.
+func TestServeCallsBehindNginx(t *testing.T) {
+	t.Parallel()
+	url := larderServe(t, "http", "--store", fileURL(filepath.Join(t.TempDir(), "served")))
+	cert, key := testserver.NewAuthority(t).Issue("server", time.Now().Add(time.Hour))
+	addr := testserver.Nginx(t, "https", func(port int, _ string) string {
+		return fmt.Sprintf("server { listen 127.0.0.1:%d ssl http2; ssl_certificate %s; ssl_certificate_key %s; location / { grpc_pass %s; } }",
+			port, cert, key, strings.Replace(url, "http", "grpc", 1))
+	})
+	transport := credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}) // nginx is not what this is about
+	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(transport))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	blob := []byte("body")
+	if err := upload(t.Context(), bspb.NewByteStreamClient(conn), blob); err != nil {
+		t.Error(err)
+	}
+	digest := &repb.Digest{Hash: fmt.Sprintf("%x", sha256.Sum256(blob)), SizeBytes: int64(len(blob))}
+	_, err = repb.NewActionCacheClient(conn).GetActionResult(t.Context(), &repb.GetActionResultRequest{ActionDigest: digest})
+	if grpcstatus.Code(err) != codes.NotFound {
+		t.Errorf("no such result: %v", err)
+	}
+}
+
 // TestServeCallsWaiting: uploads of one connection that wait for their turn do not keep back the
 // one that has it.
 func TestServeCallsWaiting(t *testing.T) {
