@@ -62,6 +62,13 @@ const (
 	endTime    = 30 * time.Second // for requests under way once the server is to end
 	maxHeader  = 64 << 10         // bytes
 
+	// streams is how many requests a connection of HTTP/2 may have at once. window is how many
+	// bytes of each one's body a client may send before the server reads them. The connection takes
+	// all of these: otherwise the bodies of requests that wait for a slot would fill it, and the
+	// requests that have the slots would get nothing.
+	streams = 100
+	window  = 256 << 10
+
 	mostRequests = 100_000 // at once
 )
 
@@ -87,6 +94,7 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    maxHeader,
 		Protocols:         protocols(),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: window, MaxReceiveBufferPerConnection: streams * window},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
 	}, "http"
 	if files := certificates(cmd); files.Cert != "" {

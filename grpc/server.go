@@ -117,10 +117,14 @@ func Serve(w http.ResponseWriter, r *http.Request, method Method, maxMessage int
 	if err := c.answer(method); err != nil && !errors.As(err, &s) {
 		s = &Status{Code: Unknown, Message: err.Error()}
 	}
-	s.write(w.Header())
-	if !c.answered {
-		w.WriteHeader(http.StatusOK)
+	if c.answered {
+		s.write(w.Header(), http.TrailerPrefix)
+		return *s
 	}
+	// net/http says that an answer without messages has no bytes. Behind such a header nginx passes
+	// no trailers on, so the header itself has the status.
+	s.write(w.Header(), "")
+	w.WriteHeader(http.StatusOK)
 	return *s
 }
 

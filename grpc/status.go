@@ -183,14 +183,15 @@ func statusOf(h http.Header) error {
 	return s.Err()
 }
 
-// write sets the trailers that say how a call has ended.
-func (s *Status) write(h http.Header) {
-	h.Set(http.TrailerPrefix+statusHeader, strconv.FormatUint(uint64(s.Code), 10))
+// write sets the fields that say how a call has ended. Their names begin with prefix, which is
+// http.TrailerPrefix if h was sent already.
+func (s *Status) write(h http.Header, prefix string) {
+	h.Set(prefix+statusHeader, strconv.FormatUint(uint64(s.Code), 10))
 	if s.Message != "" {
-		h.Set(http.TrailerPrefix+messageHeader, escape(s.Message))
+		h.Set(prefix+messageHeader, escape(s.Message))
 	}
 	if s.RetryDelay > 0 {
-		h.Set(http.TrailerPrefix+detailsHeader, base64.RawStdEncoding.EncodeToString(s.Marshal()))
+		h.Set(prefix+detailsHeader, base64.RawStdEncoding.EncodeToString(s.Marshal()))
 	}
 }
 

@@ -1,17 +1,22 @@
 package integration
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	repb "github.com/bazelbuild/remote-apis/build/bazel/remote/execution/v2"
+	"golang.org/x/sync/errgroup"
+	bspb "google.golang.org/genproto/googleapis/bytestream"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -66,4 +71,70 @@ func TestServeCalls(t *testing.T) {
 			t.Errorf("%s: %v, %v", scheme, a, err)
 		}
 	}
+}
+
+// TestServeCallsBehindNginx: what a call has come to goes through a proxy, also without a message.
+func TestServeCallsBehindNginx(t *testing.T) {
+	t.Parallel()
+	url := larderServe(t, "http", "--store", fileURL(filepath.Join(t.TempDir(), "served")))
+	cert, key := testserver.NewAuthority(t).Issue("server", time.Now().Add(time.Hour))
+	addr := testserver.Nginx(t, "https", func(port int, _ string) string {
+		return fmt.Sprintf("server { listen 127.0.0.1:%d ssl http2; ssl_certificate %s; ssl_certificate_key %s; location / { grpc_pass %s; } }",
+			port, cert, key, strings.Replace(url, "http", "grpc", 1))
+	})
+	transport := credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}) // nginx is not what this is about
+	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(transport))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	blob := []byte("body")
+	if err := upload(t.Context(), bspb.NewByteStreamClient(conn), blob); err != nil {
+		t.Error(err)
+	}
+	digest := &repb.Digest{Hash: fmt.Sprintf("%x", sha256.Sum256(blob)), SizeBytes: int64(len(blob))}
+	_, err = repb.NewActionCacheClient(conn).GetActionResult(t.Context(), &repb.GetActionResultRequest{ActionDigest: digest})
+	if grpcstatus.Code(err) != codes.NotFound {
+		t.Errorf("no such result: %v", err)
+	}
+}
+
+// TestServeCallsWaiting: uploads of one connection that wait for their turn do not keep back the
+// one that has it.
+func TestServeCallsWaiting(t *testing.T) {
+	t.Parallel()
+	url := larderServe(t, "http", "--store", fileURL(filepath.Join(t.TempDir(), "served")), "--requests", "1")
+	conn, err := grpc.NewClient("passthrough:///"+strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var g errgroup.Group
+	for i := range 8 {
+		g.Go(func() error {
+			return upload(t.Context(), bspb.NewByteStreamClient(conn), bytes.Repeat([]byte{byte(i)}, 2<<20))
+		})
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// upload uploads a blob in many messages.
+func upload(ctx context.Context, client bspb.ByteStreamClient, blob []byte) error {
+	s, err := client.Write(ctx)
+	if err != nil {
+		return err
+	}
+	q := &bspb.WriteRequest{ResourceName: fmt.Sprintf("uploads/u/blobs/%x/%d", sha256.Sum256(blob), len(blob))}
+	for data := range slices.Chunk(blob, 64<<10) {
+		q.Data = data
+		q.FinishWrite = q.WriteOffset+int64(len(data)) == int64(len(blob))
+		if s.Send(q) != nil { // CloseAndRecv says why
+			break
+		}
+		q.WriteOffset += int64(len(data))
+	}
+	_, err = s.CloseAndRecv()
+	return err
 }

@@ -167,3 +167,10 @@ func pack(w io.Writer, plain io.Reader) error {
 var packer = sync.OnceValues(func() (*zstd.Encoder, error) {
 	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(atOnce), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
 })
+
+// unpacker unpacks what is in memory, into the capacity of a slice. Unlike what unpack returns, it
+// takes no memory for the window of a frame, which a few bytes may claim to have 8 MiB. Many
+// goroutines may use it.
+var unpacker = sync.OnceValues(func() (*zstd.Decoder, error) {
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(atOnce), zstd.WithDecoderMaxMemory(maxWindow), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
+})

@@ -118,21 +118,21 @@ func (c *call) resource(name string, isUpload bool) (reapi.Resource, error) {
 // resourceHeader may have the name of the resource as well.
 const resourceHeader = "Build.bazel.remote.execution.v2.resource-Name"
 
+// queryWrite says how much has come of an upload: nothing of one that the server does not know. The
+// text of ByteStream wants NOT_FOUND for that, but Bazel then gives an upload up that has failed
+// once.
 func (c *call) queryWrite(q *reapi.QueryWriteStatusRequest) (*reapi.QueryWriteStatusResponse, error) {
 	r, err := c.resource(q.ResourceName, true)
 	if err != nil {
 		return nil, err
 	}
-	there, err := c.has(r.Digest)
-	switch size, begun := c.uploads.size(r.String()); {
+	switch there, err := c.has(r.Digest); {
 	case err != nil:
 		return nil, err
 	case there:
 		return &reapi.QueryWriteStatusResponse{CommittedSize: r.Digest.SizeBytes, Complete: true}, nil
-	case begun:
-		return &reapi.QueryWriteStatusResponse{CommittedSize: size}, nil
 	}
-	return nil, backend.ErrNotFound
+	return &reapi.QueryWriteStatusResponse{CommittedSize: c.uploads.size(r.String())}, nil
 }
 
 // write takes an upload, or goes on with one. What has come of it stays if it breaks off.

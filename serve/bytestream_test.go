@@ -237,6 +237,16 @@ func await(t *testing.T, done func() bool) {
 	}
 }
 
+// TestUnknownUpload: nothing has come of an upload that the server does not know, so that Bazel
+// begins again.
+func TestUnknownUpload(t *testing.T) {
+	t.Parallel()
+	k := openRPC(t, nil)
+	if size, complete, err := k.committed("uploads/id/" + blobName(plainBlobs, "body")); size != 0 || complete || err != nil {
+		t.Errorf("%d, %v, %v", size, complete, err)
+	}
+}
+
 // TestManyPartialUploads: the server keeps few of them.
 func TestManyPartialUploads(t *testing.T) {
 	t.Parallel()
@@ -248,7 +258,7 @@ func TestManyPartialUploads(t *testing.T) {
 		}
 		return name
 	}
-	kept := func(name string) bool { _, _, err := k.committed(name); return err == nil }
+	kept := func(name string) bool { size, _, _ := k.committed(name); return size > 0 }
 	var names []string
 	for id := range 101 {
 		names = append(names, begin(id, 1))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -170,4 +171,29 @@ func TestManyClients(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestWindows: frames of a few bytes in a batch take no memory for the windows that they claim.
+func TestWindows(t *testing.T) { // alone, since it counts what all tests allocate
+	k := openRPC(t, nil)
+	frame := "\x28\xb5\x2f\xfd\x00\x68" + "\x21\x00\x00body" // a window of 8 MiB, and one block, as it is
+	q := &repb.BatchUpdateBlobsRequest{}
+	for range 100 {
+		q.Requests = append(q.Requests, &repb.BatchUpdateBlobsRequest_Request{Digest: digestOf("body"), Data: []byte(frame), Compressor: repb.Compressor_ZSTD})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	a, err := k.cas.BatchUpdateBlobs(t.Context(), q)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range a.Responses {
+		if r.Status.GetCode() != 0 {
+			t.Fatal(r)
+		}
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 100<<20 {
+		t.Errorf("%d MiB were allocated", got>>20)
+	}
 }

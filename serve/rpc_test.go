@@ -106,7 +106,6 @@ func TestRules(t *testing.T) {
 			_, err := k.write(ctx, part("uploads/u/"+blobName(plainBlobs, long), 0, long, true))
 			return err
 		}, codes.InvalidArgument},
-		{"status of what nobody writes", func() error { _, _, err := k.committed("uploads/u/" + blobName(plainBlobs, none)); return err }, codes.NotFound},
 		{"status by the name of a blob", func() error { _, _, err := k.committed(blob); return err }, codes.InvalidArgument},
 		{"no such result", gets(&repb.GetActionResultRequest{ActionDigest: action}), codes.NotFound},
 		{"malformed action digest", gets(&repb.GetActionResultRequest{ActionDigest: &repb.Digest{Hash: "../../x"}}), codes.InvalidArgument},

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
+	"errors"
 	"math"
 	"slices"
+
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/reapi"
@@ -81,19 +83,21 @@ func (c *call) updateBlob(u *reapi.BlobUpdate) error {
 
 var errMismatch = bad("the data does not have the digest")
 
-// blobOf returns the blob itself, or a byte more than its digest says.
+// blobOf returns the blob itself. Its size was checked to be that of a batch at most.
 func blobOf(u *reapi.BlobUpdate) ([]byte, error) {
 	switch u.Compressor {
 	case reapi.Identity:
 		return u.Data, nil
 	case reapi.Zstd:
-		plain, err := unpack(bytes.NewReader(u.Data))
+		p, err := unpacker()
 		if err != nil {
 			return nil, err
 		}
-		defer plain.Close()
-		data, err := io.ReadAll(io.LimitReader(plain, u.Digest.SizeBytes+1))
-		if err != nil {
+		data, err := p.DecodeAll(u.Data, make([]byte, 0, u.Digest.SizeBytes))
+		switch {
+		case errors.Is(err, zstd.ErrDecoderSizeExceeded):
+			return nil, errMismatch
+		case err != nil:
 			return nil, bad("malformed zstd: %v", err)
 		}
 		return data, nil

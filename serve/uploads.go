@@ -70,15 +70,14 @@ func (u *uploads) claim(name string, body func() *intake) (*upload, bool) {
 	return one, true
 }
 
-// size returns how much has come of the upload of a name. It reports whether there is one.
-func (u *uploads) size(name string) (int64, bool) {
+// size returns how much has come of the upload of a name.
+func (u *uploads) size(name string) int64 {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	one := u.byName[name]
-	if one == nil {
-		return 0, false
+	if one := u.byName[name]; one != nil {
+		return one.size.Load()
 	}
-	return one.size.Load(), true
+	return 0
 }
 
 // park keeps what has come of one, in a file, or forgets it if it is over.
