@@ -60,7 +60,7 @@ var errResource = errors.New("want {instance}/blobs/{hash}/{size} or {instance}/
 // ParseResource reads a name. Behind the name of one to write there may be metadata, which it
 // leaves out.
 func ParseResource(name string) (Resource, error) {
-	parts := strings.Split(name, "/")
+	parts := strings.Split(strings.TrimPrefix(name, "/"), "/") // some clients have it behind an empty instance
 	i := slices.IndexFunc(parts, isKeyword)
 	if i < 0 || i == 1 && parts[0] == "" {
 		return Resource{}, errResource

@@ -25,11 +25,14 @@ func TestResources(t *testing.T) {
 		if more, err := reapi.ParseResource(name + "/meta/data"); want.Upload != "" && (err != nil || more != want) || want.Upload == "" && err == nil {
 			t.Errorf("%s with metadata: %+v, %v", name, more, err)
 		}
+		if slashed, err := reapi.ParseResource("/" + name); err != nil || slashed != want {
+			t.Errorf("/%s: %+v, %v", name, slashed, err)
+		}
 	}
 	for _, name := range []string{
 		"", "/", "blobs", "x", "blobs/" + sum, "blobs/" + sum + "/", "blobs/" + sum + "/x", "blobs/" + sum + "/-1", "blobs/" + sum + "/+1",
 		"blobs/" + sum + "/01", "blobs/" + sum + "/9223372036854775808", "blobs/" + sum[1:] + "/1", "blobs/" + strings.ToUpper(sum) + "/1",
-		"blobs/blake3/" + sum + "/1", "/blobs/" + sum + "/1", "a//blobs/" + sum + "/1", "uploads/blobs/" + sum + "/1", "uploads//blobs/" + sum + "/1",
+		"blobs/blake3/" + sum + "/1", "//blobs/" + sum + "/1", "a//blobs/" + sum + "/1", "uploads/blobs/" + sum + "/1", "uploads//blobs/" + sum + "/1",
 		"uploads/u/" + sum + "/1", "compressed-blobs/" + sum + "/1", "compressed-blobs/deflate/" + sum + "/1", "a/actions/blobs/" + sum + "/1",
 	} {
 		if got, err := reapi.ParseResource(name); err == nil {
