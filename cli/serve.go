@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,12 +57,8 @@ func (p *program) serveCommand() *urfave.Command {
 }
 
 const (
-	headerTime = 10 * time.Second // for the header of a request
-	idleTime   = 2 * time.Minute  // for a connection without requests
-	endTime    = 30 * time.Second // for requests under way once the server is to end
-	maxHeader  = 64 << 10         // bytes
-
-	mostRequests = 100_000 // at once
+	endTime      = 30 * time.Second // for requests under way once the server is to end
+	mostRequests = 100_000          // at once
 )
 
 // serverRetry is impatient: a client waits, and may try again by itself.
@@ -81,16 +78,11 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	if err != nil {
 		return err
 	}
-	server, scheme := &http.Server{
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    maxHeader,
-		Protocols:         protocols(),
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
-	}, "http"
+	var tlsConfig *tls.Config
+	scheme := "http"
 	if files := certificates(cmd); files.Cert != "" {
 		scheme = "https"
-		if server.TLSConfig, err = files.Config(log); err != nil {
+		if tlsConfig, err = files.Config(log); err != nil {
 			return serveUsage("--tls-cert, --tls-key, --tls-client-ca: %w", err)
 		}
 	}
@@ -118,7 +110,8 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	handler := serve.New(cfg)
 	defer handler.Close()
-	server.Handler = handler
+	server := handler.HTTP()
+	server.TLSConfig = tlsConfig
 	if cfg.Evicts {
 		gc := collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}}
 		defer repeat(ctx, func(ctx context.Context) time.Duration { return trimServed(ctx, handler, gc) })()
@@ -128,16 +121,6 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
 	return serveUntil(ctx, server, listener)
-}
-
-// protocols returns those that the server speaks: HTTP/1.1, and HTTP/2 as gRPC needs it, also
-// without TLS.
-func protocols() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	p.SetHTTP2(true)
-	p.SetUnencryptedHTTP2(true)
-	return p
 }
 
 // servedURL returns the URL of the store. It makes the folder of one that is a directory.
