@@ -93,14 +93,16 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 
 	var counters backend.Counters
 	served := backend.WithRetry(backend.WithLimit(openDriver(store, s, &counters, log), connections), serverRetry)
-	if cfg.Tier, err = openTier(served, store, cmd, log); err != nil {
+	if cfg.Tier, err = openTier(served, store, s.readOnly, cmd, log); err != nil {
 		return errors.Join(err, served.Close(), listener.Close())
 	}
-	if cfg.Store = served; cfg.Tier != nil {
+	switch {
+	case cfg.Tier != nil:
 		cfg.Store = cfg.Tier
-	}
-	if s.readOnly {
-		cfg.Store = backend.ReadOnly(cfg.Store)
+	case s.readOnly:
+		cfg.Store = backend.ReadOnly(served)
+	default:
+		cfg.Store = served
 	}
 	defer func() { err = errors.Join(err, cfg.Store.Close()) }()
 	cfg.Evicts = maxSize > 0 && !s.readOnly
