@@ -159,27 +159,27 @@ func (l *load) work(i int, next *atomic.Int64) error {
 }
 
 // putAndGet puts object n, and then gets some of those that are stored.
-func (l *client) putAndGet(n int) error {
+func (c *client) putAndGet(n int) error {
 	o, data := newObject(n)
-	switch ok, err := l.put(o, data); {
+	switch ok, err := c.put(o, data); {
 	case err != nil:
 		return err
 	case ok:
-		l.mu.Lock()
-		l.stored = append(l.stored, o)
-		l.mu.Unlock()
+		c.mu.Lock()
+		c.stored = append(c.stored, o)
+		c.mu.Unlock()
 	}
 	for range 2 {
-		l.mu.Lock()
-		stored := len(l.stored) > 0
+		c.mu.Lock()
+		stored := len(c.stored) > 0
 		if stored {
-			o = l.stored[l.random.IntN(len(l.stored))]
+			o = c.stored[c.random.IntN(len(c.stored))]
 		}
-		l.mu.Unlock()
+		c.mu.Unlock()
 		if !stored {
 			continue
 		}
-		if err := l.get(o); err != nil {
+		if err := c.get(o); err != nil {
 			return err
 		}
 	}
@@ -187,18 +187,18 @@ func (l *client) putAndGet(n int) error {
 }
 
 // put puts o. It reports whether the server has said that it is stored.
-func (l *client) put(o object, data []byte) (stored bool, err error) {
-	away := l.away.Load()
+func (c *client) put(o object, data []byte) (stored bool, err error) {
+	away := c.away.Load()
 	if o.isCall() {
-		_, err = l.calls.Put(context.Background(), o.key(), bytes.NewReader(data), backend.OptionsOf(data))
+		_, err = c.calls.Put(context.Background(), o.key(), bytes.NewReader(data), backend.OptionsOf(data))
 	} else {
-		err = l.putPath(o, data)
+		err = c.putPath(o, data)
 	}
 	if err != nil {
-		return false, l.fault(away, err)
+		return false, c.fault(away, err)
 	}
-	l.puts.Add(1)
-	l.bytes.Add(int64(len(data)))
+	c.puts.Add(1)
+	c.bytes.Add(int64(len(data)))
 	return true, nil
 }
 
@@ -206,14 +206,14 @@ func (l *client) put(o object, data []byte) (stored bool, err error) {
 type refusal struct{ error }
 
 // putPath puts o over HTTP.
-func (l *client) putPath(o object, data []byte) error {
-	req, err := http.NewRequest(http.MethodPut, l.server.url+o.path, bytes.NewReader(data))
+func (c *client) putPath(o object, data []byte) error {
+	req, err := http.NewRequest(http.MethodPut, c.server.url+o.path, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
 	sum := md5.Sum(data)
 	req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
-	res, err := l.http.Do(req)
+	res, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
@@ -225,35 +225,35 @@ func (l *client) putPath(o object, data []byte) error {
 }
 
 // get gets o, which is stored, and checks it.
-func (l *client) get(o object) error {
-	away := l.away.Load()
-	body, err := l.open(o)
+func (c *client) get(o object) error {
+	away := c.away.Load()
+	body, err := c.open(o)
 	if err != nil {
-		return l.fault(away, err)
+		return c.fault(away, err)
 	}
 	defer body.Close()
 	data, err := io.ReadAll(body)
 	if err != nil {
-		return l.fault(away, err)
+		return c.fault(away, err)
 	}
 	if sha256.Sum256(data) != o.sha256 {
 		return fmt.Errorf("get %v: other bytes than were put", o)
 	}
-	l.gets.Add(1)
-	l.bytes.Add(int64(len(data)))
+	c.gets.Add(1)
+	c.bytes.Add(int64(len(data)))
 	return nil
 }
 
 // open returns the body of o, which is stored.
-func (l *client) open(o object) (io.ReadCloser, error) {
+func (c *client) open(o object) (io.ReadCloser, error) {
 	if o.isCall() {
-		body, _, err := l.calls.Get(context.Background(), o.key(), backend.Range{})
+		body, _, err := c.calls.Get(context.Background(), o.key(), backend.Range{})
 		if errors.Is(err, backend.ErrNotFound) {
 			err = refusal{fmt.Errorf("what was stored: %w", err)}
 		}
 		return body, err
 	}
-	res, err := l.http.Get(l.server.url + o.path)
+	res, err := c.http.Get(c.server.url + o.path)
 	if err != nil {
 		return nil, err
 	}
