@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -57,19 +58,8 @@ func (p *program) serveCommand() *urfave.Command {
 }
 
 const (
-	headerTime = 10 * time.Second // for the header of a request
-	idleTime   = 2 * time.Minute  // for a connection without requests
-	endTime    = 30 * time.Second // for requests under way once the server is to end
-	maxHeader  = 64 << 10         // bytes
-
-	// streams is how many requests a connection of HTTP/2 may have at once. window is how many
-	// bytes of each one's body a client may send before the server reads them. The connection takes
-	// all of these: otherwise the bodies of requests that wait for a slot would fill it, and the
-	// requests that have the slots would get nothing.
-	streams = 100
-	window  = 256 << 10
-
-	mostRequests = 100_000 // at once
+	endTime      = 30 * time.Second // for requests under way once the server is to end
+	mostRequests = 100_000          // at once
 )
 
 // serverRetry is impatient: a client waits, and may try again by itself.
@@ -89,17 +79,11 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	if err != nil {
 		return err
 	}
-	server, scheme := &http.Server{
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
-		MaxHeaderBytes:    maxHeader,
-		Protocols:         protocols(),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: streams, MaxReceiveBufferPerStream: window, MaxReceiveBufferPerConnection: streams * window},
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of clients that hang up
-	}, "http"
+	var tlsConfig *tls.Config
+	scheme := "http"
 	if files := certificates(cmd); files.Cert != "" {
 		scheme = "https"
-		if server.TLSConfig, err = files.Config(log); err != nil {
+		if tlsConfig, err = files.Config(log); err != nil {
 			return serveUsage("--tls-cert, --tls-key, --tls-client-ca: %w", err)
 		}
 	}
@@ -111,15 +95,16 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 
 	var counters backend.Counters
 	served := backend.WithRetry(backend.WithLimit(openDriver(store, s, &counters, log), connections), serverRetry)
-	if cfg.Tier, err = openTier(served, store, cmd, log); err != nil {
+	if cfg.Tier, err = openTier(served, store, s.readOnly, cmd, log); err != nil {
 		return errors.Join(err, served.Close(), listener.Close())
 	}
-	cfg.Store = served
-	if cfg.Tier != nil {
+	switch {
+	case cfg.Tier != nil:
 		cfg.Store = cfg.Tier
-	}
-	if s.readOnly {
-		cfg.Store = backend.ReadOnly(cfg.Store)
+	case s.readOnly:
+		cfg.Store = backend.ReadOnly(served)
+	default:
+		cfg.Store = served
 	}
 	defer func() { err = errors.Join(err, cfg.Store.Close()) }()
 	cfg.Evicts = maxSize > 0 && !s.readOnly
@@ -129,7 +114,8 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	handler := serve.New(cfg)
 	defer handler.Close()
-	server.Handler = handler
+	server := handler.HTTP()
+	server.TLSConfig = tlsConfig
 	if cfg.Evicts {
 		gc := collect.Config{MaxAge: s.remoteMaxAge, MaxSize: maxSize, Trust: s.policy.Trust, Log: log, Planned: func(int) {}, Done: func() {}}
 		defer repeat(ctx, func(ctx context.Context) time.Duration { return trimServed(ctx, handler, gc) })()
@@ -139,16 +125,6 @@ func (p *program) serveStore(ctx context.Context, cmd *urfave.Command, s setting
 	}
 	log.Info("serving", "address", scheme+"://"+listener.Addr().String(), "store", open.Redact(store))
 	return serveUntil(ctx, server, listener)
-}
-
-// protocols returns those that the server speaks: HTTP/1.1, and HTTP/2 as gRPC needs it, also
-// without TLS.
-func protocols() *http.Protocols {
-	p := new(http.Protocols)
-	p.SetHTTP1(true)
-	p.SetHTTP2(true)
-	p.SetUnencryptedHTTP2(true)
-	return p
 }
 
 // servedURL returns the URL of the store. It makes the folder of one that is a directory.

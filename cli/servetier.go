@@ -25,7 +25,7 @@ func tierFlags() []urfave.Flag {
 }
 
 // openTier returns the tier that cmd names in front of store, at url, and nil if it names none.
-func openTier(store backend.Store, url string, cmd *urfave.Command, log *slog.Logger) (*tier.Store, error) {
+func openTier(store backend.Store, url string, readOnly bool, cmd *urfave.Command, log *slog.Logger) (*tier.Store, error) {
 	folder, size := cmd.String("tier"), cmd.String("tier-size")
 	switch {
 	case folder == "" && size != "":
@@ -35,7 +35,7 @@ func openTier(store backend.Store, url string, cmd *urfave.Command, log *slog.Lo
 	case size == "":
 		size = defaultTierSize
 	}
-	cfg := tier.Config{Dir: folder, Immutable: isImmutable, Log: log}
+	cfg := tier.Config{Dir: folder, Immutable: isImmutable, ReadOnly: readOnly, Log: log}
 	err := parseSize(&cfg.MaxSize, size)
 	if err == nil && cfg.MaxSize == 0 {
 		err = errors.New("want a size above 0")

@@ -50,7 +50,7 @@ func TestTierFlags(t *testing.T) {
 	} {
 		var got *tier.Store
 		cmd := &urfave.Command{Flags: tierFlags(), Action: func(_ context.Context, cmd *urfave.Command) (err error) {
-			got, err = openTier(backendtest.Memory(), test.url, cmd, slog.New(slog.DiscardHandler))
+			got, err = openTier(backendtest.Memory(), test.url, false, cmd, slog.New(slog.DiscardHandler))
 			return err
 		}}
 		err := cmd.Run(t.Context(), append([]string{"serve"}, test.args...))

@@ -2,7 +2,9 @@ package serve_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +15,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"github.com/larderbuild/larder/backend/backendtest"
 	"github.com/larderbuild/larder/serve"
@@ -114,10 +119,11 @@ func onPipe(t *testing.T, cfg serve.Config, client func(t *testing.T, c net.Conn
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		handler, ended := serve.New(cfg), make(chan struct{})
-		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := handler.HTTP()
+		server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer close(ended)
 			handler.ServeHTTP(w, r)
-		}), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+		})
 		l := &pipes{make(chan net.Conn), make(chan struct{})}
 		served := make(chan error, 1)
 		go func() { served <- server.Serve(l) }()
@@ -200,6 +206,45 @@ func TestSlowReader(t *testing.T) {
 			<-ended
 		})
 	}
+}
+
+// TestStuckConnection is TestSlowReader for HTTP/2: the client lets the server send much, and then
+// takes no bytes from the connection.
+func TestStuckConnection(t *testing.T) {
+	t.Parallel()
+	body := string(noise(1 << 20))
+	cfg := memoryConfig(t, noFault)
+	if w := request(serve.New(cfg), http.MethodPut, "/cas/"+sha256Of(body), body); w.Code != http.StatusCreated {
+		t.Fatalf("status %d", w.Code)
+	}
+	onPipe(t, cfg, func(t *testing.T, c net.Conn, ended <-chan struct{}) {
+		const window = 1 << 30
+		var header bytes.Buffer
+		encoder := hpack.NewEncoder(&header)
+		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "localhost"}, {":path", "/cas/" + sha256Of(body)}} {
+			if err := encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var sent bytes.Buffer
+		sent.WriteString(http2.ClientPreface)
+		frames := http2.NewFramer(&sent, nil)
+		err := errors.Join(
+			frames.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window}),
+			frames.WriteWindowUpdate(0, window),
+			frames.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: header.Bytes(), EndStream: true, EndHeaders: true}),
+		)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(sent.Bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(c, make([]byte, 64<<10)); err != nil { // of the answer
+			t.Fatal(err)
+		}
+		<-ended
+	})
 }
 
 // A store may take longer than Config.Progress for a body that has come as a whole.

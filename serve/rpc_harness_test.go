@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -48,9 +47,7 @@ func openRPC(t *testing.T, change func(*serve.Config)) *rpc {
 	k.tempDir = cfg.TempDir
 	handler := serve.New(cfg)
 	k.server = httptest.NewUnstartedServer(handler)
-	k.server.Config.Protocols = new(http.Protocols)
-	k.server.Config.Protocols.SetHTTP1(true)
-	k.server.Config.Protocols.SetUnencryptedHTTP2(true)
+	k.server.Config = handler.HTTP()
 	k.server.Start()
 	k.connect(k.address())
 	t.Cleanup(func() {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,6 +43,7 @@ type Server struct {
 	held    atomic.Pointer[holdings] // nil: nobody has counted them
 	uses    uses
 	uploads uploads
+	serving sync.WaitGroup // of requests
 }
 
 // New returns a Server.
@@ -57,11 +59,29 @@ func New(cfg Config) *Server {
 	return s
 }
 
-// Close removes what has come of uploads that broke off. The caller calls it after the last request.
-func (s *Server) Close() { s.uploads.close() }
+// closeTime is how long Close waits for requests.
+const closeTime = 5 * time.Second
+
+// Close removes what has come of uploads that broke off. The caller has closed the connections.
+// Close waits for a moment until the requests that were under way have noticed, and have removed
+// their temporary files.
+func (s *Server) Close() {
+	ended := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(closeTime):
+	}
+	s.uploads.close()
+}
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.serving.Add(1)
+	defer s.serving.Done()
 	began := time.Now()
 	r, span := s.beginSpan(r)
 	body := &countedBody{ReadCloser: r.Body, ended: r.ContentLength == 0}

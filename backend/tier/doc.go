@@ -17,7 +17,7 @@
 // so does each Put while too much is waiting.
 //
 // An object that the store does not take keeps waiting, and a List of what is under its prefix
-// fails. Files are not synced: what waits outlives the process, but not a power failure.
+// fails. With Config.ReadOnly, what is waiting can be read, and waits for a process without that. Files are not synced: what waits outlives the process, but not a power failure.
 //
 // So what goes through one tier is seen by all who read through it, at once. Writers that
 // use the store itself are seen a minute later. Conditions hold for all of them.

@@ -15,6 +15,9 @@ import (
 )
 
 func (t *Store) Put(ctx context.Context, key string, body io.ReadSeeker, opts backend.PutOptions) (backend.Object, error) {
+	if t.ReadOnly {
+		return backend.Object{}, backend.Wrap(ctx, "put", key, backend.ErrReadOnly)
+	}
 	upload, err := backend.NewUpload(ctx, body, opts.Size)
 	if err != nil {
 		return backend.Object{}, backend.Wrap(ctx, "put", key, err)

@@ -23,6 +23,7 @@ type Config struct {
 	Dir       string                // is made if it is missing
 	MaxSize   int64                 // of the objects in it, in bytes
 	Immutable func(key string) bool // whether the object under key never changes, if there is one
+	ReadOnly  bool                  // nothing is written to the store: what is waiting keeps waiting
 	Log       *slog.Logger
 }
 
@@ -73,6 +74,9 @@ func (t *Store) Stats() Stats {
 
 // Open returns store behind a tier, which closes it. It fails if another process uses the folder.
 func Open(store backend.Store, cfg Config) (*Store, error) {
+	if cfg.ReadOnly {
+		store = backend.ReadOnly(store)
+	}
 	t := &Store{
 		Config:  cfg,
 		store:   store,
@@ -128,7 +132,11 @@ func (t *Store) Delete(ctx context.Context, key, version string) error {
 		return backend.Wrap(ctx, "delete", key, err)
 	}
 	if err := t.store.Delete(ctx, key, version); err != nil {
-		t.doubt(key)
+		if waiting == nil && t.Immutable(key) { // it is damaged, and nobody would ask the store again
+			t.forget(key)
+		} else {
+			t.doubt(key)
+		}
 		return err
 	}
 	t.forget(key)
@@ -140,12 +148,14 @@ func (t *Store) Delete(ctx context.Context, key, version string) error {
 	return nil
 }
 
-// List stores first what is waiting under prefix.
+// List stores first what is waiting under prefix. With Config.ReadOnly it leaves that out.
 func (t *Store) List(ctx context.Context, prefix string) iter.Seq2[backend.Object, error] {
 	return func(yield func(backend.Object, error) bool) {
-		if err := t.settleAll(ctx, t.waitingKeys(prefix)); err != nil {
-			yield(backend.Object{}, backend.Wrap(ctx, "list", prefix, err))
-			return
+		if !t.ReadOnly {
+			if err := t.settleAll(ctx, t.waitingKeys(prefix)); err != nil {
+				yield(backend.Object{}, backend.Wrap(ctx, "list", prefix, err))
+				return
+			}
 		}
 		for obj, err := range t.store.List(ctx, prefix) {
 			if err == nil {

@@ -30,8 +30,9 @@ func TestStore(t *testing.T) {
 // rig is a tier in front of a store in memory, whose requests are counted and may fail.
 type rig struct {
 	*Store
-	t      *testing.T
-	behind backend.Store // without faults
+	t        *testing.T
+	behind   backend.Store // without faults
+	readOnly bool          // of the tiers that open opens
 
 	mu       sync.Mutex
 	requests map[string]int // by operation
@@ -53,7 +54,7 @@ func (r *rig) open(dir string, size int64) {
 	r.t.Helper()
 	var err error
 	r.Store, err = Open(backendtest.Faulty(r.behind, r.request), Config{
-		Dir: dir, MaxSize: size, Log: slog.New(slog.DiscardHandler),
+		Dir: dir, MaxSize: size, ReadOnly: r.readOnly, Log: slog.New(slog.DiscardHandler),
 		Immutable: func(key string) bool { return strings.HasPrefix(key, "cas/") },
 	})
 	if err != nil {

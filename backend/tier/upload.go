@@ -50,7 +50,7 @@ func (t *Store) later(o *object) {
 	t.waiting.objects[o.Key] = o
 	t.waiting.bytes += o.cost()
 	t.enqueue(o.Key)
-	if t.waiting.workers < maxUploads && !t.isClosing() { // then the next process does
+	if t.waiting.workers < maxUploads && !t.isClosing() && !t.ReadOnly { // else the next process does
 		t.waiting.workers++
 		t.group.Go(t.work)
 	}

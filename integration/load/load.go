@@ -16,12 +16,16 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/larderbuild/larder/backend"
+	"github.com/larderbuild/larder/backend/open"
 )
 
 // config says how much is done.
 type config struct {
 	clients, objects int
 	time             time.Duration
+	tier             bool // whether the server has a tier in front of its store
 }
 
 // report counts what a run has done.
@@ -43,7 +47,7 @@ func (r *report) String() string {
 type load struct {
 	config
 	*report
-	client *http.Client
+	http   *http.Client
 	server *server
 	begun  time.Time
 	away   atomic.Bool // the server was killed, or is about to be, and is not back yet
@@ -55,9 +59,14 @@ type load struct {
 // object is what a client puts. All of it follows from the number.
 type object struct {
 	n      int
-	path   string
+	path   string // over HTTP; "": it goes over gRPC, where its key is the number
 	sha256 [sha256.Size]byte
 }
+
+// isCall reports whether o is put and got over gRPC.
+func (o object) isCall() bool { return o.path == "" }
+
+func (o object) key() string { return fmt.Sprint(o.n) }
 
 // body returns the bytes of object number n: 100 bytes to 4 MiB, small ones more often.
 func body(n int) []byte {
@@ -73,12 +82,12 @@ func body(n int) []byte {
 func newObject(n int) (object, []byte) {
 	data := body(n)
 	o := object{n: n, sha256: sha256.Sum256(data)}
-	switch n % 3 {
+	switch n % 6 {
 	case 0:
 		o.path = fmt.Sprintf("/v1/main/a/%02x/%d", n%256, n)
 	case 1:
 		o.path = fmt.Sprintf("/cache/%d", n)
-	default:
+	case 2, 3:
 		o.path = fmt.Sprintf("/cas/%x", o.sha256)
 	}
 	return o, data
@@ -86,29 +95,18 @@ func newObject(n int) (object, []byte) {
 
 // run runs the clients and kills the server halfway.
 func run(c config) (*report, error) {
-	server, err := newServer()
+	server, err := newServer(c.tier)
 	if err != nil {
 		return new(report), err
 	}
 	defer server.end()
 	transport := &http.Transport{MaxIdleConnsPerHost: c.clients}
 	defer transport.CloseIdleConnections()
-	l := &load{config: c, report: new(report), client: &http.Client{Transport: transport}, server: server, begun: time.Now()}
+	l := &load{config: c, report: new(report), http: &http.Client{Transport: transport}, server: server, begun: time.Now()}
 	group, ctx := errgroup.WithContext(context.Background())
 	var next atomic.Int64
 	for i := range c.clients {
-		random := rand.New(rand.NewPCG(uint64(i), 2))
-		group.Go(func() error {
-			for {
-				n := int(next.Add(1))
-				if n > l.objects && time.Since(l.begun) > l.time {
-					return nil
-				}
-				if err := l.putAndGet(n, random); err != nil {
-					return err
-				}
-			}
-		})
+		group.Go(func() error { return l.work(i, &next) })
 	}
 	group.Go(func() error {
 		for next.Load() < int64(c.objects/2) || time.Since(l.begun) < c.time/2 {
@@ -129,28 +127,59 @@ func run(c config) (*report, error) {
 	return l.report, err
 }
 
+// client is one of the clients. It has connections of its own for gRPC.
+type client struct {
+	*load
+	calls  backend.Store
+	random *rand.Rand
+}
+
+// newClient returns client number i. The caller closes calls.
+func (l *load) newClient(i int) (*client, error) {
+	calls, err := open.Store(context.Background(), "grpc://"+l.server.address)
+	return &client{l, calls, rand.New(rand.NewPCG(uint64(i), 2))}, err
+}
+
+// work is what client number i does, with each object that next has for it.
+func (l *load) work(i int, next *atomic.Int64) error {
+	c, err := l.newClient(i)
+	if err != nil {
+		return err
+	}
+	defer c.calls.Close()
+	for {
+		n := int(next.Add(1))
+		if n > l.objects && time.Since(l.begun) > l.time {
+			return nil
+		}
+		if err := c.putAndGet(n); err != nil {
+			return err
+		}
+	}
+}
+
 // putAndGet puts object n, and then gets some of those that are stored.
-func (l *load) putAndGet(n int, random *rand.Rand) error {
+func (c *client) putAndGet(n int) error {
 	o, data := newObject(n)
-	switch ok, err := l.put(o, data); {
+	switch ok, err := c.put(o, data); {
 	case err != nil:
 		return err
 	case ok:
-		l.mu.Lock()
-		l.stored = append(l.stored, o)
-		l.mu.Unlock()
+		c.mu.Lock()
+		c.stored = append(c.stored, o)
+		c.mu.Unlock()
 	}
 	for range 2 {
-		l.mu.Lock()
-		stored := len(l.stored) > 0
+		c.mu.Lock()
+		stored := len(c.stored) > 0
 		if stored {
-			o = l.stored[random.IntN(len(l.stored))]
+			o = c.stored[c.random.IntN(len(c.stored))]
 		}
-		l.mu.Unlock()
+		c.mu.Unlock()
 		if !stored {
 			continue
 		}
-		if err := l.get(o); err != nil {
+		if err := c.get(o); err != nil {
 			return err
 		}
 	}
@@ -158,54 +187,87 @@ func (l *load) putAndGet(n int, random *rand.Rand) error {
 }
 
 // put puts o. It reports whether the server has said that it is stored.
-func (l *load) put(o object, data []byte) (stored bool, err error) {
-	req, err := http.NewRequest(http.MethodPut, l.server.url+o.path, bytes.NewReader(data))
+func (c *client) put(o object, data []byte) (stored bool, err error) {
+	away := c.away.Load()
+	if o.isCall() {
+		_, err = c.calls.Put(context.Background(), o.key(), bytes.NewReader(data), backend.OptionsOf(data))
+	} else {
+		err = c.putPath(o, data)
+	}
 	if err != nil {
-		return false, err
+		return false, c.fault(away, err)
 	}
-	sum := md5.Sum(data)
-	req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
-	away := l.away.Load()
-	res, err := l.client.Do(req)
-	if err != nil {
-		return false, l.fault(away, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return false, fmt.Errorf("put %s: %s", o.path, res.Status)
-	}
-	l.puts.Add(1)
-	l.bytes.Add(int64(len(data)))
+	c.puts.Add(1)
+	c.bytes.Add(int64(len(data)))
 	return true, nil
 }
 
-// get gets o, which is stored, and checks it.
-func (l *load) get(o object) error {
-	away := l.away.Load()
-	res, err := l.client.Get(l.server.url + o.path)
+// refusal is an error that is one also while the server is away, or comes back.
+type refusal struct{ error }
+
+// putPath puts o over HTTP.
+func (c *client) putPath(o object, data []byte) error {
+	req, err := http.NewRequest(http.MethodPut, c.server.url+o.path, bytes.NewReader(data))
 	if err != nil {
-		return l.fault(away, err)
+		return err
+	}
+	sum := md5.Sum(data)
+	req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+	res, err := c.http.Do(req)
+	if err != nil {
+		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("get %s, which was stored: %s", o.path, res.Status)
+	if res.StatusCode/100 != 2 {
+		return refusal{fmt.Errorf("put %s: %s", o.path, res.Status)}
 	}
-	data, err := io.ReadAll(res.Body)
+	return nil
+}
+
+// get gets o, which is stored, and checks it.
+func (c *client) get(o object) error {
+	away := c.away.Load()
+	body, err := c.open(o)
 	if err != nil {
-		return l.fault(away, err)
+		return c.fault(away, err)
+	}
+	defer body.Close()
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return c.fault(away, err)
 	}
 	if sha256.Sum256(data) != o.sha256 {
-		return fmt.Errorf("get %s: other bytes than were put", o.path)
+		return fmt.Errorf("get %v: other bytes than were put", o)
 	}
-	l.gets.Add(1)
-	l.bytes.Add(int64(len(data)))
+	c.gets.Add(1)
+	c.bytes.Add(int64(len(data)))
 	return nil
+}
+
+// open returns the body of o, which is stored.
+func (c *client) open(o object) (io.ReadCloser, error) {
+	if o.isCall() {
+		body, _, err := c.calls.Get(context.Background(), o.key(), backend.Range{})
+		if errors.Is(err, backend.ErrNotFound) {
+			err = refusal{fmt.Errorf("what was stored: %w", err)}
+		}
+		return body, err
+	}
+	res, err := c.http.Get(c.server.url + o.path)
+	if err != nil {
+		return nil, err
+	}
+	if res.StatusCode != http.StatusOK {
+		_ = res.Body.Close() // the status says enough
+		return nil, refusal{fmt.Errorf("get %s, which was stored: %s", o.path, res.Status)}
+	}
+	return res.Body, nil
 }
 
 // fault returns err, unless the server is away or was when the request began. Then it waits for
 // a moment.
 func (l *load) fault(away bool, err error) error {
-	if !away && !l.away.Load() {
+	if refused := (refusal{}); errors.As(err, &refused) || !away && !l.away.Load() {
 		return err
 	}
 	l.refused.Add(1)
@@ -213,16 +275,34 @@ func (l *load) fault(away bool, err error) error {
 	return nil
 }
 
-// checkAll checks that everything that was stored is there, and that nothing else is there but
-// in whole.
+// checkAll checks that everything that was stored is there, also without the tier, and that nothing
+// else is there but in whole.
 func (l *load) checkAll() error {
-	for _, o := range l.stored {
-		if err := l.get(o); err != nil {
-			return err
-		}
-	}
 	if len(l.stored) == 0 {
 		return errors.New("nothing was stored")
 	}
+	if err := l.check(); err != nil {
+		return err
+	}
+	if l.tier {
+		if err := errors.Join(l.server.removeTier(), l.check()); err != nil {
+			return err
+		}
+	}
 	return l.server.checkFiles()
+}
+
+// check gets everything that was stored.
+func (l *load) check() error {
+	c, err := l.newClient(l.clients)
+	if err != nil {
+		return err
+	}
+	defer c.calls.Close()
+	for _, o := range l.stored {
+		if err := c.get(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }

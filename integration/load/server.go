@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -16,22 +17,24 @@ import (
 	"time"
 
 	"github.com/larderbuild/larder/integration/harness"
+	"github.com/larderbuild/larder/reapi"
 )
 
 // server is a larder serve that can be killed. Its store is a directory.
 type server struct {
 	dir, address, url string
+	hasTier           bool
 	process           *exec.Cmd
 	most              int64 // memory of those that were killed, at most
 }
 
 // newServer builds larder and starts it. The caller calls end.
-func newServer() (*server, error) {
+func newServer(hasTier bool) (*server, error) {
 	dir, err := os.MkdirTemp("", "larder-load-")
 	if err != nil {
 		return nil, err
 	}
-	s := &server{dir: dir}
+	s := &server{dir: dir, hasTier: hasTier}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err == nil {
 		s.address = l.Addr().String()
@@ -47,6 +50,9 @@ func newServer() (*server, error) {
 	return s, nil
 }
 
+// tierSize is less than what the clients put in a second or two, so objects also leave the tier.
+const tierSize = "256MiB"
+
 // store is the directory of the server's store.
 func (s *server) store() string { return filepath.Join(s.dir, "store") }
 
@@ -54,6 +60,9 @@ func (s *server) store() string { return filepath.Join(s.dir, "store") }
 func (s *server) start() error {
 	url := "file:///" + strings.TrimPrefix(filepath.ToSlash(s.store()), "/")
 	s.process = exec.Command(filepath.Join(s.dir, "larder.exe"), "serve", "--listen", s.address, "--store", url)
+	if s.hasTier {
+		s.process.Args = append(s.process.Args, "--tier", filepath.Join(s.dir, "tier"), "--tier-size", tierSize)
+	}
 	s.process.Stderr = os.Stderr
 	if err := s.process.Start(); err != nil {
 		return err
@@ -77,6 +86,29 @@ func (s *server) restart() error {
 	}
 	_ = s.process.Wait() // it was killed
 	return s.start()
+}
+
+// removeTier waits until the tier has stored everything, and starts the server again without one.
+func (s *server) removeTier() error {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		res, err := http.Get(s.url + "/metrics")
+		if err != nil {
+			return err
+		}
+		metrics, err := io.ReadAll(res.Body)
+		_ = res.Body.Close() // it was read
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(metrics, []byte("\nlarder_tier_waiting_objects 0\n")) {
+			break
+		}
+		if time.Now().After(deadline) {
+			return errors.New("the tier does not store what is waiting")
+		}
+	}
+	s.hasTier = false
+	return s.restart()
 }
 
 // memory returns how much memory the server had at most, in KiB, and 0 where the system does
@@ -109,7 +141,13 @@ func (s *server) checkFiles() error {
 		if err != nil {
 			return err
 		}
-		switch folder := filepath.Base(filepath.Dir(path)); folder {
+		key, err := filepath.Rel(s.store(), path)
+		if err != nil {
+			return err
+		}
+		switch folder, _, _ := strings.Cut(filepath.ToSlash(key), "/"); folder {
+		case "ac":
+			return new(reapi.ActionResult).Unmarshal(data)
 		case "cas":
 			if fmt.Sprintf("%x", sha256.Sum256(data)) != d.Name() {
 				return fmt.Errorf("%s does not have its name", path)
