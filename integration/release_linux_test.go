@@ -138,7 +138,7 @@ func TestActionSettings(t *testing.T) {
 	}{
 		{
 			name: "the usual",
-			want: []string{"GOCACHEPROG=" + larder, "LARDER_REMOTE=gha://", "LARDER_CLOSE=defer", "LARDER_ACTIONS_RUNTIME_TOKEN=" + token, "LARDER_READONLY=", "LARDER_DIR=", "ACTIONS_RUNTIME_TOKEN="},
+			want: []string{"GOCACHEPROG=" + plainLarder(t), "LARDER_REMOTE=gha://", "LARDER_CLOSE=defer", "LARDER_ACTIONS_RUNTIME_TOKEN=" + token, "LARDER_READONLY=", "LARDER_DIR=", "ACTIONS_RUNTIME_TOKEN="},
 			said: "builds use gha://",
 		},
 		{
@@ -162,7 +162,7 @@ func TestActionSettings(t *testing.T) {
 		},
 		{
 			name: "GitHub Enterprise Server", settings: []string{"GITHUB_SERVER_URL=https://github.example.com"},
-			want: []string{"GOCACHEPROG=" + larder, "LARDER_REMOTE=", "LARDER_ACTIONS_RUNTIME_TOKEN="},
+			want: []string{"GOCACHEPROG=" + plainLarder(t), "LARDER_REMOTE=", "LARDER_ACTIONS_RUNTIME_TOKEN="},
 			said: "github.example.com has no cache service",
 		},
 		{name: "a job that may only read", settings: []string{"ACTIONS_CACHE_MODE=read"}, want: []string{"LARDER_READONLY=true", "LARDER_REMOTE=gha://"}, said: "builds use"},
