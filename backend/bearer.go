@@ -83,6 +83,21 @@ func (b *Bearer) Token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
+// Authorize sets the header that says who sends a request: user, with a password, or if that is
+// nil whoever a token names. It returns the token, or "" if it has set none. Its errors are those
+// of Token.
+func (b *Bearer) Authorize(ctx context.Context, header http.Header, user *url.Userinfo) (token string, err error) {
+	if user != nil {
+		password, _ := user.Password()
+		(&http.Request{Header: header}).SetBasicAuth(user.Username(), password)
+		return "", nil
+	}
+	if token, err = b.Token(ctx); token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
+	return token, err
+}
+
 // current returns the last token, or "" if another one is to be got.
 func (b *Bearer) current() string {
 	b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // This file has what all drivers need to fulfil the contract of Store.
@@ -54,6 +55,18 @@ type brief struct {
 
 func (e brief) Error() string { return e.text }
 func (e brief) Unwrap() error { return e.error }
+
+// FirstLine returns the first line of a text that a server may have written, without what is no
+// UTF-8 or is not printed.
+func FirstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(strings.ToValidUTF8(text, "")), "\n")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, line)
+}
 
 // WrapAnswer is Wrap for an error from a bucket's client. classify returns the error of
 // this package that the server's answer means, or nil for a fault.

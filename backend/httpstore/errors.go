@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"unicode"
 
 	"github.com/larderbuild/larder/api"
 	"github.com/larderbuild/larder/backend"
@@ -120,13 +119,7 @@ func excerpt(res *http.Response) string {
 		return ""
 	}
 	text, _ := io.ReadAll(io.LimitReader(res.Body, maxExcerpt)) // what came suffices
-	line, _, _ := strings.Cut(strings.TrimSpace(strings.ToValidUTF8(string(text), "")), "\n")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, line)
+	return backend.FirstLine(string(text))
 }
 
 // hideURL returns what is wrong with a request, without its URL, which says nothing new. It cuts

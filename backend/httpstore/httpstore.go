@@ -282,14 +282,8 @@ func (s *store) send(req *http.Request) (res *http.Response, token string, err e
 		req.Header[name] = values
 	}
 	req.Header.Set("Accept-Encoding", "identity")
-	if s.User != nil {
-		password, _ := s.User.Password()
-		req.SetBasicAuth(s.User.Username(), password)
-	} else if token, err = s.bearer.Token(req.Context()); err != nil {
+	if token, err = s.bearer.Authorize(req.Context(), req.Header, s.User); err != nil {
 		return nil, "", err
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	if res, err = s.client.Do(req); err != nil {
 		return nil, "", hideURL(err)

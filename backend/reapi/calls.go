@@ -2,7 +2,6 @@ package reapi
 
 import (
 	"context"
-	"encoding/base64"
 	"io"
 	"maps"
 	"net/http"
@@ -56,17 +55,6 @@ func (s *store) authorized(ctx context.Context, do func(http.Header) error) erro
 // credentials returns the headers of a call, and the token that is among them.
 func (s *store) credentials(ctx context.Context) (header http.Header, token string, err error) {
 	header = maps.Clone(s.headers)
-	if s.User != nil {
-		password, _ := s.User.Password()
-		login := base64.StdEncoding.EncodeToString([]byte(s.User.Username() + ":" + password))
-		header.Set("Authorization", "Basic "+login)
-		return header, "", nil
-	}
-	if token, err = s.bearer.Token(ctx); err != nil {
-		return nil, "", err
-	}
-	if token != "" {
-		header.Set("Authorization", "Bearer "+token)
-	}
-	return header, token, nil
+	token, err = s.bearer.Authorize(ctx, header, s.User)
+	return header, token, err
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 
 	"github.com/larderbuild/larder/backend"
 	"github.com/larderbuild/larder/grpc"
@@ -65,14 +64,9 @@ const maxText = 300
 
 // clean returns the first line of text without what is not printed, and not all of a long one.
 func clean(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	line := backend.FirstLine(text)
 	if len(line) > maxText {
-		line = line[:maxText] + "…"
+		line = strings.ToValidUTF8(line[:maxText], "") + "…"
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return -1
-	}, strings.ToValidUTF8(line, ""))
+	return line
 }
