@@ -5,9 +5,6 @@ package integration
 import (
 	"bytes"
 	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,16 +19,20 @@ import (
 func TestTier(t *testing.T) {
 	t.Parallel()
 	s3, c := s3Store(t), usualChain(t)
-	bucket := newCountingProxy(t, s3.endpoint, 20*time.Millisecond)
+	var requests atomic.Int64
+	bucket := newGate(t, s3.endpoint, func(*http.Request) {
+		requests.Add(1)
+		time.Sleep(20 * time.Millisecond)
+	}, nil)
 	serve := func(t *testing.T, tier string) (server string) {
-		flags := []string{"--store", s3.url(bucket.URL), "--tier", tier}
+		flags := []string{"--store", s3.url(bucket), "--tier", tier}
 		return testserver.Start(t, "http", "/usr/bin/env", func(port int) []string { // which sets variables for it alone
 			return append(append(s3.env[:len(s3.env):len(s3.env)], larder, "serve", listenAt(port)), flags...)
 		})
 	}
 	// build has n jobs build at once, and returns how many requests the bucket got.
 	build := func(t *testing.T, server string, n int) int64 {
-		before := bucket.requests.Load()
+		before := requests.Load()
 		var group sync.WaitGroup
 		for range n {
 			m := c.newStocked(t, server, "GOCACHEPROG="+plainLarder(t))
@@ -45,7 +46,7 @@ func TestTier(t *testing.T) {
 			})
 		}
 		group.Wait()
-		return bucket.requests.Load() - before
+		return requests.Load() - before
 	}
 
 	first := t.TempDir()
@@ -80,30 +81,4 @@ func isWaiting(t *testing.T, tier string) (waiting bool) {
 		}
 	})
 	return waiting
-}
-
-// countingProxy is an HTTP server in front of another one, which is some time away.
-type countingProxy struct {
-	*httptest.Server
-	requests atomic.Int64
-}
-
-func newCountingProxy(t *testing.T, endpoint string, away time.Duration) *countingProxy {
-	t.Helper()
-	to, err := url.Parse(endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := new(countingProxy)
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(to)
-		r.Out.Host = r.In.Host // which is signed
-	}}
-	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.requests.Add(1)
-		time.Sleep(away)
-		forward.ServeHTTP(w, r)
-	}))
-	t.Cleanup(p.Close)
-	return p
 }

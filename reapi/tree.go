@@ -47,7 +47,7 @@ type GetTreeResponse struct {
 func (r *GetTreeResponse) Marshal() []byte {
 	var b []byte
 	for _, d := range r.Directories {
-		b = protobuf.AppendMessage(b, 1, encoded(d))
+		b = protobuf.AppendData(b, 1, d)
 	}
 	return protobuf.AppendString(b, 2, r.NextPageToken)
 }
@@ -64,8 +64,3 @@ func (r *GetTreeResponse) Unmarshal(data []byte) error {
 		return nil
 	})
 }
-
-// encoded is a message that is encoded already.
-type encoded []byte
-
-func (e encoded) Marshal() []byte { return e }
